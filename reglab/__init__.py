@@ -1,0 +1,27 @@
+"""reglab, the regularization lab: train L1- and L2-penalized networks exactly and fast, and see what the penalty did.
+
+    import reglab
+    history = reglab.fit(reglab.Config(dataset="digits", l1=1e-3, l2=1e-3))
+    history.result["gap"]
+
+Importing reglab does not import TensorFlow; the first use of `fit` does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reglab.config import Config, ConfigError
+
+if TYPE_CHECKING:
+    from reglab.loop import Diverged, History, Interrupted, fit
+
+__version__ = "0.1.0"
+__all__ = ["Config", "ConfigError", "Diverged", "History", "Interrupted", "fit"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Diverged", "History", "Interrupted", "fit"):
+        from reglab import loop
+        return getattr(loop, name)
+    raise AttributeError(f"module 'reglab' has no attribute {name!r}")

@@ -1,0 +1,219 @@
+"""What to train, as one frozen value: `Config`. Nothing here imports TensorFlow.
+
+Every field has the name of its command-line flag. `Config(...)` checks each field and each combination that can be
+checked without reading data or opening a device; what is wrong is raised as `ConfigError`, one line that names the
+flag, the value found and the fix.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+DATASETS: Final = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
+OPTIMIZERS: Final = ("adam", "sgd", "momentum", "adamw")
+SCHEDULES: Final = ("constant", "cosine")
+ACTIVATIONS: Final = ("relu", "gelu", "elu", "selu", "silu", "tanh", "sigmoid", "softplus", "linear")
+PRECISIONS: Final = ("float32", "float64", "bfloat16")
+RESUME_MODES: Final = ("auto", "never", "must")
+
+# Fields that say where a run is kept and how it is watched over, not what is trained: they may differ on resume.
+HANDLING_FIELDS: Final = frozenset({"model_dir", "data_dir", "resume", "keep", "checkpoint_every"})
+
+DEFAULT_WEIGHT_DECAY: Final = 0.004  # Keras' AdamW
+
+
+class ConfigError(ValueError):
+    """Something the user gave cannot be used: a flag, a file or a combination. The commands exit with code 2."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One run. The defaults are those of the tutorial experiment, on the embedded digits.
+
+    `None` means "not given": `data_seed` then takes `seed`, `weight_decay` what the optimizer is known for,
+    `train_size` everything, `clip_norm` no clipping, `checkpoint_every` once an epoch, `model_dir` no files (the
+    commands choose `runs/<time>-<name>`). `checkpoint_every` and `summary_every` count steps, `evaluate_every` epochs.
+
+    Raises:
+      ConfigError: a value is out of range or a combination is impossible.
+    """
+
+    # Data.
+    dataset: str = "digits"
+    data_dir: str | None = None
+    train_size: int | None = None
+    label_noise: float = 0.0
+    validation_split: float = 0.2
+    data_seed: int | None = None
+    # Model.
+    hidden: tuple[int, ...] = (128, 64)
+    activation: str = "relu"
+    # Objective.
+    l1: float = 0.0
+    l2: float = 0.0
+    penalize: str = "all"
+    # Optimization.
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    momentum: float = 0.9
+    weight_decay: float | None = None
+    clip_norm: float | None = None
+    schedule: str = "constant"
+    warmup_steps: int = 0
+    epochs: int = 10
+    batch_size: int = 32
+    seed: int = 0
+    # Execution.
+    jit: bool = True
+    precision: str = "float32"
+    # What a run leaves.
+    model_dir: str | None = None
+    resume: str = "auto"
+    checkpoint_every: int | None = None
+    keep: int = 3
+    evaluate_every: int = 1
+    summary_every: int = 100
+    histograms: bool = False
+
+    def __post_init__(self) -> None:
+        hidden: Any = self.hidden
+        if isinstance(hidden, list):  # JSON has no tuples, and users have lists.
+            object.__setattr__(self, "hidden", tuple(self.hidden))
+        _check_types(self)
+        for name, allowed in _CHOICES.items():
+            _require(getattr(self, name) in allowed, name, getattr(self, name), f"choose one of {', '.join(allowed)}")
+        _require(self.dataset in DATASETS or self.dataset.endswith(".npz"), "dataset", self.dataset,
+                 f"choose one of {', '.join(DATASETS)}, or give the path of an .npz file")
+        for name, (low, why) in _AT_LEAST.items():
+            value = getattr(self, name)
+            ok = value is None or (math.isfinite(value) and value >= low)
+            _require(ok, name, value, why)
+        _require(math.isfinite(self.learning_rate) and self.learning_rate > 0, "learning_rate", self.learning_rate,
+                 "give a positive number, for example 1e-3")
+        _require(self.clip_norm is None or (math.isfinite(self.clip_norm) and self.clip_norm > 0), "clip_norm",
+                 self.clip_norm, "give a positive number, or leave it out for no clipping")
+        _require(0 <= self.label_noise <= 1, "label_noise", self.label_noise, "give a fraction from 0 to 1")
+        _require(0 < self.validation_split < 1, "validation_split", self.validation_split,
+                 "give a fraction between 0 and 1")
+        _require(self.momentum < 1, "momentum", self.momentum, "give a number from 0 to less than 1")
+        _require(all(width >= 1 for width in self.hidden), "hidden", list(self.hidden),
+                 "give positive layer widths such as 128,64, or nothing for softmax regression")
+        self._check_combinations()
+
+    def _check_combinations(self) -> None:
+        if self.penalize not in ("all", "hidden"):
+            try:
+                re.compile(self.penalize)
+            except re.error as error:
+                raise ConfigError(f"--penalize={self.penalize} is not a regular expression ({error}): "
+                                  "give all, hidden or a pattern on layer names such as dense_[01]") from None
+        _require(self.weight_decay in (None, 0.0) or self.optimizer == "adamw", "weight_decay", self.weight_decay,
+                 "decoupled weight decay needs --optimizer=adamw; for a penalty in the objective use --l2")
+
+    @property
+    def resolved_data_seed(self) -> int:
+        """The seed of the subset, the label noise and the order of the batches."""
+        return self.seed if self.data_seed is None else self.data_seed
+
+    @property
+    def resolved_weight_decay(self) -> float:
+        """The decoupled weight decay that is applied: 0 for every optimizer but AdamW."""
+        if self.optimizer != "adamw":
+            return 0.0
+        return DEFAULT_WEIGHT_DECAY if self.weight_decay is None else self.weight_decay
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain JSON values."""
+        return {**dataclasses.asdict(self), "hidden": list(self.hidden)}
+
+    def to_json(self) -> str:
+        """The fields as an indented JSON object; `from_dict(json.loads(...))` gives an equal `Config`."""
+        return json.dumps(self.to_dict(), indent=2) + "\n"
+
+    @staticmethod
+    def from_dict(fields: Mapping[str, Any]) -> Config:
+        """Rebuilds a `Config`.
+
+        Raises:
+          ConfigError: a field is unknown or its value is not allowed.
+        """
+        unknown = sorted(set(fields) - set(FIELD_TYPES))
+        if unknown:
+            raise ConfigError(f"unknown configuration field {unknown[0]!r}: known are {', '.join(FIELD_TYPES)}")
+        return Config(**fields)
+
+    @staticmethod
+    def from_file(path: str | pathlib.Path) -> Config:
+        """Reads a `config.json`.
+
+        Raises:
+          ConfigError: the file cannot be read, is not a JSON object, or holds a bad field.
+        """
+        flag, fix = f"--config_file={path}", "give a run's config.json"
+        try:
+            fields = json.loads(pathlib.Path(path).read_text())
+        except OSError as error:
+            raise ConfigError(f"{flag} cannot be read ({error.strerror}): {fix}") from None
+        except ValueError as error:
+            raise ConfigError(f"{flag} is not JSON ({error}): {fix}") from None
+        if not isinstance(fields, dict):
+            raise ConfigError(f"{flag} holds no JSON object: {fix}")
+        return Config.from_dict(fields)
+
+    def differences(self, other: Config) -> list[str]:
+        """The fields that make `other` another experiment, as `name: mine, not theirs` texts.
+
+        Fields that only say where and how a run is kept (`HANDLING_FIELDS`) do not count.
+        """
+        mine, theirs = self.to_dict(), other.to_dict()
+        return [f"{name}: {mine[name]!r}, not {theirs[name]!r}" for name in mine
+                if name not in HANDLING_FIELDS and mine[name] != theirs[name]]
+
+
+_CHOICES: Final = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "activation": ACTIVATIONS, "precision": PRECISIONS,
+                   "resume": RESUME_MODES}
+
+_SCALE_FIX: Final = "give a finite number of at least 0, for example 1e-3"
+_AT_LEAST: Final = {
+    "l1": (0, _SCALE_FIX), "l2": (0, _SCALE_FIX), "weight_decay": (0, _SCALE_FIX), "momentum": (0, _SCALE_FIX),
+    "train_size": (1, "give a positive number of examples, or leave it out for all"),
+    "seed": (0, "give a whole number of at least 0"), "data_seed": (0, "give a whole number of at least 0"),
+    "warmup_steps": (0, "give a number of steps of at least 0"), "epochs": (1, "give at least 1"),
+    "batch_size": (1, "give at least 1"), "keep": (1, "give at least 1"),
+    "checkpoint_every": (1, "give a number of steps, or leave it out for once an epoch"),
+    "evaluate_every": (1, "give a number of epochs of at least 1"),
+    "summary_every": (0, "give a number of steps, or 0 for none"),
+}
+
+
+def _require(ok: bool, name: str, value: object, fix: str) -> None:
+    if not ok:
+        raise ConfigError(f"--{name}={_as_flag(value)}: {fix}")
+
+
+def _as_flag(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _check_types(config: Config) -> None:
+    """Refuses, say, `epochs="10"` or `jit=1` from a hand-written JSON file; whole numbers may stand for floats."""
+    for name, annotation in FIELD_TYPES.items():
+        value = getattr(config, name)
+        if annotation == "tuple[int, ...]":
+            ok = isinstance(value, tuple) and all(type(item) is int for item in value)
+        else:
+            kinds = {part.strip() for part in annotation.split("|")}
+            ok = type(value).__name__ in kinds or (value is None and "None" in kinds)
+            if not ok and type(value) is int and "float" in kinds:
+                object.__setattr__(config, name, float(value))
+                ok = True
+        _require(ok, name, value, f"give a value of type {annotation}")
+
+
+FIELD_TYPES: Final[Mapping[str, str]] = {field.name: str(field.type) for field in dataclasses.fields(Config)}

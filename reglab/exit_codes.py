@@ -1,0 +1,10 @@
+"""Exit codes of the commands; part of the interface, so schedulers and scripts may rely on them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SUCCESS: Final = 0
+BAD_INPUT: Final = 2  # A flag, file or combination cannot be used; nothing was trained.
+DIVERGED: Final = 3  # The loss became infinite or NaN.
+STOPPED: Final = 75  # SIGINT or SIGTERM: the state is saved, the same command goes on (EX_TEMPFAIL of sysexits.h).

@@ -1,0 +1,104 @@
+"""Imports point downward: a module imports modules of lower floors, or of its own folder. And imports stay light."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+PACKAGE = ROOT / "reglab"
+
+# A folder stands for every module in it.
+FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
+    ("config", "parameters", "startup", "signals"),
+    ("penalties", "optimizers", "models", "data", "distribution", "summaries", "console", "run_directory"),
+    ("step",),
+    ("program", "checkpoint"),
+    ("loop",),
+    ("sweep", "compare", "benchmark", "export", "certify", "launch", "plots"),
+    ("flags",),
+    ("train", "__main__"),
+)) for name in names}
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def room(path: pathlib.Path) -> str:
+    """The module's or folder's name right under the package."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imported_rooms(source: str, folders: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    """Line and room of every import of reglab, anywhere in `source`, a module in `folders` under the package's root."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            absolute = ("reglab", *folders)[:len(folders) + 2 - node.level] if node.level else ()
+            start = ".".join([*absolute, *([node.module] if node.module else [])])
+            names = [f"reglab.{alias.name}" for alias in node.names] if start == "reglab" else [start]
+        else:
+            continue
+        for name in names:
+            if name == "reglab" or name.startswith("reglab."):
+                yield node.lineno, f"{name}.".split(".")[1]
+
+
+def violations(name: str, source: str, folders: tuple[str, ...] = ()) -> list[str]:
+    """Every import in the room `name` that does not point downward, for people."""
+    if name not in FLOORS:
+        return [f"reglab/{name} has no floor: add it to FLOORS in {pathlib.Path(__file__).name}"]
+    found = []
+    for line, target in imported_rooms(source, folders):
+        if target not in FLOORS:
+            found.append(f"line {line}: reglab.{target or '__init__'} is no module with a floor: import the module "
+                         "that defines it")
+        elif FLOORS[target] >= FLOORS[name] and not (target == name and folders):
+            found.append(f"line {line}: {name} (floor {FLOORS[name]}) imports {target} (floor {FLOORS[target]}): "
+                         "imports point downward only")
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_downward(path: pathlib.Path) -> None:
+    folders = path.relative_to(PACKAGE).parts[:-1]
+    assert not (found := violations(room(path), path.read_text(), folders)), "\n".join(found)
+
+
+@pytest.mark.parametrize(("name", "source", "folders", "problem"), [
+    ("step", "import reglab.program", (), "point downward"),
+    ("step", "import reglab.step", (), "point downward"),
+    ("models", "from reglab import optimizers", (), "point downward"),
+    ("models", "def f():\n  from reglab.optimizers import Adam", (), "line 2.*point downward"),
+    ("models", "from . import optimizers", (), "point downward"),
+    ("models", "from .optimizers import Adam", (), "point downward"),
+    ("data", "from ..models import mlp", ("data",), "point downward"),
+    ("data", "from .. import models", ("data",), "point downward"),
+    ("models", "from reglab import Config", (), "import the module that defines it"),
+    ("models", "import reglab", (), "import the module that defines it"),
+    ("novelty", "", (), "novelty has no floor: add it")])
+def test_a_wrong_import_is_found(name: str, source: str, folders: tuple[str, ...], problem: str) -> None:
+    found = violations(name, source, folders)
+    assert len(found) == 1
+    assert re.search(problem, found[0])
+
+
+@pytest.mark.parametrize(("name", "source", "folders"), [
+    ("step", "import reglab.models as m, tensorflow as tf\nfrom reglab.config import Config", ()),
+    ("data", "from reglab.data.idx import read\nfrom .npz import read\nfrom . import digits", ("data",)),
+    ("models", "import regular\nfrom reglabel import x", ())])
+def test_a_right_import_passes(name: str, source: str, folders: tuple[str, ...]) -> None:
+    assert not violations(name, source, folders)
+
+
+@pytest.mark.parametrize("modules", ["reglab, reglab.config", "reglab.data, reglab.console, reglab.startup"])
+def test_what_needs_no_tensorflow_does_not_import_it(modules: str) -> None:
+    code = f"import sys, {modules}; print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert shown.stdout == "[]\n"
