@@ -1,0 +1,10 @@
+"""The data: digits, the MNIST family, CIFAR and your own arrays, with seeded subsets, label noise and order.
+
+Nothing here imports TensorFlow, but for the download of a public set that no `data_dir` holds.
+"""
+
+from reglab.data.examples import Dataset, Examples
+from reglab.data.loading import from_arrays, load
+from reglab.data.randomness import epoch_order
+
+__all__ = ["Dataset", "Examples", "epoch_order", "from_arrays", "load"]

@@ -1,0 +1,118 @@
+"""CIFAR-10 and CIFAR-100, from the Python or the binary version: https://www.cs.toronto.edu/~kriz/cifar.html."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+import tarfile
+import zlib
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from reglab.data.catalog import IMAGE_SETS, bad_label
+from reglab.data.examples import Dataset, Examples
+from reglab.data.messages import one_line
+from reglab.data.places import DataFile, locate
+from reglab.data.unpickle import PickledBytes, unpickle
+
+_PIXELS: Final = 3 * 32 * 32
+_Rows = tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Layout:
+    python: tuple[str, str]  # folder, archive
+    binary: tuple[str, str]
+    train: tuple[str, ...]
+    test: str
+    label_key: bytes  # in the pickles
+    label_bytes: int  # before each binary image; the last one is the label that counts
+
+
+_LAYOUTS: Final[Mapping[str, _Layout]] = {
+    "cifar10": _Layout(("cifar-10-batches-py", "cifar-10-python.tar.gz"),
+                       ("cifar-10-batches-bin", "cifar-10-binary.tar.gz"),
+                       tuple(f"data_batch_{i}" for i in range(1, 6)), "test_batch", b"labels", 1),
+    "cifar100": _Layout(("cifar-100-python", "cifar-100-python.tar.gz"),
+                        ("cifar-100-binary", "cifar-100-binary.tar.gz"), ("train",), "test", b"fine_labels", 2),
+}
+
+
+def load_cifar(dataset: str, data_dir: str) -> Dataset:
+    """`cifar10` or `cifar100` (its 100 fine classes) from `data_dir`, or from its folder of that name.
+
+    Pixels are ordered as in Keras: row, column, colour.
+
+    Raises:
+      ConfigError: a file is missing or not what it should be.
+    """
+    layout = _LAYOUTS[dataset]
+    place = locate(data_dir, dataset, layout.python + layout.binary)
+    binary = place.path.name in layout.binary
+    names = [f"{name}.bin" if binary else name for name in (*layout.train, layout.test)]
+    contents = _read_folder(place, names) if place.path.is_dir() else _read_archive(place, names)
+    batches = []
+    for name in names:
+        file = place.inside(name)
+        if name not in contents:
+            raise file.damaged("is missing")
+        x, y = (_read_binary if binary else _read_pickle)(file, contents.pop(name), layout)
+        if wrong := bad_label(y, IMAGE_SETS[dataset].classes):
+            raise file.damaged(wrong)
+        batches.append(Examples(_colours_last(x), y.astype(np.int32)))
+    train = Examples(np.concatenate([batch.x for batch in batches[:-1]]),
+                     np.concatenate([batch.y for batch in batches[:-1]]))
+    return IMAGE_SETS[dataset].dataset(dataset, train, batches[-1])
+
+
+def _read_folder(place: DataFile, names: list[str]) -> dict[str, bytes]:
+    return {name: place.inside(name).read() for name in names}
+
+
+def _read_archive(place: DataFile, names: list[str]) -> dict[str, bytes]:
+    """The named files, wherever they are in the archive. Nothing is unpacked to the disk."""
+    contents = {}
+    try:
+        with tarfile.open(place.path) as archive:
+            for member in archive:
+                name = PurePosixPath(member.name).name
+                content = archive.extractfile(member) if name in names and member.isfile() else None
+                if content is not None:
+                    contents[name] = content.read()
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise place.damaged(f"is no whole tar archive ({one_line(error)})") from None
+    return contents
+
+
+def _read_pickle(file: DataFile, data: bytes, layout: _Layout) -> _Rows:
+    try:
+        batch = unpickle(data)
+    except pickle.UnpicklingError as error:
+        raise file.damaged(f"is no readable pickle ({one_line(error)})") from None
+    if not isinstance(batch, dict) or not {b"data", layout.label_key} <= batch.keys():
+        raise file.damaged(f"holds no data and {layout.label_key.decode()}")
+    pixels, labels = batch[b"data"], batch[layout.label_key]
+    x = pixels.array if isinstance(pixels, PickledBytes) else np.empty(0, np.uint8)
+    if x.ndim != 2 or x.shape[1] != _PIXELS or not len(x):
+        raise file.damaged(f"holds data that are not bytes of shape [n, {_PIXELS}]")
+    if not isinstance(labels, list) or len(labels) != len(x) or not all(type(label) is int for label in labels):
+        raise file.damaged(f"holds {layout.label_key.decode()} that are not {len(x):,} whole numbers, one an image")
+    return x, np.array(labels)
+
+
+def _read_binary(file: DataFile, data: bytes, layout: _Layout) -> _Rows:
+    record = layout.label_bytes + _PIXELS
+    if not data or len(data) % record:
+        raise file.damaged(f"has {len(data):,} bytes, which is no multiple of {record:,}, the size of a record")
+    records = np.frombuffer(data, np.uint8).reshape(-1, record)
+    return records[:, layout.label_bytes:], records[:, layout.label_bytes - 1]
+
+
+def _colours_last(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """[n, 3072] with one plane a colour, as CIFAR has it, to [n, 3072] with the three colours of a pixel together."""
+    images: npt.NDArray[np.uint8] = rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return images.reshape(len(rows), _PIXELS)

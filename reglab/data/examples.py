@@ -1,0 +1,55 @@
+"""What a data set is: two splits of flattened examples and the facts about them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+# Arrays have no single truth value, so `==` on these classes could only fail: eq=False leaves identity.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Examples:
+    """One split: `x` is [n, features] in uint8 or float32, `y` is [n] in int32. The arrays may be read-only."""
+
+    x: npt.NDArray[Any]
+    y: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, indices: npt.NDArray[Any]) -> Examples:
+        """The examples at `indices`, copied."""
+        return Examples(self.x[indices], self.y[indices])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """Training and validation examples.
+
+    Attributes:
+      name: what the data set is called.
+      train: the examples to train on, after the subset and the label noise.
+      validation: the examples held out; their labels are never changed.
+      classes: the number of classes, at least 2; labels are 0 … classes-1.
+      input_shape: the shape of one example before it was flattened, such as (28, 28).
+      divisor: the model's input is x / divisor, which lies in [0, 1] for images: 255 for them, 16 for the digits,
+        1 for arrays that are used as they are.
+    """
+
+    name: str
+    train: Examples
+    validation: Examples
+    classes: int
+    input_shape: tuple[int, ...]
+    divisor: float
+
+    @property
+    def description(self) -> str:
+        """One line for people: `digits: 1,437 training and 360 validation images of 8x8, 10 classes`."""
+        shape = "x".join(map(str, self.input_shape))
+        what = f"images of {shape}" if len(self.input_shape) > 1 else f"examples of {shape} features"
+        return (f"{self.name}: {len(self.train):,} training and {len(self.validation):,} validation {what}, "
+                f"{self.classes} classes")

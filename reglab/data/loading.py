@@ -1,0 +1,77 @@
+"""From the name of a data set, or from arrays, to the examples of a run."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+import numpy.typing as npt
+
+from reglab.config import DATASETS, ConfigError
+from reglab.data.arrays import arrays_dataset
+from reglab.data.cifar import load_cifar
+from reglab.data.digits import load_digits
+from reglab.data.download import download
+from reglab.data.examples import Dataset
+from reglab.data.mnist import load_mnist
+from reglab.data.npz import read_npz
+from reglab.data.sampling import sample
+
+
+def load(dataset: str, *, data_dir: str | os.PathLike[str] | None = None, train_size: int | None = None,
+         label_noise: float = 0.0, validation_split: float = 0.2, seed: int = 0) -> Dataset:
+    """Reads a data set.
+
+    Args:
+      dataset: digits, mnist, fashion_mnist, cifar10, cifar100, or the path of an .npz file with x_train, y_train and
+        perhaps x_test, y_test.
+      data_dir: the folder with the standard files of mnist, fashion_mnist, cifar10 or cifar100, themselves or in a
+        folder of the data set's name; None downloads them with Keras. The digits and .npz files do not need it.
+      train_size: train on a class-stratified subset of exactly that many examples; None is all.
+      label_noise: change exactly round(label_noise * n) of the n training labels left to another class, uniformly.
+      validation_split: the fraction of the training examples that an .npz file without a test part holds out. The
+        other sets have a fixed part for validation: their test part.
+      seed: of the split, the subset and the noise.
+
+    Raises:
+      ConfigError: one line that names the flag or file, what was found and what to do.
+    """
+    data_dir = None if data_dir is None else os.fspath(data_dir)
+    whole = _read(dataset, data_dir, validation_split, seed)
+    return sample(whole, train_size=train_size, label_noise=label_noise, seed=seed)
+
+
+def _read(dataset: str, data_dir: str | None, validation_split: float, seed: int) -> Dataset:
+    if dataset.endswith(".npz"):
+        name, arrays = pathlib.Path(dataset).stem, read_npz(dataset)
+        return arrays_dataset(f"--dataset={dataset}", name, arrays, validation_split=validation_split, seed=seed)
+    if dataset == "digits":
+        return load_digits()
+    if dataset not in DATASETS:
+        raise ConfigError(f"--dataset={dataset}: choose one of {', '.join(DATASETS)}, or give the path of an .npz file")
+    if data_dir is None:
+        return download(dataset)
+    return load_cifar(dataset, data_dir) if dataset.startswith("cifar") else load_mnist(dataset, data_dir)
+
+
+def from_arrays(x_train: npt.ArrayLike, y_train: npt.ArrayLike, x_test: npt.ArrayLike | None = None,
+                y_test: npt.ArrayLike | None = None, *, name: str = "arrays", train_size: int | None = None,
+                label_noise: float = 0.0, validation_split: float = 0.2, seed: int = 0) -> Dataset:
+    """The data set of your own arrays, under the rules of an .npz file.
+
+    Args:
+      x_train, x_test: [n, ...], n and features at least 1. uint8 is kept, with divisor 255; bool becomes uint8, with
+        divisor 1; other integers and floats become float32, with divisor 1: scale them yourself.
+      y_train, y_test: class numbers from 0, integers [n].
+      name: what to call the data set.
+      train_size, label_noise, validation_split, seed: as for `load`.
+
+    The arrays given are never changed; those returned may share their memory.
+
+    Raises:
+      ConfigError: one line that names the array or flag, what was found and what to do.
+    """
+    given = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
+    arrays = {key: values for key, values in given.items() if values is not None}
+    whole = arrays_dataset(name, name, arrays, validation_split=validation_split, seed=seed)
+    return sample(whole, train_size=train_size, label_noise=label_noise, seed=seed)

@@ -1,0 +1,60 @@
+"""Finding and reading the files under `--data_dir`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Sequence
+
+from reglab.config import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class DataFile:
+    """A file by its `name` relative to `data_dir`; the name goes on into an archive: `x.tar.gz/data_batch_1`."""
+
+    data_dir: str
+    name: str
+
+    @property
+    def path(self) -> pathlib.Path:
+        """Where the file is, with `~` resolved, which the shell leaves alone within `--data_dir=~/x`."""
+        return pathlib.Path(self.data_dir).expanduser() / self.name
+
+    def inside(self, name: str) -> DataFile:
+        """The file `name` of this folder or archive."""
+        return DataFile(self.data_dir, f"{self.name}/{name}")
+
+    def read(self) -> bytes:
+        """The content.
+
+        Raises:
+          ConfigError: it cannot be read.
+        """
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"--data_dir={self.data_dir}: {self.name} cannot be read ({error.strerror}); "
+                              "check that it is a file and its permissions") from None
+
+    def damaged(self, what: str) -> ConfigError:
+        """The error to raise when the content is not what it should be."""
+        return ConfigError(f"--data_dir={self.data_dir}: {self.name} {what}; download it again")
+
+
+def locate(data_dir: str, dataset: str, names: Sequence[str]) -> DataFile:
+    """The first of `names` that exists, in `data_dir` itself or else in its folder `dataset`.
+
+    Raises:
+      ConfigError: there is no such folder, or none of the names is there.
+    """
+    if not DataFile(data_dir, "").path.is_dir():
+        raise ConfigError(f"--data_dir={data_dir}: there is no such folder; give the one with the files of {dataset}")
+    for prefix in ("", f"{dataset}/"):
+        for name in names:
+            file = DataFile(data_dir, prefix + name)
+            if os.path.exists(file.path):  # Path.exists raises on a folder that may not be searched
+                return file
+    raise ConfigError(f"--data_dir={data_dir}: {' or '.join(names)} is neither there nor in its folder {dataset}; "
+                      f"put the file there, or leave --data_dir out to download {dataset}")

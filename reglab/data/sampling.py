@@ -1,0 +1,78 @@
+"""Seeded choices among the examples: the validation split, the training subset, the label noise."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from reglab.config import ConfigError
+from reglab.data.examples import Dataset, Examples
+from reglab.data.randomness import Purpose, permutation, random_words
+
+
+def stratified(y: npt.NDArray[np.int32], size: int, *, seed: int, purpose: Purpose) -> npt.NDArray[np.int64]:
+    """Indices of `size` examples in which every class has its share: ascending, int64 [size].
+
+    A class with c of the n labels gets the whole part of size * c / n, and the largest remainders, lower classes
+    first, get one more each, so that the sum is exactly `size`. Who is taken within a class is random.
+    """
+    counts = np.bincount(y)
+    quotas, remainders = np.divmod(size * counts, len(y))
+    neediest = np.argsort(-remainders, kind="stable")
+    quotas[neediest[:size - quotas.sum()]] += 1
+    order = permutation(seed, purpose, len(y))
+    by_class = order[np.argsort(y[order], kind="stable")]
+    starts = np.cumsum(counts) - counts
+    chosen = np.concatenate([by_class[start:start + quota] for start, quota in zip(starts, quotas, strict=True)])
+    return np.sort(chosen).astype(np.int64)
+
+
+def split(examples: Examples, fraction: float, *, seed: int) -> tuple[Examples, Examples]:
+    """Training and validation examples: round(fraction * n), stratified by class, are held out; order is kept.
+
+    Raises:
+      ConfigError: `fraction` is not in (0, 1), or leaves one side empty.
+    """
+    held_out = round(fraction * len(examples)) if 0 < fraction < 1 else 0
+    if not 0 < held_out < len(examples):
+        raise ConfigError(f"--validation_split={fraction}: {held_out} of {len(examples):,} examples would be held out; "
+                          "give a fraction between 0 and 1 that leaves both sides some, or x_test and y_test")
+    chosen = stratified(examples.y, held_out, seed=seed, purpose=Purpose.SPLIT)
+    rest = np.delete(np.arange(len(examples)), chosen)
+    return examples.take(rest), examples.take(chosen)
+
+
+def noisy_labels(y: npt.NDArray[np.int32], fraction: float, classes: int, *, seed: int) -> npt.NDArray[np.int32]:
+    """A copy of `y`, int32 [n], in which exactly round(fraction * n) labels became another class, uniformly.
+
+    With one seed, the examples changed at a smaller fraction are among those changed at a larger one.
+
+    Raises:
+      ConfigError: `fraction` is not in [0, 1].
+    """
+    if not 0 <= fraction <= 1:
+        raise ConfigError(f"--label_noise={fraction}: give a fraction from 0 to 1")
+    changed = permutation(seed, Purpose.NOISY_EXAMPLES, len(y))[:round(fraction * len(y))]
+    # Stepping 1 … classes-1 classes on, round the circle, reaches every other class and never the same one.
+    steps = 1 + random_words(seed, Purpose.NOISY_LABELS, len(y))[changed] % np.uint64(classes - 1)
+    noisy = np.array(y)
+    noisy[changed] = (y[changed] + steps.astype(np.int64)) % classes
+    return noisy
+
+
+def sample(dataset: Dataset, *, train_size: int | None, label_noise: float, seed: int) -> Dataset:
+    """`dataset` with a class-stratified subset of `train_size` training examples, then with label noise on those.
+
+    Raises:
+      ConfigError: `train_size` is not in 1 … n, or `label_noise` is not in [0, 1].
+    """
+    train = dataset.train
+    if train_size is not None:
+        if not 1 <= train_size <= len(train):
+            raise ConfigError(f"--train_size={train_size}: {dataset.name} has {len(train)} training examples; "
+                              f"give a number from 1 to {len(train)}, or leave it out for all")
+        train = train.take(stratified(train.y, train_size, seed=seed, purpose=Purpose.SUBSET))
+    y = noisy_labels(train.y, label_noise, dataset.classes, seed=seed)
+    return dataclasses.replace(dataset, train=Examples(train.x, y))

@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+
+from reglab.config import ConfigError
+from reglab.data import from_arrays
+
+X = np.arange(40, dtype=np.uint8).reshape(10, 2, 2)
+Y = np.arange(10) % 3
+
+
+@pytest.mark.parametrize("dtype, kept, divisor", [
+    (np.uint8, np.uint8, 255.0), (np.bool_, np.uint8, 1.0), (np.int64, np.float32, 1.0), (np.uint16, np.float32, 1.0),
+    (np.float16, np.float32, 1.0), (np.float32, np.float32, 1.0), (np.float64, np.float32, 1.0)])
+def test_types_of_inputs(dtype, kept, divisor):
+    x = X.astype(dtype)
+    made = from_arrays(x, Y, x, Y)
+    assert (made.train.x.dtype, made.divisor, made.input_shape, made.classes) == (kept, divisor, (2, 2), 3)
+    np.testing.assert_array_equal(made.train.x, x.reshape(10, 4))
+    np.testing.assert_array_equal(made.validation.y, Y)
+    assert made.train.y.dtype == np.int32
+
+
+def test_lists_and_every_type_of_whole_labels_will_do():
+    made = from_arrays([[0.5], [1.5]], np.array([0, 1], np.uint64), [[0.25]], [4])
+    assert made.classes == 5 and made.train.x.tolist() == [[0.5], [1.5]]
+    assert made.description == "arrays: 2 training and 1 validation examples of 1 features, 5 classes"
+
+
+def test_one_class_counts_as_two():
+    assert from_arrays(X, np.zeros(10, int)).classes == 2
+
+
+def test_without_a_test_part_a_seeded_share_is_held_out():
+    made = from_arrays(X, Y, validation_split=0.3, seed=1)
+    assert (len(made.train), len(made.validation)) == (7, 3)
+    assert sorted(np.concatenate([made.train.x, made.validation.x])[:, 0].tolist()) == X[:, 0, 0].tolist()
+    other = from_arrays(X, Y, validation_split=0.3, seed=2)
+    assert made.validation.x.tolist() != other.validation.x.tolist()
+
+
+def test_the_arrays_given_are_left_alone():
+    x, y = X.copy(), Y.astype(np.int32)
+    made = from_arrays(x, y, x, y, label_noise=1.0)
+    assert np.all(made.train.y != Y)
+    np.testing.assert_array_equal(x, X)
+    np.testing.assert_array_equal(y, Y)
+    np.testing.assert_array_equal(made.validation.y, Y)
+
+
+def spoiled(array, index, value):
+    array = array.astype(np.float64 if isinstance(value, float) else array.dtype)
+    array[index] = value
+    return array
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"y_train": None}, "y_train is missing, found x_train, x_test, y_test; give x_train and y_train"),
+    ({"x_train": None}, "x_train is missing, found y_train, x_test, y_test"),
+    ({"y_test": None}, "y_test is missing, found x_train, y_train, x_test"),
+    ({"x_test": None}, "x_test is missing, found x_train, y_train, y_test"),
+    ({"x_train": X[:0], "y_train": Y[:0]}, "x_train has shape (0, 2, 2); give [examples, features]"),
+    ({"x_test": X[:, :0]}, "x_test has shape (10, 0, 2)"),
+    ({"x_train": X[:, 0, 0]}, "x_train has shape (10,)"),
+    ({"x_train": [[1], [1, 2]]}, "x_train is no array ("),
+    ({"x_train": X.astype(object)}, "x_train has type object; give uint8, bool, integers or floats"),
+    ({"x_train": X.astype(complex)}, "x_train has type complex128"),
+    ({"x_train": X.astype(str)}, "x_train has type <U3"),
+    ({"x_train": spoiled(X, (3, 1, 0), np.nan)}, "x_train[3, 1, 0] is nan and 1 of 40 values are not finite"),
+    ({"x_test": spoiled(X, (2, 0, 1), -np.inf)}, "x_test[2, 0, 1] is -inf and 1 of 40"),
+    ({"x_test": spoiled(X, (2, 0, 1), 1e300)}, "x_test[2, 0, 1] is 1e+300 and 1 of 40"),
+    ({"x_test": X[:, :1]}, "x_test holds examples of shape (1, 2) but x_train of (2, 2)"),
+    ({"x_test": X.astype(np.float32)}, "x_test is float32 but x_train uint8; give both the same type"),
+    ({"x_test": X.astype(bool)}, "x_test is bool but x_train uint8"),
+    ({"x_train": X > 9, "x_test": X / 2}, "x_test is float64 but x_train bool"),
+    ({"y_train": Y[:9]}, "y_train has 9 labels for 10 examples"),
+    ({"y_train": np.eye(3)[Y]}, "y_train has shape (10, 3), as if one-hot; give class numbers: y_train.argmax(axis=1)"),
+    ({"y_test": Y.reshape(-1, 1)}, "y_test has shape (10, 1); give one class number an example: y_test.reshape(-1)"),
+    ({"y_train": 3}, "y_train has shape ()"),
+    ({"y_train": Y.astype(np.float32)}, "y_train has type float32; give whole numbers: y_train.astype(int)"),
+    ({"y_train": Y.astype(bool)}, "y_train has type bool; give whole numbers"),
+    ({"y_train": spoiled(Y, 4, -1)}, "y_train[4] is -1; number the classes from 0"),
+    ({"y_test": spoiled(Y, 4, 2**31)}, "y_test[4] is 2147483648; number the classes from 0"),
+])
+@pytest.mark.filterwarnings("error")
+def test_what_cannot_be_used_is_refused_in_one_line(changes, message):
+    arrays = {"x_train": X, "y_train": Y, "x_test": X, "y_test": Y, **changes}
+    with pytest.raises(ConfigError) as error:
+        from_arrays(**arrays, name="mine")
+    assert str(error.value).startswith(f"mine: {message}") and "\n" not in str(error.value)

@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from reglab.config import ConfigError
+from reglab.data import load
+
+
+def test_the_flags_are_applied_to_the_digits():
+    whole, part = load("digits"), load("digits", train_size=200, label_noise=0.25, validation_split=0.5, seed=9)
+    assert (len(part.train), len(part.validation)) == (200, 360)
+    np.testing.assert_array_equal(part.validation.x, whole.validation.x)
+    np.testing.assert_array_equal(part.validation.y, whole.validation.y)
+    clean = load("digits", train_size=200, seed=9)
+    np.testing.assert_array_equal(part.train.x, clean.train.x)
+    assert np.sum(part.train.y != clean.train.y) == 50
+
+
+def test_one_seed_gives_one_data_set():
+    first, again, other = (load("digits", train_size=100, label_noise=0.5, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.train.x, again.train.x)
+    np.testing.assert_array_equal(first.train.y, again.train.y)
+    assert first.train.x.tolist() != other.train.x.tolist()
+
+
+def test_too_large_a_subset_names_both_numbers():
+    with pytest.raises(ConfigError, match="^--train_size=2000: digits has 1437 training examples; give a number from"):
+        load("digits", train_size=2000)
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(ConfigError, match="^--dataset=imagenet: choose one of digits, mnist"):
+        load("imagenet")
