@@ -1,0 +1,26 @@
+"""Everything a person sees while a run goes on. Nothing here imports TensorFlow.
+
+`open_console(stream)` gives the console that suits a stream; `Console` itself is quiet.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TextIO
+
+from reglab.console.base import Console
+from reglab.console.plain import PlainConsole
+from reglab.console.table import EpochRow
+
+__all__ = ["Console", "EpochRow", "open_console"]
+
+
+def open_console(stream: TextIO | None) -> Console:
+    """A live console for a terminal, plain lines for a pipe, a file or `TERM=dumb`, silence for a closed stream."""
+    if stream is None or stream.closed:
+        return Console()
+    if not stream.isatty() or os.environ.get("TERM") == "dumb":
+        return PlainConsole(stream)
+    from reglab.console.terminal import TerminalConsole  # rich takes a while, and only this needs it
+
+    return TerminalConsole(stream)

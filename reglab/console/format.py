@@ -1,0 +1,96 @@
+"""Numbers, durations and the final summary as short ASCII texts."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+
+def number(value: float, width: int = 9, sign: str = "") -> str:
+    """`value` with four significant digits, fewer where `width` has no room; `sign="+"` shows a plus too."""
+    if not math.isfinite(value):
+        return str(float(value))
+    if value == 0:
+        return "0"
+    text = ""
+    for digits in (4, 3, 2, 1):
+        # "#" keeps trailing zeros, so that a column lines up, and a bare point, which goes.
+        text = f"{value:{sign}#.{digits}g}".replace(".e", "e").rstrip(".")
+        if len(text) <= width:
+            break
+    return text
+
+
+def percent(fraction: float, width: int = 8) -> str:
+    """A fraction as `98.12 %`."""
+    if not math.isfinite(fraction):
+        return str(float(fraction))
+    text = f"{100 * fraction:.2f} %"
+    return text if len(text) <= width else f"{100 * fraction:.1f} %"
+
+
+def rate(per_second: float | None) -> str:
+    """A pace: whole from 100 a second, `-` when there is none yet."""
+    if per_second is None:
+        return "-"
+    return f"{per_second:.0f}" if 100 <= per_second < 1e6 else number(per_second, 6)
+
+
+def duration(seconds: float) -> str:
+    """`0:07`, `12:07` or `3:12:07`; `-` for what is not a finite time."""
+    if not math.isfinite(seconds):
+        return "-"
+    minutes, rest = divmod(round(max(seconds, 0)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def summary_title(result: Mapping[str, Any]) -> str:
+    """Whether the run is done, and what it took."""
+    title = "Done" if result.get("completed", True) else "Stopped before the end"
+    if "steps" in result:
+        title += f" after {result['steps']} steps"
+    if "seconds" in result:
+        seconds = result["seconds"]
+        title += f" in {seconds:.1f} s" if seconds < 60 else f" in {duration(seconds)}"
+    if "steps_per_second" in result:
+        title += f", {rate(result['steps_per_second'])} steps/s"
+    return title
+
+
+def summary_facts(result: Mapping[str, Any]) -> dict[str, str]:
+    """What the run came to, label to text; a result that lacks a key gets no line for it."""
+    train, best, gap = (result.get(key) or {} for key in ("train", "best", "gap"))
+    facts = {"Training": _scores(train), "Validation": _scores(result.get("validation") or {})}
+    facts["Gap"] = _listed([
+        f"{number(gap['data'], sign='+')} in data loss" if "data" in gap else "",
+        f"{100 * gap['accuracy']:+.2f} percentage points in accuracy" if "accuracy" in gap else ""])
+    if "penalty" in train:
+        terms = " + ".join(f"{name} {number(train[name])}" for name in ("l1", "l2") if name in train)
+        facts["Penalty"] = number(train["penalty"]) + (f" = {terms}" if terms else "")
+    if "total" in train:
+        facts["Objective"] = f"{number(train['total'])} = data loss + penalty"
+    if result.get("sparsity") is not None:
+        facts["Sparsity"] = f"{percent(result['sparsity'])} of the penalized weights"
+    if best:
+        facts["Best"] = _listed([f"epoch {best.get('epoch', '-')}, step {best.get('step', '-')}", _scores(best)])
+    if result.get("model_dir") is not None:
+        facts["Written to"] = str(result["model_dir"])
+    return {label: text for label, text in facts.items() if text}
+
+
+def tensorboard_command(result: Mapping[str, Any]) -> str | None:
+    """The command that shows the run, ready to paste; None when nothing was written."""
+    model_dir = result.get("model_dir")
+    return None if model_dir is None else f"tensorboard --logdir {shlex.quote(str(model_dir))}"
+
+
+def _scores(values: Mapping[str, float]) -> str:
+    return _listed([f"data loss {number(values['data'])}" if "data" in values else "",
+                    f"accuracy {percent(values['accuracy'])}" if "accuracy" in values else ""])
+
+
+def _listed(parts: list[str]) -> str:
+    return ", ".join(filter(None, parts))

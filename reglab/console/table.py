@@ -1,0 +1,128 @@
+"""The epoch table as text: one `EpochRow` an epoch, laid out for a given width."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
+
+from reglab.console.format import number, percent, rate
+
+# (width of a number, between groups, epochs as k/N), from roomy to tight. The first that fits is taken.
+_SPACINGS: Final = ((9, " | ", True), (8, " | ", True), (7, "  ", False))
+# What goes first where even the tightest spacing is too wide.
+_DROPS: Final = (frozenset[str](), frozenset({"l1", "l2"}), frozenset({"l1", "l2", "total", "steps/s"}))
+_SHORT_TITLES: Final = {"data loss": "loss", "accuracy": "acc", "steps/s": "step/s"}
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochRow:
+    """What one epoch came to.
+
+    Attributes:
+      epoch: which epoch it was, from 1.
+      epochs: how many the run has.
+      step: the global step at its end.
+      train: `data`, `l1`, `l2`, `total`, `accuracy`, as averaged over the epoch's steps.
+      validation: `data`, `accuracy`; None when this epoch was not evaluated.
+      seconds: how long it took.
+      steps_per_second: the pace of its training.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    train: Mapping[str, float]
+    validation: Mapping[str, float] | None
+    seconds: float
+    steps_per_second: float
+
+    @property
+    def gap(self) -> float | None:
+        """Validation minus training data loss: the generalization gap."""
+        return None if self.validation is None else self.validation["data"] - self.train["data"]
+
+
+class Cell(NamedTuple):
+    """A padded piece of a row: `name` is `train.data`, `validation.accuracy`, `gap` ...; empty for a separator."""
+
+    name: str
+    text: str
+
+
+class _Column(NamedTuple):
+    name: str
+    title: str
+    width: int
+
+
+class EpochTable:
+    """Fixed-width header and rows of at most `width` characters (54 at the least, whatever `width` says)."""
+
+    def __init__(self, epochs: int, width: int = 100) -> None:
+        for dropped in _DROPS:
+            for spacing in _SPACINGS:
+                self._lay_out(epochs, spacing, dropped)
+                if self.width <= width:
+                    return
+
+    def _lay_out(self, epochs: int, spacing: tuple[int, str, bool], dropped: frozenset[str]) -> None:
+        number_width, self._separator, self._count_epochs = spacing
+        percent_width = min(number_width, 8)
+        epoch_width = 2 * len(str(epochs)) + 1 if self._count_epochs else len(str(epochs))
+        groups = {
+            "": [("epoch", "epoch", max(5, epoch_width))],
+            "training": [("train.data", "data loss", number_width), ("train.l1", "l1", number_width),
+                         ("train.l2", "l2", number_width), ("train.total", "total", number_width),
+                         ("train.accuracy", "accuracy", percent_width)],
+            "validation": [("validation.data", "data loss", number_width),
+                           ("validation.accuracy", "accuracy", percent_width)],
+            "gap": [("gap", "gap", percent_width)],
+            "pace": [("steps/s", "steps/s", percent_width - 1)],
+        }
+        kept = {group: [_Column(*column) for column in columns if column[1] not in dropped]
+                for group, columns in groups.items()}
+        self._groups = {group: columns for group, columns in kept.items() if columns}
+
+    @property
+    def width(self) -> int:
+        """The length of every line."""
+        return sum(map(_group_width, self._groups.values())) + len(self._separator) * (len(self._groups) - 1)
+
+    def header(self) -> list[str]:
+        """The two lines above the rows: groups, then columns."""
+        over = [f" {group} ".center(_group_width(columns), "-") if group in ("training", "validation")
+                else " " * _group_width(columns) for group, columns in self._groups.items()]
+        return [self._separator.join(over).rstrip(), "".join(text for _, text in self._cells(_titles(self._groups)))]
+
+    def row(self, row: EpochRow) -> list[Cell]:
+        """The pieces of a row; their texts joined are the line."""
+        texts = {"epoch": f"{row.epoch}/{row.epochs}" if self._count_epochs else str(row.epoch)}
+        for split, values in (("train", row.train), ("validation", row.validation or {})):
+            texts |= {f"{split}.{name}": self._value(f"{split}.{name}", value) for name, value in values.items()}
+        if row.gap is not None:
+            texts["gap"] = self._value("gap", row.gap)
+        texts["steps/s"] = rate(row.steps_per_second)
+        return list(self._cells(texts))
+
+    def _value(self, name: str, value: float) -> str:
+        width = {column.name: column.width for columns in self._groups.values() for column in columns}.get(name, 9)
+        if name.endswith("accuracy"):
+            return percent(value, width)
+        return number(value, width, sign="+" if name == "gap" else "")
+
+    def _cells(self, texts: Mapping[str, str]) -> Iterator[Cell]:
+        for index, columns in enumerate(self._groups.values()):
+            if index:
+                yield Cell("", self._separator)
+            for position, column in enumerate(columns):
+                yield Cell(column.name, " " * (position > 0) + texts.get(column.name, "-").rjust(column.width))
+
+
+def _group_width(columns: list[_Column]) -> int:
+    return sum(column.width for column in columns) + len(columns) - 1
+
+
+def _titles(groups: Mapping[str, list[_Column]]) -> dict[str, str]:
+    return {column.name: column.title if len(column.title) <= column.width else _SHORT_TITLES[column.title]
+            for columns in groups.values() for column in columns}

@@ -1,0 +1,137 @@
+"""Start-up is quiet unless something is wrong. TensorFlow stands in as a few lines of Python where that is enough."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from reglab import startup
+
+ROOT = pathlib.Path(__file__).parent.parent
+NOISE = ("WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n"
+         "I0000 00:00:1795386883.604092    5192 port.cc:153] oneDNN custom operations are on.\n"
+         "E0000 00:00:1795386888.461454    5192 cuda_platform.cc:52] failed call to cuInit: INTERNAL\n")
+
+
+def run(code: str, path: pathlib.Path | None = None, level: str | None = None,
+        redirect: str = "") -> subprocess.CompletedProcess[str]:
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("TF_", "PYTHON"))}
+    env["PYTHONPATH"] = os.pathsep.join(map(str, filter(None, (path, ROOT))))
+    if level is not None:
+        env["TF_CPP_MIN_LOG_LEVEL"] = level
+    return subprocess.run(["/bin/sh", "-c", f'exec "$0" -c "$1" {redirect}', sys.executable, code], env=env, text=True,
+                          capture_output=True)
+
+
+@pytest.fixture
+def fake(tmp_path):
+    """Makes a stand-in `tensorflow` that logs noise from "C++", then runs `code`."""
+    def make(code: str = "") -> pathlib.Path:
+        (tmp_path / "tensorflow.py").write_text(f"""\
+import contextlib, os, sys, types, warnings
+def log():
+    with contextlib.suppress(OSError):  # C++ does not notice that descriptor 2 is closed
+        os.write(2, {NOISE.encode()!r})
+log()
+config = types.SimpleNamespace(list_physical_devices=log)
+{code}
+""")
+        return tmp_path
+    return make
+
+
+QUIET = "from reglab.startup import quiet_tensorflow; tf = quiet_tensorflow(); print(tf.__name__)"
+
+
+def test_real_tensorflow_and_first_compilation_are_silent():
+    done = run("""
+import sys, warnings
+from reglab.startup import quiet_tensorflow
+tf = quiet_tensorflow()
+warnings.warn("mine")
+print(float(tf.function(lambda x: x * 2, jit_compile=True)(tf.constant(3.0))))
+""")
+    assert done.stdout == "6.0\n"
+    assert done.stderr == "<string>:5: UserWarning: mine\n"
+
+
+def test_noise_is_dropped_but_python_output_stays(fake):
+    done = run(QUIET, fake("warnings.warn('old driver'); print('plain', file=sys.stderr)"))
+    assert done.stdout == "tensorflow\n"
+    assert "UserWarning: old driver" in done.stderr
+    assert "plain\n" in done.stderr
+    assert "oneDNN" not in done.stderr and "WARNING: All" not in done.stderr and "cuInit" not in done.stderr
+
+
+@pytest.mark.parametrize(("level", "shown"), [("0", 2), ("1", 2), ("3", 0)])
+def test_the_user_decides_with_the_environment(fake, level, shown):
+    assert run(QUIET, fake(), level).stderr.count("oneDNN") == shown
+
+
+@pytest.mark.parametrize("code", ["raise ImportError('libfoo.so')", "config.list_physical_devices = lambda: 1 / 0"])
+def test_a_failure_replays_everything(fake, code):
+    done = run(QUIET, fake(code))
+    assert done.returncode == 1
+    assert done.stderr.startswith(NOISE)
+    assert "libfoo.so" in done.stderr or "ZeroDivisionError" in done.stderr
+
+
+def test_missing_tensorflow_is_the_usual_error():
+    done = run("import sys; sys.modules['tensorflow'] = None\n" + QUIET)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("ModuleNotFoundError: ")
+
+
+def test_closed_stderr(fake):
+    done = run(QUIET, fake(), redirect="2>&-")
+    assert (done.returncode, done.stdout) == (0, "tensorflow\n")
+
+
+def test_no_temporary_folder(fake):
+    done = run("import tempfile; tempfile.tempdir = '/nowhere'\n" + QUIET, fake())
+    assert done.stdout == "tensorflow\n"
+
+
+def test_a_crash_inside_leaves_a_traceback(fake):
+    done = run(QUIET, fake("os.abort()"))
+    assert done.returncode != 0
+    assert "Fatal Python error: Aborted" in done.stderr
+    assert "quiet_tensorflow" in done.stderr
+
+
+def test_loaded_tensorflow_is_returned_as_it_is(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", loaded := type(sys)("tensorflow"))
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    assert startup.quiet_tensorflow() is loaded
+    assert "TF_CPP_MIN_LOG_LEVEL" not in os.environ
+
+
+def test_captured_stderr_restores_the_descriptor(capfd):
+    with startup.captured_stderr():
+        os.write(2, NOISE.encode() + b"a real complaint\n")
+        assert capfd.readouterr().err == ""
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "a real complaint\nafter\n"
+    with pytest.raises(RuntimeError), startup.captured_stderr():
+        os.write(2, NOISE.encode())
+        raise RuntimeError
+    assert capfd.readouterr().err == NOISE
+
+
+def test_captured_stderr_leaks_no_descriptor():
+    before = len(os.listdir("/dev/fd"))
+    for _ in range(3):
+        with startup.captured_stderr():
+            pass
+    assert len(os.listdir("/dev/fd")) == before
+
+
+def test_fatal_lines_and_unknown_lines_are_no_noise():
+    for line in (b"F0000 00:00:1795386888.46    5192 cpu_feature_guard.cc:1] The TensorFlow library was compiled",
+                 b"Could not load dynamic library", b"ERROR: out of memory"):
+        assert not startup._NOISE.match(line)
+    assert startup._NOISE.match(b"2026-01-31 12:00:00.123456: I tensorflow/core/util/port.cc:153] oneDNN")
