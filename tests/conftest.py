@@ -1,0 +1,107 @@
+"""What the tests share: a quiet TensorFlow, a small data set, factories of steps and programs, Keras in float64.
+
+The factories are fixtures, so that tests which need no TensorFlow do not import it.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from reglab.data import Dataset, Examples
+
+if TYPE_CHECKING:
+    from reglab.program import Program
+    from reglab.step import Step
+
+FEATURES, CLASSES = 6, 3
+
+
+def made_dataset(train: int = 53, validation: int = 20, seed: int = 0) -> Dataset:
+    """Gaussian examples whose labels a linear rule and some noise decide. 53 is no multiple of any batch size."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(train + validation, FEATURES)).astype(np.float32)
+    scores = x @ rng.normal(size=(FEATURES, CLASSES)) + 0.5 * rng.normal(size=(len(x), CLASSES))
+    y = scores.argmax(1).astype(np.int32)
+    return Dataset("made", Examples(x[:train], y[:train]), Examples(x[train:], y[train:]), CLASSES, (FEATURES,), 1.0)
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    """53 training and 20 validation examples, 6 features, 3 classes, divisor 1."""
+    return made_dataset()
+
+
+@pytest.fixture
+def make_step() -> Callable[..., Step]:
+    """`make_step(penalize=…, optimizer=…, …)`: a `Step` of a tanh network 6-5-4-3 in float64, by default SGD."""
+    import tensorflow as tf
+
+    from reglab.models import mlp, penalized_layers
+    from reglab.optimizers import make_optimizer, scheduled
+    from reglab.step import Step
+
+    def make(*, hidden: tuple[int, ...] = (5, 4), activation: str = "tanh", penalize: str = "all",
+             optimizer: Any = "sgd", schedule: str = "constant", warmup_steps: int = 0, total_steps: int = 100,
+             clip_norm: float | None = None, features: int = FEATURES, classes: int = CLASSES,
+             dtype: Any = tf.float64) -> Step:
+        model = mlp(features, hidden, classes, activation=activation, dtype=dtype)
+        rule = make_optimizer(optimizer) if isinstance(optimizer, str) else optimizer
+        return Step(model, penalized_layers(model.dense_layers, penalize), rule,
+                    lambda rate, step: scheduled(rate, step, schedule=schedule, warmup_steps=warmup_steps,
+                                                 total_steps=total_steps), clip_norm)
+    return make
+
+
+@pytest.fixture
+def make_program(make_step: Callable[..., Step]) -> Callable[..., Program]:
+    """`make_program(dataset, l1=…, seed=…, …)`: a `Program`; sequences for l1, l2, learning_rate and seed are lanes.
+
+    Further names go to `make_step`, unless `step` is given.
+    """
+    import tensorflow as tf
+
+    from reglab.program import Program
+    from reglab.step import Hyperparameters, stack_lanes
+
+    def make(dataset: Dataset, *, l1: float | Sequence[float] = 0.0, l2: float | Sequence[float] = 0.0,
+             learning_rate: float | Sequence[float] = 0.125, seed: int | Sequence[int] = 0, batch_size: int = 8,
+             summary_every: int = 0, jit: bool = False, step: Step | None = None, **of_step: Any) -> Program:
+        step = step or make_step(**of_step)
+        given = (l1, l2, learning_rate, seed)
+        lanes = next((len(values) for values in given if isinstance(values, Sequence)), None)
+
+        def lane(i: int) -> tuple[Any, Hyperparameters]:
+            strength1, strength2, rate, chance = (v[i] if isinstance(v, Sequence) else v for v in given)
+            parameters = step.model.initialize(int(chance))
+            dtype = parameters["logits"]["kernel"].dtype
+            layers = [len(step.penalized_layers)]
+            return parameters, Hyperparameters(tf.fill(layers, tf.constant(strength1, dtype)),
+                                               tf.fill(layers, tf.constant(strength2, dtype)),
+                                               tf.constant(rate, dtype))
+
+        made = [lane(i) for i in range(lanes or 1)]
+        parameters, hyper = made[0] if lanes is None else stack_lanes(made)
+        return Program(step, parameters, hyper, dataset, batch_size=batch_size, summary_every=summary_every,
+                       lanes=lanes, jit=jit)
+    return make
+
+
+@pytest.fixture
+def keras64() -> Iterator[Any]:
+    """Keras with float64 for everything: data, weights, losses, metrics and learning rates."""
+    import keras
+
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    yield keras
+    keras.config.set_floatx(floatx)
+    keras.config.set_dtype_policy(policy)

@@ -1,0 +1,157 @@
+"""Every penalty against Keras' regularizer, NumPy in float64, central differences and minimization by SciPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.optimize
+import tensorflow as tf
+
+from reglab.penalties import L1, L2, PENALTIES, Penalty
+
+REFERENCES: dict[str, Callable[[np.ndarray], float]] = {"l1": lambda w: float(np.sum(np.abs(w))),
+                                                        "l2": lambda w: float(np.sum(w * w))}
+
+
+def kernel(*shape: int, seed: int = 0) -> np.ndarray:
+    """Gaussian, at least 0.01 from 0, where L1 has its kink."""
+    drawn = np.random.default_rng(seed).normal(size=shape or (4, 3))
+    return drawn + np.copysign(0.01, drawn)
+
+
+def test_every_registered_penalty_is_tested() -> None:
+    assert REFERENCES.keys() == PENALTIES.keys()
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+class TestEveryPenalty:
+    """What any penalty must do, whatever it is."""
+
+    @pytest.fixture
+    def penalty(self, name: str) -> Penalty:
+        return PENALTIES[name]
+
+    @pytest.mark.parametrize("shape", [(4, 3), (7,), (1, 1), (2, 3, 2)])
+    def test_the_value_is_that_of_numpy(self, name: str, penalty: Penalty, shape: tuple[int, ...]) -> None:
+        w = kernel(*shape)
+        np.testing.assert_allclose(penalty.value(tf.constant(w)), REFERENCES[name](w), rtol=1e-14)
+
+    def test_the_value_is_a_scalar_and_nothing_costs_nothing(self, penalty: Penalty) -> None:
+        assert penalty.value(tf.constant(kernel())).shape == []
+        assert penalty.value(tf.zeros([4, 3])) == 0
+        assert penalty.value(tf.zeros([0, 3])) == 0
+
+    def test_the_gradient_is_that_of_the_tape(self, penalty: Penalty) -> None:
+        w = tf.constant(kernel())
+        with tf.GradientTape() as tape:
+            tape.watch(w)
+            value = penalty.value(w)
+        np.testing.assert_allclose(penalty.gradient(w), tape.gradient(value, w), rtol=1e-14)
+
+    def test_the_gradient_is_that_of_central_differences(self, name: str, penalty: Penalty) -> None:
+        w, h = kernel(), 1e-5
+        numeric = np.zeros_like(w)
+        for at in np.ndindex(w.shape):
+            shift = np.zeros_like(w)
+            shift[at] = h
+            numeric[at] = (REFERENCES[name](w + shift) - REFERENCES[name](w - shift)) / (2 * h)
+        np.testing.assert_allclose(penalty.gradient(tf.constant(w)), numeric, atol=1e-9)
+
+    def test_zero_has_a_zero_subgradient(self, penalty: Penalty) -> None:
+        np.testing.assert_array_equal(penalty.gradient(tf.constant([0.0, -0.0])), [0, 0])
+
+    @pytest.mark.parametrize("dtype", [tf.bfloat16, tf.float16, tf.float32, tf.float64])
+    def test_gradient_and_prox_keep_dtype_and_shape(self, penalty: Penalty, dtype: tf.DType) -> None:
+        w = tf.cast(kernel(), dtype)
+        for result in (penalty.gradient(w), penalty.proximal(w, tf.constant(0.25, dtype))):
+            assert (result.dtype, result.shape) == (dtype, w.shape)
+
+    @pytest.mark.parametrize(("dtype", "summed"), [(tf.bfloat16, tf.float32), (tf.float16, tf.float32),
+                                                   (tf.float32, tf.float32), (tf.float64, tf.float64)])
+    def test_sums_are_taken_in_float32_at_least(self, name: str, penalty: Penalty, dtype: tf.DType,
+                                                summed: tf.DType) -> None:
+        w = tf.cast(kernel(300, 7), dtype)
+        value = penalty.value(w)
+        assert value.dtype == summed
+        exact = REFERENCES[name](tf.cast(w, tf.float64).numpy())
+        np.testing.assert_allclose(value, exact, rtol=1e-6)  # bfloat16 sums would be off by 1e-3 and more
+
+    @pytest.mark.parametrize("threshold", [0.0, 1e-3, 0.3, 2.0])
+    def test_the_prox_minimizes_its_objective_entry_by_entry(self, name: str, penalty: Penalty,
+                                                             threshold: float) -> None:
+        w = np.array([-3.0, -1.0, -0.3, -0.1, 0.0, 0.2, 0.9, 2.5])
+        proximal = penalty.proximal(tf.constant(w), tf.constant(threshold, tf.float64)).numpy()
+        for entry, found in zip(w, proximal, strict=True):
+            best = scipy.optimize.minimize_scalar(
+                lambda v, w=entry: 0.5 * (v - w) ** 2 + threshold * REFERENCES[name](np.array(v)),
+                bounds=(-4, 4), method="bounded", options={"xatol": 1e-10})
+            np.testing.assert_allclose(found, best.x, atol=2e-6)
+
+    def test_no_other_matrix_beats_the_prox(self, name: str, penalty: Penalty) -> None:
+        w, threshold = kernel(), 0.4
+        proximal = penalty.proximal(tf.constant(w), tf.constant(threshold, tf.float64)).numpy()
+
+        def objective(v: np.ndarray) -> float:
+            return 0.5 * float(np.sum((v - w) ** 2)) + threshold * REFERENCES[name](v)
+
+        rng = np.random.default_rng(1)
+        others = [proximal + scale * rng.normal(size=w.shape) for scale in (1e-6, 1e-3, 0.1, 1) for _ in range(50)]
+        assert all(objective(proximal) <= objective(other) for other in [*others, w, np.zeros_like(w)])
+
+    def test_the_prox_without_threshold_changes_nothing(self, penalty: Penalty) -> None:
+        w = kernel()
+        np.testing.assert_array_equal(penalty.proximal(tf.constant(w), tf.constant(0.0, tf.float64)), w)
+
+    def test_the_prox_never_lengthens_a_distance(self, penalty: Penalty) -> None:
+        a, b, threshold = kernel(seed=1), kernel(seed=2), tf.constant(0.5, tf.float64)
+        moved = penalty.proximal(tf.constant(a), threshold) - penalty.proximal(tf.constant(b), threshold)
+        assert np.linalg.norm(moved) <= np.linalg.norm(a - b)
+
+    def test_it_compiles_under_xla_over_lanes(self, penalty: Penalty) -> None:
+        lanes = tf.constant(np.stack([kernel(seed=seed) for seed in range(3)]))
+        thresholds = tf.constant([0.0, 0.1, 1.0], tf.float64)
+
+        def all_of_it(w: Any, threshold: Any) -> Any:
+            return penalty.value(w), penalty.gradient(w), penalty.proximal(w, threshold)
+
+        compiled = tf.function(lambda w, t: tf.vectorized_map(lambda lane: all_of_it(*lane), (w, t)), jit_compile=True)
+        for lane, results in enumerate(zip(*compiled(lanes, thresholds), strict=True)):
+            for result, alone in zip(results, all_of_it(lanes[lane], thresholds[lane]), strict=True):
+                np.testing.assert_allclose(result, alone, rtol=1e-14)
+
+
+@pytest.mark.parametrize("strength", [2.0**-13, 0.75])  # Keras rounds strengths to float32; these stay what they are
+def test_value_and_gradient_are_those_of_keras_regularizers(strength: float) -> None:
+    from keras import regularizers
+
+    w = tf.constant(kernel())
+    l1, l2 = PENALTIES["l1"], PENALTIES["l2"]
+    for ours, gradient, keras in (
+            (l1.value(w), l1.gradient(w), regularizers.L1(strength)),
+            (l2.value(w), l2.gradient(w), regularizers.L2(strength)),
+            (l1.value(w) + 3 * l2.value(w), l1.gradient(w) + 3 * l2.gradient(w),
+             regularizers.L1L2(strength, 3 * strength))):
+        with tf.GradientTape() as tape:
+            tape.watch(w)
+            theirs = keras(w)
+        np.testing.assert_allclose(strength * ours, theirs, rtol=1e-14)
+        np.testing.assert_allclose(strength * gradient, tape.gradient(theirs, w), rtol=1e-14)
+
+
+def test_l2_has_no_half() -> None:
+    assert L2().value(tf.constant([3.0])) == 9
+    assert L2().gradient(tf.constant([3.0])) == 6
+
+
+def test_l1_sets_small_entries_to_zero_exactly_and_moves_the_others_by_the_threshold() -> None:
+    shrunk = L1().proximal(tf.constant([-1.0, -0.25, 0.0, 0.125, 0.75]), tf.constant(0.25))
+    np.testing.assert_array_equal(shrunk, [-0.75, 0, 0, 0, 0.5])
+
+
+def test_moreau_the_l1_prox_and_the_projection_on_the_box_add_up() -> None:
+    w = kernel()
+    shrunk = L1().proximal(tf.constant(w), tf.constant(0.4, tf.float64))
+    np.testing.assert_allclose(shrunk + np.clip(w, -0.4, 0.4), w, rtol=1e-14)
