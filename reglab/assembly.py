@@ -1,0 +1,73 @@
+"""From a configuration to the program that runs it: the one place where names become functions."""
+
+from __future__ import annotations
+
+import functools
+
+import tensorflow as tf
+
+from reglab import data
+from reglab.config import Config, ConfigError
+from reglab.data import Dataset
+from reglab.models import mlp, penalized_layers
+from reglab.optimizers import make_optimizer, scheduled
+from reglab.program import Program
+from reglab.step import Hyperparameters, Step
+
+
+def load_dataset(config: Config) -> Dataset:
+    """The data a configuration names, its subset taken and its labels noised.
+
+    Raises:
+      ConfigError: a file is missing or damaged, or the data do not fit the flags.
+    """
+    return data.load(config.dataset, data_dir=config.data_dir, train_size=config.train_size,
+                     label_noise=config.label_noise, validation_split=config.validation_split,
+                     seed=config.resolved_data_seed)
+
+
+def make_step(config: Config, dataset: Dataset) -> Step:
+    """The objective and the steps on it.
+
+    Raises:
+      ConfigError: `penalize` matches no layer.
+    """
+    model = mlp(dataset.train.x.shape[1], config.hidden, dataset.classes, activation=config.activation,
+                dtype=parameter_dtype(config),
+                product_dtype=tf.bfloat16 if config.precision == "bfloat16" else None)
+    optimizer = make_optimizer(config.optimizer, momentum=config.momentum, weight_decay=config.resolved_weight_decay)
+    schedule = functools.partial(scheduled, schedule=config.schedule, warmup_steps=config.warmup_steps,
+                                 total_steps=total_steps(config, dataset))
+    return Step(model, penalized_layers(model.dense_layers, config.penalize), optimizer, schedule, config.clip_norm)
+
+
+def make_hyperparameters(config: Config, step: Step) -> Hyperparameters:
+    """The penalties and the learning rate as tensors."""
+    dtype, penalized = parameter_dtype(config), [len(step.penalized_layers)]
+    return Hyperparameters(tf.fill(penalized, tf.constant(config.l1, dtype)),
+                           tf.fill(penalized, tf.constant(config.l2, dtype)),
+                           tf.constant(config.learning_rate, dtype))
+
+
+def make_program(config: Config, dataset: Dataset) -> Program:
+    """The compiled program of a single run, at its initial state.
+
+    Raises:
+      ConfigError: the batch is larger than the training data, or `penalize` matches no layer.
+    """
+    if config.batch_size > len(dataset.train):
+        raise ConfigError(f"--batch_size={config.batch_size} is more than the {len(dataset.train):,} training examples "
+                          f"of {dataset.name}: give at most that many")
+    step = make_step(config, dataset)
+    return Program(step, step.model.initialize(config.seed), make_hyperparameters(config, step), dataset,
+                   batch_size=config.batch_size, summary_every=config.summary_every, jit=config.jit)
+
+
+def parameter_dtype(config: Config) -> tf.DType:
+    """The dtype of parameters, sums and optimizer: bfloat16 concerns the matrix products alone."""
+    return tf.float64 if config.precision == "float64" else tf.float32
+
+
+def total_steps(config: Config, dataset: Dataset) -> int:
+    """How many updates the whole run makes."""
+    return config.epochs * -(-len(dataset.train) // config.batch_size)

@@ -1,0 +1,152 @@
+"""The command line of a run: flags to a `Config`, exactly once. The only module that reads absl flags."""
+
+from __future__ import annotations
+
+import dataclasses
+import textwrap
+from typing import Any, Final
+
+from absl import flags
+
+from reglab import config as configuration
+from reglab.config import Config, ConfigError
+
+# Section to flag to (type, help). A flag that is not given has the default of `Config`.
+_SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
+    "Data": {
+        "dataset": ("string", f"{', '.join(configuration.DATASETS)}, or the path of an .npz file with x_train, y_train "
+                              "and optionally x_test, y_test."),
+        "data_dir": ("string", "Folder of the data set's standard files; else Keras downloads and caches them."),
+        "train_size": ("integer", "Train on a class-stratified sample of this many examples."),
+        "label_noise": ("float", "Fraction of the training labels to change, each to another class."),
+        "validation_split": ("float", "Fraction held out for validation where the data have no test part."),
+        "data_seed": ("integer", "Seed of sample, label noise and order of the data; else --seed."),
+    },
+    "Model": {
+        "hidden": ("list", "Widths of the hidden layers; empty for softmax regression."),
+        "activation": ("string", f"{', '.join(configuration.ACTIVATIONS)}."),
+    },
+    "Objective: data loss + l1 * sum |W| + l2 * sum W^2": {
+        "l1": ("float", "Strength of the L1 penalty."),
+        "l2": ("float", "Strength of the L2 penalty."),
+        "penalize": ("string", "Penalized Dense kernels: all, hidden (all but the last), or a regular expression that "
+                               "matches whole layer names (dense_0, dense_1, ..., logits)."),
+    },
+    "Optimization": {
+        "optimizer": ("string", f"{', '.join(configuration.OPTIMIZERS)}."),
+        "learning_rate": ("float", "Learning rate."),
+        "momentum": ("float", "Of --optimizer=momentum."),
+        "weight_decay": ("float", "Of --optimizer=adamw: decoupled, on kernels, no part of the objective; else "
+                                  f"{configuration.DEFAULT_WEIGHT_DECAY}."),
+        "clip_norm": ("float", "Largest global norm of the gradient of the total."),
+        "schedule": ("string", "constant, or cosine (down to 0 at the last step)."),
+        "warmup_steps": ("integer", "Steps over which the learning rate rises from 0."),
+        "epochs": ("integer", "Passes over the training data."),
+        "batch_size": ("integer", "Examples a step, over all replicas."),
+        "seed": ("integer", "Seed of the initial weights, and of all else unless --data_seed is given."),
+    },
+    "Execution": {
+        "jit": ("bool", "Compile the training loop with XLA."),
+        "precision": ("string", "float32, float64 (for checks: everything in it), or bfloat16 (matrix products only)."),
+    },
+    "Files": {
+        "model_dir": ("string", "Folder of the run; else runs/<time>-<name>."),
+        "resume": ("string", "auto (go on where the folder's run stands), never, or must."),
+        "checkpoint_every": ("integer", "Steps between checkpoints; else once an epoch."),
+        "keep": ("integer", "How many checkpoints to keep, besides the best."),
+        "evaluate_every": ("integer", "Epochs between evaluations of both splits."),
+        "summary_every": ("integer", "Steps between measured steps in metrics.jsonl and TensorBoard; 0 for none."),
+        "histograms": ("bool", "Write histograms of the kernels at each evaluation."),
+    },
+}
+_OTHER: Final = {
+    "config_file": "Start from this config.json of a run; flags that are given override it.",
+    "json": "Print the result as one JSON object on stdout, all else on stderr.",
+    "help": "Show this help.", "flagfile": "Read flags from a file, one a line.",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class CommandLine:
+    """What the user asked for.
+
+    Attributes:
+      config: the run.
+      json: print the result as JSON.
+      help: print the help and do nothing.
+    """
+
+    config: Config
+    json: bool
+    help: bool
+
+
+def parse(argv: list[str]) -> CommandLine:
+    """Parses a command line, without the program's name.
+
+    Raises:
+      ConfigError: a flag is unknown or its value cannot be used.
+    """
+    values = _define()
+    try:
+        rest = values(["reglab", *argv], known_only=False)[1:]
+    except flags.Error as error:
+        raise ConfigError(" ".join(str(error).split()) + "; --help lists the flags") from None
+    if rest:
+        raise ConfigError(f"unexpected argument {rest[0]!r}: every setting is a flag such as --l1=1e-3")
+    given = {name: values[name].value for section in _SECTIONS.values() for name in section if values[name].present}
+    if "hidden" in given:
+        given["hidden"] = _widths(given["hidden"])
+    base = Config.from_file(values.config_file) if values.config_file else Config()
+    return CommandLine(dataclasses.replace(base, **given), values.json, values.help)
+
+
+def help_text(command: str, purpose: str) -> str:
+    """The help of a command that trains: its purpose and every flag with its default, by section."""
+    lines = [f"usage: python -m {command} [--flag=value ...]", "", purpose]
+    for section, entries in _SECTIONS.items():
+        lines += ["", f"{section}:"]
+        for name, (_, text) in entries.items():
+            lines += _entry(name, text, _default(name))
+    lines += ["", "Other:"]
+    for name, text in _OTHER.items():
+        lines += _entry(name, text, "")
+    return "\n".join(lines)
+
+
+def _define() -> flags.FlagValues:
+    """Fresh flags, apart from absl's global ones: parsing twice in one process is harmless."""
+    values = flags.FlagValues()
+    define = {"string": flags.DEFINE_string, "float": flags.DEFINE_float, "integer": flags.DEFINE_integer,
+              "bool": flags.DEFINE_bool, "list": flags.DEFINE_string}
+    for section in _SECTIONS.values():
+        for name, (kind, text) in section.items():
+            define[kind](name, None, text, flag_values=values)
+    flags.DEFINE_string("config_file", None, _OTHER["config_file"], flag_values=values)
+    flags.DEFINE_string("flagfile", "", _OTHER["flagfile"], flag_values=values)
+    flags.DEFINE_bool("json", False, _OTHER["json"], flag_values=values)
+    flags.DEFINE_bool("help", False, _OTHER["help"], short_name="h", flag_values=values)
+    return values
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(width) for width in text.split(",") if width.strip())
+    except ValueError:
+        raise ConfigError(f"--hidden={text}: give layer widths such as 128,64, or nothing for softmax "
+                          "regression") from None
+
+
+def _default(name: str) -> str:
+    value: Any = getattr(Config(), name)
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _entry(name: str, text: str, default: str) -> list[str]:
+    text = f"{text} Default: {default}." if default else text
+    wrapped = textwrap.wrap(text, 72)
+    return [f"  --{name:<18}{wrapped[0]}", *(" " * 22 + line for line in wrapped[1:])]

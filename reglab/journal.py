@@ -1,0 +1,184 @@
+"""What a run writes while it goes on: metrics, event files and checkpoints, kept in step with one another.
+
+Order is all here. What was measured up to a checkpoint is on disk before the checkpoint is; what lies beyond the
+restored one is dropped before the run goes on. So every step is told exactly once, however a run was killed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from reglab.checkpoint import Checkpoints
+from reglab.config import Config
+from reglab.program import Calls
+from reglab.run_directory import RunDirectory
+from reglab.step import State
+from reglab.summaries import MetricsFile, RunWriter, forget_after
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Both splits after `step` updates, each example counted once, and the weights' own figures.
+
+    `train` and `validation` have `data`, `l1`, `l2`, `penalty`, `total` and `accuracy`, `weights` the rest by tag.
+    """
+
+    step: int
+    epoch: int
+    train: dict[str, float]
+    validation: dict[str, float]
+    weights: dict[str, float]
+
+    @staticmethod
+    def of(step: int, epoch: int, train: Mapping[str, float], validation: Mapping[str, float],
+           weights: Mapping[str, float]) -> Evaluation:
+        """Joins the data loss and accuracy of the splits with the penalties of the weights."""
+        penalties = {"l1": weights["penalty/l1"], "l2": weights["penalty/l2"], "penalty": weights["penalty/total"]}
+        splits = [{**split, **penalties, "total": split["data"] + penalties["penalty"]}
+                  for split in (train, validation)]
+        return Evaluation(step, epoch, splits[0], splits[1], dict(weights))
+
+    @property
+    def gap(self) -> dict[str, float]:
+        """The generalization gap: in data loss validation − training, in accuracy training − validation."""
+        return {"data": self.validation["data"] - self.train["data"],
+                "accuracy": self.train["accuracy"] - self.validation["accuracy"]}
+
+
+class Journal:
+    """Writes nothing: the journal of a run without a folder, and the interface of `FolderJournal`.
+
+    Attributes:
+      restored_step: the step the state was restored to; 0 for a new run.
+      finished_result: the result of a run that is already complete, else None.
+      best: the facts of the best evaluation so far: step, epoch, data, accuracy of the validation split.
+    """
+
+    restored_step: int = 0
+    finished_result: dict[str, Any] | None = None
+    best: dict[str, Any] | None = None
+
+    def write_reports(self, calls: Calls) -> None:
+        """The measured steps of a call."""
+
+    def write_evaluation(self, evaluation: Evaluation, pace: Mapping[str, float]) -> None:
+        """An evaluation of both splits; keeps the state if it is the best so far."""
+        self._note_best(evaluation)
+
+    def write_histograms(self, step: int, parameters: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+        """The distribution of every kernel."""
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        """The end of a complete run."""
+
+    def save(self) -> bool:
+        """A checkpoint, after all that was written so far is on disk; whether there is one now."""
+        return False
+
+    def close(self) -> None:
+        """Ends all files."""
+
+    def _note_best(self, evaluation: Evaluation) -> bool:
+        """Whether the evaluation has the lowest validation data loss so far: the penalty never chooses."""
+        if self.best is not None and evaluation.validation["data"] >= self.best["data"]:
+            return False
+        self.best = {"step": evaluation.step, "epoch": evaluation.epoch,
+                     "data": evaluation.validation["data"], "accuracy": evaluation.validation["accuracy"]}
+        return True
+
+
+class FolderJournal(Journal):
+    """The journal of a run with a folder. Opening it restores the state, if there is one to restore."""
+
+    def __init__(self, config: Config, directory: RunDirectory, state: State, warn: Callable[[str], None]) -> None:
+        self._directory = directory
+        self._checkpoints = Checkpoints(directory.checkpoints, state, config.keep)
+        if directory.exists:
+            self.restored_step = self._checkpoints.restore_latest(warn) or 0
+            self.finished_result = directory.finished_result()
+            forget_after(directory.path, self.restored_step)
+            self.best = self._checkpoints.best(self.restored_step)
+        directory.create()
+        self._metrics = MetricsFile(directory.metrics)
+        self._writers = {split: RunWriter(directory.path / split) for split in ("train", "validation")}
+        if self.restored_step == 0:
+            self._writers["train"].describe(_hyperparameters(config))
+
+    def write_reports(self, calls: Calls) -> None:
+        """See `Journal`."""
+        now = time.time()
+        for k, step in enumerate(calls.report_steps.tolist()):
+            self._write(step, "train", {tag: float(values[k]) for tag, values in calls.reports.items()}, now)
+
+    def write_evaluation(self, evaluation: Evaluation, pace: Mapping[str, float]) -> None:
+        """See `Journal`."""
+        now, step = time.time(), evaluation.step
+        self._write(step, "train", {**_evaluation_tags(evaluation.train), **pace}, now)
+        self._write(step, "validation", {
+            "loss/total": evaluation.validation["total"], "loss/data": evaluation.validation["data"],
+            "accuracy": evaluation.validation["accuracy"], **evaluation.weights,
+            **_evaluation_tags(evaluation.validation),
+            "gap/data": evaluation.gap["data"], "gap/accuracy": evaluation.gap["accuracy"]}, now)
+        if self._note_best(evaluation):
+            assert self.best is not None
+            self._checkpoints.save_best(self.best)
+
+    def write_histograms(self, step: int, parameters: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+        """See `Journal`."""
+        self._writers["train"].histograms(step, {f"evaluation/{layer}/kernel": arrays["kernel"]
+                                                 for layer, arrays in parameters.items()})
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        """See `Journal`."""
+        self._flush()
+        self._directory.write_result(result)
+
+    def save(self) -> bool:
+        """See `Journal`."""
+        self._flush()
+        self._checkpoints.save()
+        return True
+
+    def close(self) -> None:
+        """See `Journal`."""
+        self._metrics.close()
+        for writer in self._writers.values():
+            writer.close()
+
+    def _write(self, step: int, split: str, values: Mapping[str, float], wall_time: float) -> None:
+        self._metrics.write(step, split, values)
+        self._writers[split].scalars(step, values, wall_time)
+
+    def _flush(self) -> None:
+        self._metrics.flush()
+        for writer in self._writers.values():
+            writer.flush()
+
+
+def open_journal(config: Config, directory: RunDirectory | None, state: State,
+                 warn: Callable[[str], None]) -> Journal:
+    """The journal of a run; one that writes nothing if there is no folder.
+
+    Raises:
+      ConfigError: the folder cannot be written, or none of its checkpoints can be read.
+    """
+    return Journal() if directory is None else FolderJournal(config, directory, state, warn)
+
+
+def _evaluation_tags(split: Mapping[str, float]) -> dict[str, float]:
+    """Tags that stand for whole splits, in both runs: `loss/data` of the train run is that of single batches."""
+    return {"evaluation/loss/data": split["data"], "evaluation/accuracy": split["accuracy"]}
+
+
+def _hyperparameters(config: Config) -> dict[str, Any]:
+    """The columns of the HParams page, which takes numbers, texts and truth values only."""
+    names = ("l1", "l2", "penalize", "dataset", "train_size", "label_noise", "activation", "optimizer",
+             "learning_rate", "schedule", "batch_size", "epochs", "seed", "precision")
+    values = {name: getattr(config, name) for name in names}
+    return {**{name: value for name, value in values.items() if value is not None},
+            "hidden": ",".join(map(str, config.hidden)) or "none"}

@@ -1,0 +1,218 @@
+"""`fit`: the loop around the compiled program. It calls, evaluates, logs and saves; it computes nothing itself."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+
+from reglab.assembly import load_dataset, make_program, total_steps
+from reglab.config import Config, ConfigError
+from reglab.console import Console, EpochRow
+from reglab.data import Dataset, epoch_order
+from reglab.journal import Evaluation, Journal, open_journal
+from reglab.program import Program
+from reglab.report import describe_run, make_result
+from reglab.run_directory import RunDirectory
+from reglab.signals import StopRequest, stop_request
+
+SECONDS_PER_CALL: Final = 0.5  # Short enough that Ctrl-C is answered and progress moves, long enough to cost nothing.
+FIRST_CALL_STEPS: Final = 50
+
+
+class Interrupted(KeyboardInterrupt):
+    """A stop signal ended the run early; where there is a model_dir, the state is saved and the run can be resumed."""
+
+    def __init__(self, signal_name: str, step: int, saved: bool) -> None:
+        super().__init__(f"stopped by {signal_name} after step {step}" + (", saved" if saved else ", nothing saved"))
+        self.step = step
+
+
+class Diverged(ArithmeticError):
+    """The data loss is no longer finite. What the last whole checkpoint holds was saved before that."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"the data loss is not finite at step {step}: try a lower --learning_rate, or --clip_norm=1")
+        self.step = step
+
+
+@dataclasses.dataclass(frozen=True)
+class History:
+    """What a run gave.
+
+    Attributes:
+      config: what was asked for.
+      evaluations: both splits at each evaluation of this process, in order.
+      result: the contents of `result.json`.
+      parameters: the final weights, layer to {"kernel", "bias"}, as NumPy arrays.
+    """
+
+    config: Config
+    evaluations: list[Evaluation]
+    result: dict[str, Any]
+    parameters: dict[str, dict[str, np.ndarray]]
+
+
+def fit(config: Config, data: Dataset | None = None, *, console: Console | None = None) -> History:
+    """Trains one network as `config` says, from where its `model_dir` stands.
+
+    Args:
+      data: the data to use instead of `config.dataset`; `reglab.data.from_arrays` makes one of NumPy arrays.
+      console: who is told of the progress; nobody if not given.
+
+    Raises:
+      ConfigError: something in the configuration or the files cannot be used; nothing was written or trained.
+      Interrupted: SIGINT or SIGTERM came; the same call goes on from there.
+      Diverged: the data loss became infinite or NaN.
+    """
+    console = console or Console()
+    directory = RunDirectory(config) if config.model_dir is not None else None
+    dataset = load_dataset(config) if data is None else data
+    program = make_program(config, dataset)
+    with contextlib.closing(open_journal(config, directory, program.state, console.warning)) as journal, \
+            stop_request() as stop:
+        try:
+            return _Run(config, dataset, program, journal, console, stop).fit()
+        finally:
+            console.finish()
+
+
+class _Run:
+    """One call of `fit`."""
+
+    def __init__(self, config: Config, dataset: Dataset, program: Program, journal: Journal, console: Console,
+                 stop: StopRequest) -> None:
+        self._config, self._dataset, self._program = config, dataset, program
+        self._journal, self._console, self._stop = journal, console, stop
+        self._pace = _Pace()
+        self._evaluations: list[Evaluation] = []
+        self._total_steps = total_steps(config, dataset)
+
+    def fit(self) -> History:
+        """All epochs from the restored step on, then the result."""
+        config, console, journal = self._config, self._console, self._journal
+        console.header(describe_run(config, self._dataset, self._program))
+        begun = time.perf_counter()
+        if journal.finished_result is not None:
+            console.message(f"This run is already complete: {self._total_steps} steps.")
+            return self._history(journal.finished_result)
+        if journal.restored_step:
+            console.message(f"Resumed after step {journal.restored_step} of {self._total_steps}.")
+        console.start(journal.restored_step, self._total_steps, config.epochs)
+        for epoch in range(journal.restored_step // self._program.steps_per_epoch, config.epochs):
+            self._train_epoch(epoch)
+        if not self._evaluations:  # Killed after the last checkpoint, before the result was written.
+            self._evaluations.append(self._evaluate(config.epochs))
+        console.finish()
+        result = make_result(config, self._dataset, self._program, self._evaluations[-1], best=journal.best,
+                             seconds=time.perf_counter() - begun, steps_per_second=self._pace.steps_per_second,
+                             resumed_from=journal.restored_step)
+        journal.write_result(result)
+        return self._history(result)
+
+    def _train_epoch(self, epoch: int) -> None:
+        """The steps of one epoch that are still to take, in calls; then evaluation and a checkpoint."""
+        program, config = self._program, self._config
+        order = epoch_order(config.resolved_data_seed, epoch, len(self._dataset.train))
+        first = int(program.state["step"]) - epoch * program.steps_per_epoch
+        began, first_step = time.perf_counter(), first
+        while first < program.steps_per_epoch:
+            if self._stop:
+                self._save_and_stop()
+            count = self._next_count(first, epoch * program.steps_per_epoch)
+            with self._pace.measure(count):
+                calls = program.run(order, first, count)
+            first += count
+            self._journal.write_reports(calls)
+            self._check_finite(calls.data_losses)
+            self._show_progress(epoch, calls.data_losses)
+            if first < program.steps_per_epoch and self._checkpoint_due():
+                self._journal.save()
+        last = epoch + 1 == config.epochs
+        if last or (epoch + 1) % config.evaluate_every == 0:
+            self._finish_epoch(epoch, time.perf_counter() - began, program.steps_per_epoch - first_step)
+        if last or config.checkpoint_every is None or self._checkpoint_due():
+            self._journal.save()
+
+    def _finish_epoch(self, epoch: int, seconds: float, steps: int) -> None:
+        evaluation = self._evaluate(epoch + 1)
+        self._evaluations.append(evaluation)
+        rate = self._pace.recent
+        self._journal.write_evaluation(evaluation, {
+            "perf/steps_per_second": rate, "perf/examples_per_second": rate * self._config.batch_size})
+        if self._config.histograms:
+            self._journal.write_histograms(evaluation.step, self._program.parameters())
+        self._console.epoch(EpochRow(epoch + 1, self._config.epochs, evaluation.step, evaluation.train,
+                                     evaluation.validation, seconds, steps / seconds))
+
+    def _evaluate(self, epoch: int) -> Evaluation:
+        weights = {tag: float(value) for tag, value in self._program.inspect().items()}
+        splits = {split: {name: float(value) for name, value in self._program.evaluate(split).items()}
+                  for split in ("train", "validation")}
+        return Evaluation.of(int(self._program.state["step"]), epoch, splits["train"], splits["validation"], weights)
+
+    def _next_count(self, first: int, epoch_start: int) -> int:
+        """Steps of the next call: to the end of the epoch or the next checkpoint, or as many as the time allows."""
+        ends = [self._program.steps_per_epoch - first, self._pace.affordable_steps]
+        every = self._config.checkpoint_every
+        if every is not None:
+            ends.append(every - (epoch_start + first) % every)
+        return min(ends)
+
+    def _checkpoint_due(self) -> bool:
+        every = self._config.checkpoint_every
+        return every is not None and int(self._program.state["step"]) % every == 0
+
+    def _check_finite(self, data_losses: np.ndarray) -> None:
+        bad = np.flatnonzero(~np.isfinite(data_losses))
+        if len(bad):
+            raise Diverged(int(self._program.state["step"]) - len(data_losses) + int(bad[0]))
+
+    def _show_progress(self, epoch: int, data_losses: np.ndarray) -> None:
+        self._console.progress(int(self._program.state["step"]), epoch + 1, {"data": float(data_losses.mean())})
+
+    def _save_and_stop(self) -> None:
+        assert self._stop.signal is not None
+        saved = self._journal.save()
+        raise Interrupted(self._stop.signal.name, int(self._program.state["step"]), saved)
+
+    def _history(self, result: dict[str, Any]) -> History:
+        return History(self._config, self._evaluations, result, self._program.parameters())
+
+
+class _Pace:
+    """Steps a second, the first call apart: it traces and compiles."""
+
+    def __init__(self) -> None:
+        self._calls = self._steps = 0
+        self._seconds = 0.0
+        self.recent = 0.0
+
+    @contextlib.contextmanager
+    def measure(self, steps: int) -> Iterator[None]:
+        """Times a call of `steps` steps."""
+        began = time.perf_counter()
+        yield
+        seconds = time.perf_counter() - began
+        self.recent = steps / seconds
+        if self._calls:
+            self._steps += steps
+            self._seconds += seconds
+        self._calls += 1
+
+    @property
+    def steps_per_second(self) -> float:
+        """Over all calls but the first, or of the first if there was only one."""
+        return self._steps / self._seconds if self._seconds else self.recent
+
+    @property
+    def affordable_steps(self) -> int:
+        """How many steps take about `SECONDS_PER_CALL`."""
+        return max(1, round(self.steps_per_second * SECONDS_PER_CALL)) if self._seconds else FIRST_CALL_STEPS
+
+
+__all__ = ["ConfigError", "Diverged", "History", "Interrupted", "fit"]

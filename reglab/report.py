@@ -1,0 +1,74 @@
+"""A run in words (the header) and in numbers (`result.json`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from reglab import environment
+from reglab.config import Config
+from reglab.data import Dataset
+from reglab.journal import Evaluation
+from reglab.program import Program
+from reglab.step import SPARSITY_THRESHOLD
+from reglab.summaries import json_number
+
+
+def describe_run(config: Config, dataset: Dataset, program: Program) -> dict[str, str]:
+    """What will be trained, label to text, for people."""
+    step, parameters = program.step, program.parameters()
+    count = sum(array.size for arrays in parameters.values() for array in arrays.values())
+    widths = "-".join(map(str, (dataset.train.x.shape[1], *config.hidden, dataset.classes)))
+    rates = f"learning rate {config.learning_rate:g}, {config.schedule}"
+    if config.warmup_steps:
+        rates += f" after {config.warmup_steps:,} steps of warm-up"
+    if config.clip_norm is not None:
+        rates += f", gradients clipped to norm {config.clip_norm:g}"
+    if config.resolved_weight_decay:
+        rates += f", decoupled weight decay {config.resolved_weight_decay:g} on kernels"
+    noise = f", {config.label_noise:.0%} of the training labels changed" if config.label_noise else ""
+    return {
+        "Data": dataset.description + noise,
+        "Model": f"MLP {widths}, {config.activation}, {count:,} parameters",
+        "Penalized": f"{', '.join(step.penalized_layers)} (kernels only): l1 = {config.l1:g}, l2 = {config.l2:g}",
+        "Optimizer": f"{config.optimizer}, {rates}",
+        "Batches": f"{config.batch_size} examples, {program.steps_per_epoch:,} steps an epoch, "
+                   f"{_plural(config.epochs, 'epoch')}",
+        "Device": f"{environment.device_name()}, {config.precision}",
+        "XLA": "the training loop is compiled; evaluation is not" if config.jit else "off (--jit=false)",
+        "Seed": str(config.seed) if config.data_seed is None else f"{config.seed}, data {config.data_seed}",
+        "Writing to": config.model_dir or "nothing (no model_dir)",
+    }
+
+
+def make_result(config: Config, dataset: Dataset, program: Program, final: Evaluation, *,
+                best: Mapping[str, Any] | None, seconds: float, steps_per_second: float,
+                resumed_from: int) -> dict[str, Any]:
+    """The contents of `result.json`: losses in nats, accuracies and sparsities as fractions, times in seconds."""
+    numbers: dict[str, Any] = {
+        "completed": True, "epochs": final.epoch, "steps": final.step,
+        "train": final.train, "validation": final.validation, "gap": final.gap,
+        "sparsity": final.weights["sparsity/total"], "sparsity_threshold": SPARSITY_THRESHOLD,
+        "weights": final.weights, "best": dict(best) if best else None,
+        "seconds": seconds, "steps_per_second": steps_per_second,
+        "examples_per_second": steps_per_second * config.batch_size,
+        "resumed_from": resumed_from, "model_dir": config.model_dir,
+        "penalized_kernels": list(program.step.penalized_layers), "dataset": dataset.description,
+        "device": environment.device_name(), "strategy": "one_device", "precision": config.precision,
+        "xla": {"training": config.jit, "evaluation": False},
+        "versions": environment.versions(), "numerics": environment.numerics(),
+    }
+    return {name: _for_json(value) for name, value in numbers.items()}
+
+
+def _for_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _for_json(item) for name, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return json_number(value)
+    return value
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -1,0 +1,124 @@
+"""The folder of a run: who may write into it, and the files in it that are not metrics or checkpoints."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from reglab.config import Config, ConfigError
+
+_OWN_NAMES: Final = ("config.json", "result.json", "metrics.jsonl", "train", "validation", "checkpoints")
+
+
+class RunDirectory:
+    """The files of one run. Nothing is written before `create`.
+
+    Args:
+      config: its `model_dir` is the folder.
+
+    Attributes:
+      path: the folder.
+      exists: whether it already holds a run of this configuration, to be resumed.
+
+    Raises:
+      ConfigError: the folder holds something else, cannot be written, or does not fit `config.resume`.
+    """
+
+    def __init__(self, config: Config) -> None:
+        assert config.model_dir is not None
+        self.path = pathlib.Path(config.model_dir).expanduser()
+        self._config = config
+        self.exists = self._check_contents()
+        if config.resume == "must" and not self.exists:
+            raise ConfigError(f"--resume=must, but --model_dir={self.path} holds no run: "
+                              "name the folder of the run to go on with")
+        _check_writable(self.path)
+
+    @property
+    def checkpoints(self) -> pathlib.Path:
+        """Where the checkpoints are."""
+        return self.path / "checkpoints"
+
+    @property
+    def metrics(self) -> pathlib.Path:
+        """Where the metrics are."""
+        return self.path / "metrics.jsonl"
+
+    def create(self) -> None:
+        """Makes the folder and writes `config.json`.
+
+        Raises:
+          ConfigError: the file system refuses.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            _write_atomically(self.path / "config.json", self._config.to_json())
+        except OSError as error:
+            raise ConfigError(f"--model_dir={self.path} cannot be written ({error.strerror}): "
+                              "name a folder you may write to") from None
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        """Writes `result.json`, whole or not at all."""
+        _write_atomically(self.path / "result.json", json.dumps(result, indent=2) + "\n")
+
+    def finished_result(self) -> dict[str, Any] | None:
+        """The contents of `result.json` if the run is complete."""
+        try:
+            result: dict[str, Any] = json.loads((self.path / "result.json").read_text())
+            return result if result["completed"] else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _check_contents(self) -> bool:
+        flag = f"--model_dir={self.path}"
+        if self.path.exists() and not self.path.is_dir():
+            raise ConfigError(f"{flag} is a file: name a folder")
+        if not (self.path / "config.json").exists():
+            found = [name for name in _OWN_NAMES if (self.path / name).exists()]
+            if found:
+                raise ConfigError(f"{flag} holds {found[0]} but no config.json, so what it belongs to is unknown: "
+                                  "name another folder")
+            return False
+        if self._config.resume == "never":
+            raise ConfigError(f"{flag} already holds a run, and --resume=never: name another folder, or use "
+                              "--resume=auto to go on with it")
+        try:
+            theirs = Config.from_file(self.path / "config.json")
+        except ConfigError as error:
+            raise ConfigError(f"{flag} holds a run that cannot be resumed: {error}") from None
+        differences = self._config.differences(theirs)
+        if differences:
+            raise ConfigError(f"{flag} holds a run of another configuration ({'; '.join(differences)}): name another "
+                              "folder, or give the flags of that run")
+        return True
+
+
+def default_model_dir(config: Config) -> str:
+    """`runs/<time>-<short name>`: the data and the penalties, for example runs/20260131-101530-digits-l1=0.001."""
+    dataset = re.sub(r"\W+", "-", pathlib.Path(config.dataset).stem)
+    penalties = "".join(f"-{name}={value:g}" for name, value in (("l1", config.l1), ("l2", config.l2)) if value)
+    base = f"runs/{time.strftime('%Y%m%d-%H%M%S')}-{dataset}{penalties}"
+    name, number = base, 2
+    while pathlib.Path(name).exists():  # Two runs started within the same second.
+        name, number = f"{base}-{number}", number + 1
+    return name
+
+
+def _check_writable(path: pathlib.Path) -> None:
+    existing = path
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigError(f"--model_dir={path} cannot be written ({existing} is not a writable folder): "
+                          "name a folder you may write to")
+
+
+def _write_atomically(path: pathlib.Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

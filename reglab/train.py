@@ -1,0 +1,55 @@
+"""`python -m reglab.train --l1=1e-3 --l2=1e-3`: one run, at a prompt. See `--help`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+
+from reglab import exit_codes, flags
+from reglab.config import ConfigError
+
+PURPOSE = "Train one network on cross-entropy plus L1 and L2 penalties of its Dense kernels."
+
+
+def main(argv: list[str]) -> int:
+    """Parses the command line, trains, and returns the exit code (see `exit_codes`)."""
+    try:
+        command = flags.parse(argv)
+        if command.help:
+            print(flags.help_text("reglab.train", PURPOSE))
+            return exit_codes.SUCCESS
+        return _train(command)
+    except ConfigError as error:
+        print(f"reglab: {error}", file=sys.stderr)
+        return exit_codes.BAD_INPUT
+
+
+def _train(command: flags.CommandLine) -> int:
+    # TensorFlow is imported only now, so that help and a bad flag are answered at once.
+    from reglab.startup import quiet_tensorflow
+    quiet_tensorflow()
+    from reglab.console import open_console
+    from reglab.loop import Diverged, Interrupted, fit
+    from reglab.run_directory import default_model_dir
+
+    config = command.config
+    if config.model_dir is None:
+        config = dataclasses.replace(config, model_dir=default_model_dir(config))
+    console = open_console(sys.stderr if command.json else sys.stdout)
+    try:
+        history = fit(config, console=console)
+    except Interrupted as stop:
+        print(f"reglab: {stop}; the same command with --model_dir={config.model_dir} goes on", file=sys.stderr)
+        return exit_codes.STOPPED
+    except Diverged as error:
+        print(f"reglab: {error}", file=sys.stderr)
+        return exit_codes.DIVERGED
+    console.summary(history.result)
+    if command.json:
+        print(json.dumps(history.result))
+    return exit_codes.SUCCESS
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
