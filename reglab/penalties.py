@@ -5,7 +5,7 @@ A penalty of strength λ on a kernel W adds λ·Ω(W) to the objective. Each cla
     L1: Ω(W) = Σ |W|     (the lasso; Tibshirani 1996)
     L2: Ω(W) = Σ W²      (ridge, without ½: the convention of `keras.regularizers`)
 
-Sums are taken in float32 at least, whatever the dtype of the kernel.
+Ω is a sum of terms of W's entries, taken in float32 at least, whatever the dtype of the kernel.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import tensorflow as tf
 class Penalty(Protocol):
     """One term of the objective. `kernel` is a float tensor of any shape; results keep its dtype unless said."""
 
-    def value(self, kernel: tf.Tensor) -> tf.Tensor:
-        """Ω(W): a scalar, float32 at least."""
+    def terms(self, kernel: tf.Tensor) -> tf.Tensor:
+        """What Ω sums: shaped like W, float32 at least."""
 
     def gradient(self, kernel: tf.Tensor) -> tf.Tensor:
         """A subgradient of Ω at W, shaped like W: the one of least norm where several exist."""
@@ -32,9 +32,9 @@ class Penalty(Protocol):
 class L1:
     """Ω(W) = Σ |W|. Drives entries to zero."""
 
-    def value(self, kernel: tf.Tensor) -> tf.Tensor:
-        """Σ |W|."""
-        return tf.reduce_sum(tf.abs(_at_least_float32(kernel)))
+    def terms(self, kernel: tf.Tensor) -> tf.Tensor:
+        """|W|."""
+        return tf.abs(_at_least_float32(kernel))
 
     def gradient(self, kernel: tf.Tensor) -> tf.Tensor:
         """sign(W), with sign(0) = 0."""
@@ -48,9 +48,9 @@ class L1:
 class L2:
     """Ω(W) = Σ W². Shrinks all entries in proportion."""
 
-    def value(self, kernel: tf.Tensor) -> tf.Tensor:
-        """Σ W²."""
-        return tf.reduce_sum(tf.square(_at_least_float32(kernel)))
+    def terms(self, kernel: tf.Tensor) -> tf.Tensor:
+        """W²."""
+        return tf.square(_at_least_float32(kernel))
 
     def gradient(self, kernel: tf.Tensor) -> tf.Tensor:
         """2·W."""
@@ -62,6 +62,11 @@ class L2:
 
 
 PENALTIES: Final[Mapping[str, Penalty]] = {"l1": L1(), "l2": L2()}
+
+
+def value(penalty: Penalty, kernel: tf.Tensor) -> tf.Tensor:
+    """Ω(W): a scalar, float32 at least."""
+    return tf.reduce_sum(penalty.terms(kernel))
 
 
 def _at_least_float32(kernel: tf.Tensor) -> tf.Tensor:

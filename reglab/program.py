@@ -13,8 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from reglab.data import Dataset
+from reglab.measurement import Reporter
 from reglab.parameters import Parameters, map_arrays
-from reglab.step import Batch, Hyperparameters, State, Step, initial_state, over_lanes
+from reglab.step import Batch, Hyperparameters, KernelSums, Measurement, State, Step, initial_state, over_lanes
 
 EVALUATION_BATCH: Final = 1000
 
@@ -64,10 +65,11 @@ class Program:
         self._divisor = tf.constant(dataset.divisor, self._dtype)
         self._x = tf.constant(np.concatenate([dataset.train.x, dataset.validation.x]))
         self._y = tf.constant(np.concatenate([dataset.train.y, dataset.validation.y]))
-        self._report_tags: list[str] = []
-        self._run = tf.function(self._run_steps, jit_compile=jit)
-        self._evaluate = tf.function(self._evaluate_range)
-        self._inspect = tf.function(self._inspect_weights)
+        sizes = {layer: arrays["kernel"].shape[-2:].num_elements() for layer, arrays in parameters.items()}
+        self._reporter = Reporter.of(step, sizes, hyper.l1.numpy(), hyper.l2.numpy())
+        self._run = tf.function(self._run_steps, jit_compile=jit, autograph=False)
+        self._evaluate = tf.function(self._evaluate_range, autograph=False)
+        self._inspect = tf.function(self._inspect_weights, autograph=False)
 
     def run(self, order: np.ndarray, first: int, count: int) -> Calls:
         """Takes `count` steps of one epoch, from its step `first` on.
@@ -82,7 +84,7 @@ class Program:
         measured = self._measured_steps(start, count)
         kept = [k for k, at in enumerate(measured) if at % self._summary_every == 0]
         return Calls(losses.numpy()[first:first + count], np.array([measured[k] for k in kept], np.int64),
-                     dict(zip(self._report_tags, reports.numpy()[kept].swapaxes(0, 1), strict=False)) if kept else {})
+                     self._reporter.of_step(self._unflatten(reports.numpy()[kept])) if kept else {})
 
     def evaluate(self, split: str) -> dict[str, np.ndarray]:
         """Mean cross-entropy ("data") and accuracy over every example of "train" or "validation", each once."""
@@ -92,15 +94,21 @@ class Program:
 
     def inspect(self) -> dict[str, np.ndarray]:
         """Penalties, norms and sparsity of the weights as they are now, by TensorBoard tag."""
-        return {tag: value.numpy() for tag, value in self._inspect(self.hyper).items()}
+        return self._reporter.of_weights(map_arrays(lambda sums: sums.numpy(), self._inspect()))
 
     def parameters(self) -> dict[str, dict[str, np.ndarray]]:
         """The weights as they are now, as NumPy arrays."""
         return map_arrays(lambda variable: variable.numpy(), self.state["parameters"])
 
+    def _unflatten(self, numbers: np.ndarray) -> Measurement:
+        """[..., numbers] to a `Measurement` of [...] and [..., layers] arrays: the inverse of `_measure`."""
+        scalars, sums = np.split(numbers, [len(Measurement._fields) - 1], axis=-1)
+        return Measurement(*np.moveaxis(scalars, -1, 0),
+                           kernels=KernelSums(*np.split(sums, len(KernelSums._fields), axis=-1)))
+
     def _measured_steps(self, start: int, count: int) -> list[int]:
         """The global steps that `_run_steps` measures: the first of the call, then each multiple."""
-        if not self._summary_every:
+        if not (self._summary_every and count):
             return []
         following = (start // self._summary_every + 1) * self._summary_every
         return [start, *range(following, start + count, self._summary_every)]
@@ -151,15 +159,13 @@ class Program:
         return {"parameters": parameters, "slots": slots, "step": state["step"] + 1}, data_loss
 
     def _measure(self, state: State, batch: Batch, hyper: Hyperparameters) -> tf.Tensor:
-        """[tags] or [tags, lanes]: the report of one step."""
-        def measure(lane: tuple[Any, ...], at: tf.Tensor) -> dict[str, tf.Tensor]:
+        """[numbers] or [lanes, numbers]: a flat `Measurement`."""
+        def measure(lane: tuple[Any, ...], at: tf.Tensor) -> tf.Tensor:
             parameters, slots, hyper = lane
-            return self.step.measure({"parameters": parameters, "slots": slots, "step": at}, batch, hyper)
+            measured = self.step.measure({"parameters": parameters, "slots": slots, "step": at}, batch, hyper)
+            return tf.concat([tf.reshape(array, [-1]) for array in tf.nest.flatten(measured)], 0)
 
-        lane = (state["parameters"], state["slots"], hyper)
-        report = over_lanes(measure, self.lanes)(lane, state["step"])
-        self._report_tags = list(report)
-        return tf.stack(list(report.values()))
+        return over_lanes(measure, self.lanes)((state["parameters"], state["slots"], hyper), state["step"])
 
     def _evaluate_range(self, x: tf.Tensor, y: tf.Tensor, first: tf.Tensor, size: tf.Tensor,
                         divisor: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -176,12 +182,8 @@ class Program:
         _, loss, correct = tf.while_loop(lambda i, *_: i < size, add_batch, (0, sums, sums))
         return loss, correct
 
-    def _inspect_weights(self, hyper: Hyperparameters) -> dict[str, tf.Tensor]:
-        def inspect(lane: tuple[Parameters, Hyperparameters]) -> dict[str, tf.Tensor]:
-            parameters, hyper = lane
-            return self.step.inspect(parameters, hyper)
-
-        return over_lanes(inspect, self.lanes)((map_arrays(tf.identity, self.state["parameters"]), hyper))
+    def _inspect_weights(self) -> KernelSums:
+        return over_lanes(self.step.inspect, self.lanes)(map_arrays(tf.identity, self.state["parameters"]))
 
     def _gather(self, x: tf.Tensor, y: tf.Tensor, ids: tf.Tensor, real: tf.Tensor, divisor: tf.Tensor) -> Batch:
         weights = tf.cast(real, self._dtype)

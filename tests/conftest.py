@@ -33,13 +33,13 @@ def made_dataset(train: int = 53, validation: int = 20, seed: int = 0) -> Datase
     return Dataset("made", Examples(x[:train], y[:train]), Examples(x[train:], y[train:]), CLASSES, (FEATURES,), 1.0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def dataset() -> Dataset:
     """53 training and 20 validation examples, 6 features, 3 classes, divisor 1."""
     return made_dataset()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_step() -> Callable[..., Step]:
     """`make_step(penalize=…, optimizer=…, …)`: a `Step` of a tanh network 6-5-4-3 in float64, by default SGD."""
     import tensorflow as tf
@@ -60,7 +60,7 @@ def make_step() -> Callable[..., Step]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_program(make_step: Callable[..., Step]) -> Callable[..., Program]:
     """`make_program(dataset, l1=…, seed=…, …)`: a `Program`; sequences for l1, l2, learning_rate and seed are lanes.
 

@@ -16,10 +16,12 @@ PACKAGE = ROOT / "reglab"
 
 # A folder stands for every module in it.
 FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
-    ("config", "parameters", "startup", "signals"),
-    ("penalties", "optimizers", "models", "data", "distribution", "summaries", "console", "run_directory"),
+    ("config", "parameters", "startup", "signals", "exit_codes", "environment"),
+    ("penalties", "optimizers", "models", "data", "distribution", "cluster", "summaries", "console", "run_directory"),
     ("step",),
     ("program", "checkpoint"),
+    ("assembly", "journal"),
+    ("report",),
     ("loop",),
     ("sweep", "compare", "benchmark", "export", "certify", "launch", "plots"),
     ("flags",),
@@ -38,7 +40,9 @@ def imported_rooms(source: str, folders: tuple[str, ...]) -> Iterator[tuple[int,
     """Line and room of every import of reglab, anywhere in `source`, a module in `folders` under the package's root."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            names = [alias.name for alias in node.names if alias.name != "reglab"]
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "reglab":
+            names = [f"reglab.{node.attr}"]
         elif isinstance(node, ast.ImportFrom):
             absolute = ("reglab", *folders)[:len(folders) + 2 - node.level] if node.level else ()
             start = ".".join([*absolute, *([node.module] if node.module else [])])
@@ -46,8 +50,8 @@ def imported_rooms(source: str, folders: tuple[str, ...]) -> Iterator[tuple[int,
         else:
             continue
         for name in names:
-            if name == "reglab" or name.startswith("reglab."):
-                yield node.lineno, f"{name}.".split(".")[1]
+            if name.startswith("reglab.") and name != "reglab.__version__":
+                yield node.lineno, name.split(".")[1]
 
 
 def violations(name: str, source: str, folders: tuple[str, ...] = ()) -> list[str]:
@@ -57,7 +61,7 @@ def violations(name: str, source: str, folders: tuple[str, ...] = ()) -> list[st
     found = []
     for line, target in imported_rooms(source, folders):
         if target not in FLOORS:
-            found.append(f"line {line}: reglab.{target or '__init__'} is no module with a floor: import the module "
+            found.append(f"line {line}: reglab.{target} is no module with a floor: import the module "
                          "that defines it")
         elif FLOORS[target] >= FLOORS[name] and not (target == name and folders):
             found.append(f"line {line}: {name} (floor {FLOORS[name]}) imports {target} (floor {FLOORS[target]}): "
@@ -81,7 +85,8 @@ def test_imports_point_downward(path: pathlib.Path) -> None:
     ("data", "from ..models import mlp", ("data",), "point downward"),
     ("data", "from .. import models", ("data",), "point downward"),
     ("models", "from reglab import Config", (), "import the module that defines it"),
-    ("models", "import reglab", (), "import the module that defines it"),
+    ("models", "import reglab\nreglab.fit()", (), "line 2.*import the module that defines it"),
+    ("models", "import reglab\nreglab.optimizers.Adam()", (), "line 2.*point downward"),
     ("novelty", "", (), "novelty has no floor: add it")])
 def test_a_wrong_import_is_found(name: str, source: str, folders: tuple[str, ...], problem: str) -> None:
     found = violations(name, source, folders)
@@ -92,6 +97,7 @@ def test_a_wrong_import_is_found(name: str, source: str, folders: tuple[str, ...
 @pytest.mark.parametrize(("name", "source", "folders"), [
     ("step", "import reglab.models as m, tensorflow as tf\nfrom reglab.config import Config", ()),
     ("data", "from reglab.data.idx import read\nfrom .npz import read\nfrom . import digits", ("data",)),
+    ("models", "import reglab\nprint(reglab.__version__)", ()),
     ("models", "import regular\nfrom reglabel import x", ())])
 def test_a_right_import_passes(name: str, source: str, folders: tuple[str, ...]) -> None:
     assert not violations(name, source, folders)

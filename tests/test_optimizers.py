@@ -1,4 +1,4 @@
-"""Every optimizer against its Keras namesake, the schedule against Keras' CosineDecay, clipping against TensorFlow's."""
+"""Every optimizer against its Keras namesake, the schedule against Keras' own, clipping against TensorFlow's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from reglab.config import OPTIMIZERS
+from reglab.config import DEFAULT_WEIGHT_DECAY, OPTIMIZERS
 from reglab.optimizers import SGD, Adam, Optimizer, clip_by_global_norm, make_optimizer, scheduled
 from reglab.parameters import Parameters, global_norm, map_arrays
 
@@ -81,7 +81,6 @@ def test_the_defaults_are_those_of_keras() -> None:
 
     ours, theirs = Adam(), keras.optimizers.Adam()
     assert (ours.beta1, ours.beta2, ours.epsilon) == (theirs.beta_1, theirs.beta_2, theirs.epsilon)
-    from reglab.config import DEFAULT_WEIGHT_DECAY
     assert keras.optimizers.AdamW().weight_decay == DEFAULT_WEIGHT_DECAY
 
 
@@ -165,7 +164,7 @@ def test_short_gradients_pass_the_clip_bit_by_bit_and_zero_ones_stay_zero() -> N
 RATES = list(range(0, 61))
 
 
-def rates(schedule: str, warmup: int, total: int, dtype: Any = tf.float64) -> list[float]:
+def rates(schedule: str, warmup: int, total: int, dtype: Any = tf.float64) -> list[Any]:
     compiled = tf.function(lambda rate, step: scheduled(rate, step, schedule=schedule, warmup_steps=warmup,
                                                         total_steps=total))
     return [compiled(tf.constant(0.5, dtype), tf.constant(step, tf.int64)).numpy() for step in RATES]
