@@ -9,6 +9,7 @@ import tensorflow as tf
 from reglab import data
 from reglab.config import Config, ConfigError
 from reglab.data import Dataset
+from reglab.distribution import Replicas
 from reglab.models import mlp, penalized_layers
 from reglab.optimizers import make_optimizer, scheduled
 from reglab.program import Program
@@ -41,26 +42,38 @@ def make_step(config: Config, dataset: Dataset) -> Step:
     return Step(model, penalized_layers(model.dense_layers, config.penalize), optimizer, schedule, config.clip_norm)
 
 
-def make_hyperparameters(config: Config, step: Step) -> Hyperparameters:
-    """The penalties and the learning rate as tensors."""
-    dtype, penalized = parameter_dtype(config), [len(step.penalized_layers)]
-    return Hyperparameters(tf.fill(penalized, tf.constant(config.l1, dtype)),
-                           tf.fill(penalized, tf.constant(config.l2, dtype)),
-                           tf.constant(config.learning_rate, dtype))
+def make_hyperparameters(config: Config, step: Step, penalized: tuple[str, ...] | None = None) -> Hyperparameters:
+    """The penalties and the learning rate as tensors.
+
+    Args:
+      penalized: the layers whose λ is not 0, if not all of the step's penalized layers.
+    """
+    dtype = parameter_dtype(config)
+    mask = tf.constant([penalized is None or layer in penalized for layer in step.penalized_layers], tf.bool)
+    return Hyperparameters(*(tf.where(mask, tf.constant(strength, dtype), tf.constant(0, dtype))
+                             for strength in (config.l1, config.l2)), tf.constant(config.learning_rate, dtype))
 
 
-def make_program(config: Config, dataset: Dataset) -> Program:
+def make_program(config: Config, dataset: Dataset, replicas: Replicas | None = None) -> Program:
     """The compiled program of a single run, at its initial state.
 
     Raises:
       ConfigError: the batch is larger than the training data, or `penalize` matches no layer.
     """
+    check_batch_size(config, dataset)
+    step = make_step(config, dataset)
+    return Program(step, step.model.initialize(config.seed), make_hyperparameters(config, step), dataset,
+                   batch_size=config.batch_size, summary_every=config.summary_every, jit=config.jit,
+                   replicas=replicas)
+
+
+def check_batch_size(config: Config, dataset: Dataset) -> None:
+    """Raises:
+      ConfigError: the batch is larger than the training data.
+    """
     if config.batch_size > len(dataset.train):
         raise ConfigError(f"--batch_size={config.batch_size} is more than the {len(dataset.train):,} training examples "
                           f"of {dataset.name}: give at most that many")
-    step = make_step(config, dataset)
-    return Program(step, step.model.initialize(config.seed), make_hyperparameters(config, step), dataset,
-                   batch_size=config.batch_size, summary_every=config.summary_every, jit=config.jit)
 
 
 def parameter_dtype(config: Config) -> tf.DType:

@@ -11,13 +11,16 @@ import os
 import pathlib
 import re
 import shutil
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
 
 import tensorflow as tf
 
 from reglab.config import ConfigError
 from reglab.step import State
+
+_OWN_FILE: Final = re.compile(
+    r"ckpt-(?P<step>\d+)(?:\.(?:index|data-\d+-of-\d+)(?P<leftover>\.tempstate\d*)?|_temp)")
 
 
 class Checkpoints:
@@ -39,11 +42,13 @@ class Checkpoints:
         return sorted(int(match[1]) for match in found if match)
 
     def save(self) -> int:
-        """Saves the state under its step, drops the oldest beyond `keep`, and returns the step."""
+        """Saves the state under its step, drops the oldest beyond `keep`, and returns the step.
+
+        Those of later steps go too: the run would stand there if they were not damaged.
+        """
         step = int(self._state["step"])
         self._checkpoint.write(str(self._directory / f"ckpt-{step}"))
-        for old in self.steps()[:-self._keep]:
-            self._remove(old)
+        _remove_all_but([at for at in self.steps() if at <= step][-self._keep:], self._directory)
         return step
 
     def restore_latest(self, warn: Callable[[str], None]) -> int | None:
@@ -55,8 +60,8 @@ class Checkpoints:
         Raises:
           ConfigError: there are checkpoints, but none can be read: a silent start from step 0 would lose work.
         """
-        self._sweep_leftovers()
         steps = self.steps()
+        _remove_all_but(steps, self._directory)
         for step in reversed(steps):
             try:
                 self._read(self._directory / f"ckpt-{step}")
@@ -75,9 +80,7 @@ class Checkpoints:
         temporary = best / ".best.json.tmp"
         temporary.write_text(json.dumps(facts, indent=2) + "\n")
         os.replace(temporary, best / "best.json")
-        for path in best.glob("ckpt-*"):
-            if not path.name.startswith(f"ckpt-{facts['step']}."):
-                path.unlink()
+        _remove_all_but([facts["step"]], best)
 
     def best(self, last_step: int) -> dict[str, Any] | None:
         """The facts of the best state so far, unless there is none or it lies beyond `last_step`."""
@@ -90,20 +93,16 @@ class Checkpoints:
     def _read(self, prefix: pathlib.Path) -> None:
         self._checkpoint.read(str(prefix)).assert_existing_objects_matched()
 
-    def _remove(self, step: int) -> None:
-        # The index first: without it the rest counts as no checkpoint, whenever this is interrupted.
-        for path in sorted(self._directory.glob(f"ckpt-{step}.*"), key=lambda path: path.suffix != ".index"):
-            path.unlink()
 
-    def _sweep_leftovers(self) -> None:
-        """Removes what a kill during a save or a removal left behind."""
-        for path in self._directory.glob("ckpt-*_temp"):
+def _remove_all_but(steps: Collection[int], directory: pathlib.Path) -> None:
+    """Removes the checkpoints of other steps, and what a kill during a save or a removal left behind."""
+    # An index first: without it the rest counts as no checkpoint, whenever this is interrupted.
+    for path in sorted(directory.glob("ckpt-*"), key=lambda path: path.suffix != ".index"):
+        match = _OWN_FILE.fullmatch(path.name)
+        if match and path.is_dir():
             shutil.rmtree(path)
-        complete = self.steps()
-        for path in self._directory.glob("ckpt-*.data-*"):
-            match = re.match(r"ckpt-(\d+)\.", path.name)
-            if match and int(match[1]) not in complete:
-                path.unlink()
+        elif match and (match["leftover"] or int(match["step"]) not in steps):
+            path.unlink()
 
 
 def _first_line(error: Exception) -> str:

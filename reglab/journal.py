@@ -100,7 +100,7 @@ class FolderJournal(Journal):
         self._checkpoints = Checkpoints(directory.checkpoints, state, config.keep)
         if directory.exists:
             self.restored_step = self._checkpoints.restore_latest(warn) or 0
-            self.finished_result = directory.finished_result()
+            self.finished_result = directory.finished_result(self.restored_step)
             forget_after(directory.path, self.restored_step)
             self.best = self._checkpoints.best(self.restored_step)
         directory.create()

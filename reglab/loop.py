@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import time
 from collections.abc import Iterator
 from typing import Any, Final
@@ -131,15 +132,17 @@ class _Run:
             self._check_finite(calls.data_losses)
             self._show_progress(epoch, calls.data_losses)
             if first < program.steps_per_epoch and self._checkpoint_due():
-                self._journal.save()
+                self._save()
         last = epoch + 1 == config.epochs
         if last or (epoch + 1) % config.evaluate_every == 0:
             self._finish_epoch(epoch, time.perf_counter() - began, program.steps_per_epoch - first_step)
         if last or config.checkpoint_every is None or self._checkpoint_due():
-            self._journal.save()
+            self._save()
 
     def _finish_epoch(self, epoch: int, seconds: float, steps: int) -> None:
         evaluation = self._evaluate(epoch + 1)
+        if not math.isfinite(evaluation.train["data"] + evaluation.validation["data"]):
+            raise Diverged(evaluation.step)
         self._evaluations.append(evaluation)
         rate = self._pace.recent
         self._journal.write_evaluation(evaluation, {
@@ -177,8 +180,15 @@ class _Run:
 
     def _save_and_stop(self) -> None:
         assert self._stop.signal is not None
-        saved = self._journal.save()
+        saved = self._save()
         raise Interrupted(self._stop.signal.name, int(self._program.state["step"]), saved)
+
+    def _save(self) -> bool:
+        """A checkpoint, but never of weights that the last update made infinite, before any loss could tell."""
+        weights = self._program.parameters()
+        if not all(np.isfinite(array).all() for arrays in weights.values() for array in arrays.values()):
+            raise Diverged(int(self._program.state["step"]))
+        return self._journal.save()
 
     def _history(self, result: dict[str, Any]) -> History:
         return History(self._config, self._evaluations, result, self._program.parameters())

@@ -66,11 +66,11 @@ class RunDirectory:
         """Writes `result.json`, whole or not at all."""
         _write_atomically(self.path / "result.json", json.dumps(result, indent=2) + "\n")
 
-    def finished_result(self) -> dict[str, Any] | None:
-        """The contents of `result.json` if the run is complete."""
+    def finished_result(self, step: int) -> dict[str, Any] | None:
+        """The contents of `result.json` if the run is complete and its last checkpoint, of `step`, could be read."""
         try:
             result: dict[str, Any] = json.loads((self.path / "result.json").read_text())
-            return result if result["completed"] else None
+            return result if result["completed"] and result["steps"] == step else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

@@ -144,13 +144,19 @@ class Step:
                                                   self.schedule(hyper.learning_rate, state["step"]))
         return {"parameters": parameters, "slots": slots, "step": state["step"] + 1}
 
-    def measure(self, state: State, batch: Batch, hyper: Hyperparameters) -> Measurement:
-        """What is reported of a step, before it is taken. See `measurement.Reporter` for what is made of it."""
-        parameters = state["parameters"]
-        data, gradients = self.data_gradient(parameters, batch)
-        correct = _correct(self.model.apply(parameters, batch.x), batch.y)
-        return Measurement(data, tf.reduce_sum(batch.weights * correct) / batch.total_weight, global_norm(gradients),
-                           self.schedule(hyper.learning_rate, state["step"]), self.inspect(parameters))
+    def accuracy(self, parameters: Parameters, batch: Batch) -> tf.Tensor:
+        """Σ w_i · [prediction i is right] / Σ w_i: this replica's share of the batch's accuracy."""
+        logits = self.model.apply(parameters, batch.x)
+        return tf.reduce_sum(batch.weights * _correct(logits, batch.y)) / batch.total_weight
+
+    def measure(self, state: State, data: tf.Tensor, accuracy: tf.Tensor, gradients: Parameters,
+                hyper: Hyperparameters) -> Measurement:
+        """What is reported of a step before its update, given data loss, accuracy and gradient of the global batch.
+
+        See `measurement.Reporter` for what is made of it.
+        """
+        return Measurement(data, accuracy, global_norm(gradients),
+                           self.schedule(hyper.learning_rate, state["step"]), self.inspect(state["parameters"]))
 
     def inspect(self, parameters: Parameters) -> KernelSums:
         """The sums over the weights that penalties, norms and sparsity are made of."""

@@ -6,6 +6,7 @@ The factories are fixtures, so that tests which need no TensorFlow do not import
 from __future__ import annotations
 
 import os
+import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -94,6 +95,23 @@ def make_program(make_step: Callable[..., Step]) -> Callable[..., Program]:
     return make
 
 
+@pytest.fixture(scope="session")
+def report_of() -> Callable[..., dict[str, float]]:
+    """`report_of(step, state, batch, hyper)`: the report of one step on one device, TensorBoard tag to number."""
+    from reglab.measurement import Reporter
+    from reglab.parameters import map_arrays
+
+    def report(step: Step, state: Any, batch: Any, hyper: Any) -> dict[str, float]:
+        parameters = state["parameters"]
+        data, gradients = step.data_gradient(parameters, batch)
+        measured = step.measure(state, data, step.accuracy(parameters, batch), gradients, hyper)
+        sizes = {layer: arrays["kernel"].shape.num_elements() for layer, arrays in parameters.items()}
+        reporter = Reporter.of(step, sizes, hyper.l1.numpy(), hyper.l2.numpy())
+        tags = reporter.of_step(map_arrays(lambda number: number.numpy(), measured))
+        return {tag: float(value) for tag, value in tags.items()}
+    return report
+
+
 @pytest.fixture
 def keras64() -> Iterator[Any]:
     """Keras with float64 for everything: data, weights, losses, metrics and learning rates."""
@@ -105,3 +123,25 @@ def keras64() -> Iterator[Any]:
     yield keras
     keras.config.set_floatx(floatx)
     keras.config.set_dtype_policy(policy)
+
+
+@pytest.fixture(scope="session")
+def read_events() -> Callable[[pathlib.Path], dict[str, list[tuple[int, Any]]]]:
+    """`read_events(folder)`: tag to its (step, value) points in all event files of a TensorBoard run, in order."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util.tensor_util import make_ndarray
+
+    def read(folder: pathlib.Path) -> dict[str, list[tuple[int, Any]]]:
+        accumulator = EventAccumulator(str(folder), {"tensors": 0}).Reload()
+        return {tag: [(event.step, make_ndarray(event.tensor_proto)) for event in accumulator.Tensors(tag)]
+                for tag in accumulator.Tags()["tensors"]}
+    return read
+
+
+@pytest.fixture(scope="session")
+def tree() -> Callable[[pathlib.Path], dict[str, bytes | None]]:
+    """`tree(folder)`: every path below it, with the contents of the files: what must stay when nothing is written."""
+    def read(folder: pathlib.Path) -> dict[str, bytes | None]:
+        return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+                for path in sorted(folder.rglob("*"))}
+    return read

@@ -16,10 +16,11 @@ PACKAGE = ROOT / "reglab"
 
 # A folder stands for every module in it.
 FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
-    ("config", "parameters", "startup", "signals", "exit_codes", "environment"),
+    ("config", "parameters", "startup", "signals", "exit_codes", "environment", "processes"),
     ("penalties", "optimizers", "models", "data", "distribution", "cluster", "summaries", "console", "run_directory"),
     ("step",),
-    ("program", "checkpoint"),
+    ("measurement", "checkpoint"),
+    ("program",),
     ("assembly", "journal"),
     ("report",),
     ("loop",),

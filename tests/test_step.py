@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from reglab.penalties import PENALTIES
 from reglab.step import SPARSITY_THRESHOLD, Batch, Hyperparameters, Step, initial_state, over_lanes, stack_lanes
 
 MakeStep = Callable[..., Step]
+ReportOf = Callable[..., dict[str, float]]
 LAYERS = ("dense_0", "dense_1", "logits")
 # Distinct strengths a layer, so that none can stand in for another.
 L1, L2 = np.array([0.01, 0.02, 0.03]), np.array([0.005, 0.03, 0.01])
@@ -94,8 +96,8 @@ def test_the_objective_is_the_sum_written_out_in_numpy(make_step: MakeStep) -> N
     l1 = [strength * np.sum(np.abs(w)) for strength, w in zip(L1, kernels(parameters), strict=True)]
     l2 = [strength * np.sum(w * w) for strength, w in zip(L2, kernels(parameters), strict=True)]
     np.testing.assert_allclose(objective.data, data, rtol=1e-13)
-    np.testing.assert_allclose(objective.l1, l1, rtol=1e-13)
-    np.testing.assert_allclose(objective.l2, l2, rtol=1e-13)
+    np.testing.assert_allclose(objective.l1, sum(l1), rtol=1e-13)
+    np.testing.assert_allclose(objective.l2, sum(l2), rtol=1e-13)
     np.testing.assert_allclose(objective.total, data + sum(l1) + sum(l2), rtol=1e-13)
 
 
@@ -164,17 +166,20 @@ def test_a_kernel_entry_at_exactly_zero_gets_no_penalty_gradient(make_step: Make
 
 
 @pytest.mark.parametrize(("penalize", "chosen"), [("hidden", [0, 1]), ("logits", [2]), ("dense_1", [1])])
-def test_layers_not_penalized_get_no_penalty_in_value_gradient_or_report(make_step: MakeStep, penalize: str,
-                                                                         chosen: list[int]) -> None:
+def test_layers_not_penalized_get_no_penalty_in_value_gradient_or_report(
+        make_step: MakeStep, report_of: ReportOf, penalize: str, chosen: list[int]) -> None:
     step, parameters = make_step(penalize=penalize), some_parameters()
     hyper = HYPER._replace(l1=tf.constant(L1[chosen]), l2=tf.constant(L2[chosen]))
     objective = step.objective(parameters, some_batch(), hyper)
-    expected = [L1[k] * np.sum(np.abs(kernels(parameters)[k])) for k in chosen]
-    np.testing.assert_allclose(objective.l1, expected, rtol=1e-13)
-    assert list(step.penalty_gradient(parameters, hyper)) == [LAYERS[k] for k in chosen]
-    report = step.inspect(parameters, hyper)
-    assert {tag.split("/")[1] for tag in report if tag.startswith("penalty/") and tag.count("/") == 2} == {
-        LAYERS[k] for k in chosen}
+    by_layer = {LAYERS[k]: L1[k] * np.sum(np.abs(kernels(parameters)[k])) for k in chosen}
+    np.testing.assert_allclose(objective.l1, sum(by_layer.values()), rtol=1e-13)
+    assert list(step.penalty_gradient(parameters, hyper)) == list(by_layer)
+    report = report_of(step, initial_state(step, parameters), some_batch(), hyper)
+    reported = {tag.split("/")[1]: value for tag, value in report.items() if re.fullmatch("penalty/.*/l1", tag)}
+    assert_same(reported, by_layer)
+    pull = {layer: g.numpy() for layer, g in step.penalty_gradient(parameters, hyper).items()}
+    norm = np.sqrt(sum(np.square(g).sum() for g in pull.values()))
+    np.testing.assert_allclose(report["gradient_norm/penalty"], norm, rtol=1e-13)
 
 
 @pytest.mark.parametrize("name", PENALTIES)
@@ -206,14 +211,14 @@ def padded(batch: Batch, by: int) -> Batch:
                  tf.concat([batch.weights, tf.zeros([by], tf.float64)], 0), batch.total_weight)
 
 
-def test_examples_of_weight_0_might_as_well_not_be_there(make_step: MakeStep) -> None:
+def test_examples_of_weight_0_might_as_well_not_be_there(make_step: MakeStep, report_of: ReportOf) -> None:
     step, parameters, batch = make_step(), some_parameters(), some_batch()
     more = padded(batch, 5)
     assert_same(step.data_gradient(parameters, more), step.data_gradient(parameters, batch))
     assert_same(step.objective(parameters, more, HYPER), step.objective(parameters, batch, HYPER))
     assert_same(step.evaluate(parameters, more), step.evaluate(parameters, batch))
     state = initial_state(step, parameters)
-    assert_same(step.measure(state, more, HYPER), step.measure(state, batch, HYPER))
+    assert_same(report_of(step, state, more, HYPER), report_of(step, state, batch, HYPER))
 
 
 def test_weights_are_weights(make_step: MakeStep) -> None:
@@ -228,7 +233,7 @@ def test_weights_are_weights(make_step: MakeStep) -> None:
 def test_the_parts_of_a_batch_add_up_to_the_whole(make_step: MakeStep, cut: int) -> None:
     step, parameters, batch = make_step(), some_parameters(), some_batch(11)
     first, second = part(batch, 0, cut), part(batch, cut, 11)
-    for function in (step.data_gradient, step.evaluate):
+    for function in (step.data_gradient, step.accuracy, step.evaluate):
         summed = map_arrays(lambda a, b: a + b, function(parameters, first), function(parameters, second))
         assert_same(summed, function(parameters, batch))
 
@@ -245,7 +250,7 @@ def test_clipping_bounds_the_gradient_of_the_total(make_step: MakeStep) -> None:
     assert_same(loose, whole, rtol=1e-12, atol=1e-13)
 
 
-def test_an_update_counts_one_step_and_uses_the_scheduled_rate(make_step: MakeStep) -> None:
+def test_an_update_counts_one_step_and_uses_the_scheduled_rate(make_step: MakeStep, report_of: ReportOf) -> None:
     step, parameters = make_step(schedule="cosine", warmup_steps=4, total_steps=20), some_parameters()
     state = initial_state(step, parameters) | {"step": tf.constant(2, tf.int64)}
     gradients = map_arrays(tf.ones_like, parameters)
@@ -253,7 +258,7 @@ def test_an_update_counts_one_step_and_uses_the_scheduled_rate(make_step: MakeSt
     after = step.update(state, gradients, none)
     assert (after["step"].numpy(), after["step"].dtype) == (3, tf.int64)
     assert_same(after["parameters"], map_arrays(lambda w: w - 0.1 * 2 / 4, parameters))
-    np.testing.assert_allclose(step.measure(state, some_batch(), none)["learning_rate"], 0.1 * 2 / 4, rtol=1e-15)
+    np.testing.assert_allclose(report_of(step, state, some_batch(), none)["learning_rate"], 0.1 * 2 / 4, rtol=1e-15)
 
 
 def test_the_first_state_has_the_parameters_zero_slots_and_step_0(make_step: MakeStep) -> None:
@@ -267,10 +272,9 @@ def test_the_first_state_has_the_parameters_zero_slots_and_step_0(make_step: Mak
 
 # What is reported.
 
-def test_the_report_is_what_numpy_finds(make_step: MakeStep) -> None:
+def test_the_report_is_what_numpy_finds(make_step: MakeStep, report_of: ReportOf) -> None:
     step, parameters, batch = make_step(), some_parameters(), some_batch()
-    report = {tag: float(value) for tag, value in
-              step.measure(initial_state(step, parameters), batch, HYPER).items()}
+    report = report_of(step, initial_state(step, parameters), batch, HYPER)
     logits, w = numpy_logits(parameters, batch.x.numpy()), dict(zip(LAYERS, kernels(parameters), strict=True))
     _, data = step.data_gradient(parameters, batch)
     l1 = {layer: L1[k] * np.abs(w[layer]).sum() for k, layer in enumerate(LAYERS)}
@@ -298,20 +302,15 @@ def test_the_report_is_what_numpy_finds(make_step: MakeStep) -> None:
     assert report["sparsity/dense_0"] == 3 / 30
 
 
-def test_the_parts_of_the_report_add_up(make_step: MakeStep) -> None:
-    step = make_step()
-    report = step.measure(initial_state(step, some_parameters()), some_batch(), HYPER)
+def test_the_parts_of_the_report_add_up_to_the_objective(make_step: MakeStep, report_of: ReportOf) -> None:
+    step, parameters, batch = make_step(), some_parameters(), some_batch()
+    report = report_of(step, initial_state(step, parameters), batch, HYPER)
+    objective = step.objective(parameters, batch, HYPER)
     assert_same(report["loss/total"], report["loss/data"] + report["penalty/total"], rtol=1e-15)
     assert_same(report["penalty/total"], report["penalty/l1"] + report["penalty/l2"], rtol=1e-15)
+    assert_same([report[tag] for tag in ("loss/data", "penalty/l1", "penalty/l2", "loss/total")], list(objective))
     for name in ("l1", "l2"):
-        assert_same(report[f"penalty/{name}"], tf.add_n([report[f"penalty/{layer}/{name}"] for layer in LAYERS]))
-
-
-def test_what_the_weights_tell_is_the_same_with_and_without_a_batch(make_step: MakeStep) -> None:
-    step, parameters = make_step(), some_parameters()
-    report = step.measure(initial_state(step, parameters), some_batch(), HYPER)
-    inspected = step.inspect(parameters, HYPER)
-    assert_same({tag: report[tag] for tag in inspected}, inspected, rtol=0, atol=0)
+        assert_same(report[f"penalty/{name}"], sum(report[f"penalty/{layer}/{name}"] for layer in LAYERS))
 
 
 def test_evaluate_sums_losses_and_right_answers_in_float64_and_never_the_penalty(make_step: MakeStep) -> None:
@@ -339,7 +338,10 @@ def test_a_lane_among_lanes_is_the_lane_alone(make_step: MakeStep, optimizer: An
         state = initial_state(step, parameters)
         for _ in range(2):
             state = step.update(state, step.data_gradient(state["parameters"], batch)[1], hyper)
-        return {**state, "step": tf.identity(state["step"])}, step.measure(state, batch, hyper)
+        data, gradients = step.data_gradient(state["parameters"], batch)
+        accuracy = step.accuracy(state["parameters"], batch)
+        return ({**state, "step": tf.identity(state["step"])}, step.evaluate(state["parameters"], batch),
+                step.measure(state, data, accuracy, gradients, hyper))
 
     together = over_lanes(one_step, 3)(stack_lanes(alone), batch)
     for i, lane in enumerate(alone):

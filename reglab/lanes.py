@@ -1,0 +1,131 @@
+"""Many configurations side by side: lanes of one compiled program, on the same batches.
+
+Lanes share data, model, optimizer, batch size, epochs and the order of the data; they may differ in l1, l2, learning
+rate, seed of the initial weights and penalized layers. A lane is exactly the run that `loop.fit` makes of
+`Lane.config(shared)`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+import tensorflow as tf
+
+from reglab.assembly import check_batch_size, make_hyperparameters, make_step, parameter_dtype
+from reglab.config import Config
+from reglab.data import Dataset, epoch_order
+from reglab.models import penalized_layers
+from reglab.parameters import Parameters, map_arrays
+from reglab.program import Program
+from reglab.step import Hyperparameters, stack_lanes
+
+LANE_FIELDS: Final = ("l1", "l2", "learning_rate", "seed", "penalize")
+
+
+@dataclasses.dataclass(frozen=True)
+class Lane:
+    """What one lane has of its own: fields of `Config`."""
+
+    l1: float
+    l2: float
+    learning_rate: float
+    seed: int
+    penalize: str = "all"
+
+    @staticmethod
+    def of(config: Config) -> Lane:
+        """The lane of a configuration."""
+        return Lane(*(getattr(config, name) for name in LANE_FIELDS))
+
+    def config(self, shared: Config) -> Config:
+        """The configuration that trains this lane alone: the lanes' data seed is the shared one."""
+        return dataclasses.replace(shared, **dataclasses.asdict(self), data_seed=shared.resolved_data_seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class LaneCurves:
+    """What a set of lanes gave, at each evaluation.
+
+    Attributes:
+      epochs: [evaluations] epochs done.
+      train: "data" and "accuracy" to [evaluations, lanes] over the whole training split.
+      validation: the same over the validation split.
+      weights: TensorBoard tag to [evaluations, lanes]: penalties, norms, sparsity.
+      parameters: the final weights, layer to {"kernel", "bias"}, with a leading lane axis.
+    """
+
+    epochs: np.ndarray
+    train: dict[str, np.ndarray]
+    validation: dict[str, np.ndarray]
+    weights: dict[str, np.ndarray]
+    parameters: dict[str, dict[str, np.ndarray]]
+
+    @property
+    def diverged(self) -> np.ndarray:
+        """[lanes] whether the final data loss of a lane is not finite."""
+        return ~np.isfinite(self.train["data"][-1])
+
+
+class LaneTrainer:
+    """Trains sets of lanes, one after another, with one compilation.
+
+    Args:
+      shared: what all lanes have in common; its `LANE_FIELDS` do not count, but for `penalize`.
+      dataset: the data.
+      count: lanes in each set.
+      penalize: every `penalize` that a lane may have; the union of their layers is what the program penalizes.
+
+    Raises:
+      ConfigError: the batch is larger than the training data, or a `penalize` matches no layer.
+    """
+
+    def __init__(self, shared: Config, dataset: Dataset, count: int, penalize: Sequence[str] = ("all",)) -> None:
+        check_batch_size(shared, dataset)
+        self._shared, self._dataset, self._count = shared, dataset, count
+        step = make_step(shared, dataset)
+        layers = {layer for pattern in penalize for layer in penalized_layers(step.model.dense_layers, pattern)}
+        self._step = dataclasses.replace(
+            step, penalized_layers=tuple(layer for layer in step.model.dense_layers if layer in layers))
+        self._program: Program | None = None
+
+    def train(self, lanes: Sequence[Lane], *, parameters: Parameters | None = None,
+              on_epoch: Callable[[int], None] = lambda epoch: None) -> LaneCurves:
+        """Trains `count` lanes for all epochs.
+
+        Args:
+          parameters: where to start, with a leading lane axis, instead of each seed's initial weights.
+          on_epoch: called after each epoch with how many are done; what it raises ends the training.
+        """
+        assert len(lanes) == self._count, "a set of lanes has the size the trainer was made for"
+        program = self._restart(lanes, parameters)
+        epochs, evaluations = [], []
+        for epoch in range(self._shared.epochs):
+            program.run(epoch_order(self._shared.resolved_data_seed, epoch, len(self._dataset.train)), 0,
+                        program.steps_per_epoch)
+            if epoch + 1 == self._shared.epochs or (epoch + 1) % self._shared.evaluate_every == 0:
+                epochs.append(epoch + 1)
+                evaluations.append((program.evaluate("train"), program.evaluate("validation"), program.inspect()))
+            on_epoch(epoch + 1)
+        train, validation, weights = ({name: np.stack([split[name] for split in splits]) for name in splits[0]}
+                                      for splits in zip(*evaluations, strict=True))
+        return LaneCurves(np.array(epochs), train, validation, weights, program.parameters())
+
+    def _restart(self, lanes: Sequence[Lane], parameters: Parameters | None) -> Program:
+        if parameters is None:
+            parameters = stack_lanes([self._step.model.initialize(lane.seed) for lane in lanes])
+        else:
+            parameters = map_arrays(lambda array: tf.constant(array, parameter_dtype(self._shared)), parameters)
+        hyper = stack_lanes([self._hyperparameters(lane) for lane in lanes])
+        if self._program is None:
+            self._program = Program(self._step, parameters, hyper, self._dataset, batch_size=self._shared.batch_size,
+                                    summary_every=0, lanes=self._count, jit=self._shared.jit)
+        else:
+            self._program.restart(parameters, hyper)
+        return self._program
+
+    def _hyperparameters(self, lane: Lane) -> Hyperparameters:
+        return make_hyperparameters(lane.config(self._shared), self._step,
+                                    penalized_layers(self._step.model.dense_layers, lane.penalize))
