@@ -1,0 +1,12 @@
+"""The workers of a multi-worker run: who they are, which GPUs are whose, and meeting before TensorFlow starts.
+
+Nothing here imports TensorFlow: `TF_CONFIG` and Slurm's variables are parsed by pure functions, and `wait_for_peers` is
+plain sockets.
+"""
+
+from reglab.cluster.base import Cluster
+from reglab.cluster.environment import cluster_from_environment, own_gpus
+from reglab.cluster.gathering import RendezvousError
+from reglab.cluster.rendezvous import wait_for_peers
+
+__all__ = ["Cluster", "RendezvousError", "cluster_from_environment", "own_gpus", "wait_for_peers"]

@@ -1,0 +1,149 @@
+"""The chief's side of the rendezvous (`reglab/cluster/rendezvous.py`), and what both sides say."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import selectors
+import socket
+import time
+from typing import Any, Final
+
+from reglab.cluster.base import Cluster
+
+PROTOCOL: Final = "reglab-rendezvous-1"
+LONGEST: Final = 65_536
+"""Bytes of a message: the indices of ten thousand missing workers."""
+
+_GOODBYE: Final = 2.0  # seconds for the released to hang up
+_MARGIN: Final = 0.5  # seconds for bad news to reach everyone
+
+
+class RendezvousError(RuntimeError):
+    """The workers of a cluster did not come together: one line that names those missing or at odds, and what to do."""
+
+
+def message(**fields: Any) -> bytes:
+    """One line of JSON, which is how both sides speak."""
+    return json.dumps(fields).encode() + b"\n"
+
+
+def absent(cluster: Cluster, missing: list[int], timeout: float, what: str = "did not appear") -> RendezvousError:
+    """What to raise when the time is over."""
+    names = ", ".join(cluster.name(i) for i in missing)
+    return RendezvousError(f"{names} {what} within {timeout:g} s: see that each was started and that the others can "
+                           "reach its address, or allow more time with --rendezvous_timeout")
+
+
+class Gathering:
+    """The part of the chief: who is there, and what they are told."""
+
+    def __init__(self, cluster: Cluster, server: socket.socket, digest: str) -> None:
+        self._cluster, self._server, self._digest = cluster, server, digest
+        self._heard: dict[socket.socket, bytes] = {}  # what each open connection has said so far
+        self._present: dict[socket.socket, int] = {}  # those that are workers, and which
+        self._seen: set[int] = set()
+        self._deadline = float("inf")
+
+    def run(self, timeout: float) -> None:
+        """Gathers, releases and hangs up."""
+        self._bound_deadline(timeout)
+        with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
+            stack.callback(self._hang_up)
+            self._server.setblocking(False)
+            selector.register(self._server, selectors.EVENT_READ)
+            try:
+                while missing := self._missing():
+                    if (left := self._deadline - time.monotonic()) <= 0:
+                        what = "came and ended again" if self._seen.issuperset(missing) else "did not appear"
+                        raise absent(self._cluster, missing, timeout, what)
+                    self._listen_once(selector, left)
+                    if (still := self._missing()) and still != missing:
+                        self._tell(missing=still)
+            except RendezvousError as error:
+                self._tell(error=str(error))
+                raise
+            selector.unregister(self._server)
+            self._server.close()
+            self._tell(missing=[])
+            end = time.monotonic() + _GOODBYE
+            while self._present and (left := end - time.monotonic()) > 0:
+                self._listen_once(selector, left)
+
+    def _bound_deadline(self, left: float) -> None:
+        """The first to lose patience decides for all, and early enough for all to hear it from the chief.
+
+        If each gave up by itself, one could do so at the very moment at which the chief releases the others.
+        """
+        self._deadline = min(self._deadline, time.monotonic() + left - min(_MARGIN, left / 4))
+
+    def _missing(self) -> list[int]:
+        """Those who never came; if there are none, those who came and went."""
+        missing = [i for i in range(1, self._cluster.size) if i not in self._present.values()]
+        return [i for i in missing if i not in self._seen] or missing
+
+    def _tell(self, **fields: Any) -> None:
+        for connection in self._present:
+            with contextlib.suppress(OSError):  # it is gone, as reading from it will show
+                connection.sendall(message(**fields))
+
+    def _listen_once(self, selector: selectors.BaseSelector, seconds: float) -> None:
+        for key, _ in selector.select(seconds):
+            with contextlib.suppress(OSError):
+                if key.fileobj is self._server:
+                    connection, _ = self._server.accept()
+                    connection.setblocking(False)
+                    self._heard[connection] = b""
+                    selector.register(connection, selectors.EVENT_READ)
+                elif isinstance(key.fileobj, socket.socket) and not self._hear(key.fileobj):
+                    selector.unregister(key.fileobj)
+                    self._drop(key.fileobj)
+
+    def _hear(self, connection: socket.socket) -> bool:
+        """Takes in what came; False when the connection is over or no worker's."""
+        try:
+            came = connection.recv(LONGEST)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        line, ended, _ = (self._heard[connection] + came).partition(b"\n")
+        if not came or len(line) > LONGEST or connection in self._present:
+            return False
+        self._heard[connection] = line
+        if not ended:
+            return True
+        try:
+            hello = json.loads(line)
+            if hello["protocol"] != PROTOCOL:
+                return False
+            self._admit(hello, connection)
+        except (ValueError, KeyError, TypeError):
+            return False
+        return True
+
+    def _admit(self, hello: dict[str, Any], connection: socket.socket) -> None:
+        cluster, index = self._cluster, hello["index"]
+        twin = next((other for other, i in self._present.items() if i == index), None)
+        self._present[connection] = index
+        self._seen.add(index)
+        self._bound_deadline(hello["left"])
+        if hello["size"] != cluster.size or not 0 < index < cluster.size:
+            raise RendezvousError(f"a process at {connection.getpeername()[0]} says that it is worker {index} of "
+                                  f"{hello['size']}, but there are {cluster.size}, counted from 0: give all "
+                                  f"workers the same list of addresses ({cluster.source})")
+        if twin is not None:
+            raise RendezvousError(f"{cluster.name(index)} was started twice, at {twin.getpeername()[0]} and "
+                                  f"{connection.getpeername()[0]}: give each worker its own index ({cluster.source})")
+        if hello["digest"] != self._digest:
+            raise RendezvousError(f"{cluster.name(index)} was started to run something else than the chief: start all "
+                                  "workers with the same flags, files and versions")
+
+    def _drop(self, connection: socket.socket) -> None:
+        del self._heard[connection]
+        self._present.pop(connection, None)
+        connection.close()
+
+    def _hang_up(self) -> None:
+        for connection in self._heard:
+            connection.close()

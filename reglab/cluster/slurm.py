@@ -1,0 +1,138 @@
+"""Slurm's variables: `srun python -m reglab.train …` is a cluster, a batch script or an `salloc` shell is none.
+
+What `srun` says about its step goes before what was said about the whole job, which may hold several steps.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from reglab.cluster.base import Cluster
+from reglab.config import ConfigError
+
+# Slurm numbers the steps of `srun` from 0 and the others (batch script, interactive shell, extern) from 2^32 downward.
+_FIRST_SPECIAL_STEP: Final = 2**32 - 16
+
+# Below the ports that Linux gives to outgoing connections (from 32768), and 16 apart for the tasks of one node, so that
+# the jobs and steps that share a node rarely meet. Ports of a node with more tasks reach into its neighbour's.
+_FIRST_PORT: Final = 20_000
+_SPACING: Final = 16
+_PLACES: Final = 750
+
+_RANGES: Final = r"\[\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*\]"
+_NODES: Final = rf"(?:[^][,\s]|{_RANGES})+"
+
+
+def cluster_from_slurm(environ: Mapping[str, str]) -> Cluster | None:
+    """The tasks of the `srun` that started this process; None if none did, or if it started a single task.
+
+    Each task listens on a port of its own, counted on each node from `REGLAB_PORT` or else from a port that follows
+    from the numbers of job and step.
+
+    Raises:
+      ConfigError: a variable is missing or malformed, or the tasks lie otherwise than in blocks.
+    """
+    if not environ.get("SLURM_JOB_ID") or not _in_step(environ):
+        return None
+    size = _number(environ, "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS", "SLURM_NPROCS")
+    if size == 1:
+        return None
+    node_variable, nodes_text = _first(environ, "SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST", "SLURM_NODELIST")
+    count_variable, counts_text = _first(environ, "SLURM_STEP_TASKS_PER_NODE", "SLURM_TASKS_PER_NODE")
+    nodes, counts = expand_nodes(nodes_text, node_variable), expand_counts(counts_text, count_variable)
+    if len(counts) != len(nodes) or sum(counts) != size:
+        raise ConfigError(f"{count_variable}={counts_text} does not place {size} tasks on {node_variable}="
+                          f"{nodes_text}: start reglab with srun, and change no SLURM_ variable")
+    port = _port(environ)
+    places = [(node, rank) for node, count in enumerate(counts) for rank in range(count)]
+    index = _number(environ, "SLURM_PROCID")
+    place = _number(environ, "SLURM_NODEID"), _number(environ, "SLURM_LOCALID")
+    if index >= size or places[index] != place:
+        raise ConfigError(f"SLURM_PROCID={index} is task {place[1]} of node {place[0]} (SLURM_LOCALID, SLURM_NODEID), "
+                          "so the tasks do not fill one node after the other: add --distribution=block to srun")
+    return Cluster(tuple(f"{nodes[node]}:{port + rank}" for node, rank in places), index, "Slurm")
+
+
+def gpus_are_bound(environ: Mapping[str, str]) -> bool:
+    """Whether Slurm has given each task GPUs of its own, and not all of them the GPUs of the node.
+
+    That is so if they were asked for by task, or if this task sees fewer than its step has on this node.
+    """
+    if "SLURM_GPUS_PER_TASK" in environ or "gpu" in environ.get("SLURM_TRES_PER_TASK", ""):
+        return True
+    step, own = environ.get("SLURM_STEP_GPUS"), environ.get("CUDA_VISIBLE_DEVICES")
+    return bool(step and own) and len(str(own).split(",")) < len(str(step).split(","))
+
+
+def expand_nodes(text: str, variable: str = "SLURM_JOB_NODELIST") -> list[str]:
+    """The names in "node[01-03,07],gpu-a" or "rack[1-2]n[3-4]", in Slurm's order.
+
+    Raises:
+      ConfigError: it is malformed.
+    """
+    if not re.fullmatch(f"{_NODES}(,{_NODES})*", text):
+        raise ConfigError(f"{variable}={text} is not a list of nodes such as node[01-03,07],gpu-a: start reglab with "
+                          "srun, and change no SLURM_ variable")
+    names: list[str] = []
+    for item in re.finditer(_NODES, text):
+        parts = re.findall(r"\[(.*?)\]|([^][]+)", item[0])
+        names += map("".join, itertools.product(*(_numbers(ranges) if ranges else [name] for ranges, name in parts)))
+    return names
+
+
+def expand_counts(text: str, variable: str = "SLURM_TASKS_PER_NODE") -> list[int]:
+    """[2, 2, 2, 1] of "2(x3),1".
+
+    Raises:
+      ConfigError: it is malformed.
+    """
+    counts: list[int] = []
+    for item in text.split(","):
+        match = re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", item)
+        if match is None:
+            raise ConfigError(f"{variable}={text} is not a list of counts such as 2(x3),1: start reglab with srun, and "
+                              "change no SLURM_ variable")
+        counts += [int(match[1])] * int(match[2] or 1)
+    return counts
+
+
+def _numbers(ranges: str) -> list[str]:
+    """["01", "02", "07"] of "01-02,07": as wide as the first number of each range is written."""
+    spans = [(first, last or first) for first, _, last in (span.partition("-") for span in ranges.split(","))]
+    return [f"{n:0{len(first)}}" for first, last in spans for n in range(int(first), int(last) + 1)]
+
+
+def _in_step(environ: Mapping[str, str]) -> bool:
+    """Whether `srun` started this process."""
+    step = environ.get("SLURM_STEP_ID", environ.get("SLURM_STEPID", ""))
+    return step.isdecimal() and int(step) < _FIRST_SPECIAL_STEP
+
+
+def _port(environ: Mapping[str, str]) -> int:
+    """The port of the first task of each node: the same in all tasks."""
+    if environ.get("REGLAB_PORT"):
+        port = _number(environ, "REGLAB_PORT")
+        if not 1024 <= port < 65536:
+            raise ConfigError(f"REGLAB_PORT={port}: give the first of some free ports, from 1024 to 65535")
+        return port
+    job, step = _number(environ, "SLURM_JOB_ID"), _number(environ, "SLURM_STEP_ID", "SLURM_STEPID")
+    return _FIRST_PORT + _SPACING * ((job * 7 + step) % _PLACES)  # 7: the steps of one job before those of the next
+
+
+def _first(environ: Mapping[str, str], *variables: str) -> tuple[str, str]:
+    """The first of the variables that is set, and its value."""
+    for variable in variables:
+        if environ.get(variable):
+            return variable, environ[variable]
+    raise ConfigError(f"{variables[0]} is not set, though SLURM_JOB_ID and SLURM_STEP_ID are: start reglab with srun, "
+                      "which sets it, or unset SLURM_JOB_ID to run alone")
+
+
+def _number(environ: Mapping[str, str], *variables: str) -> int:
+    variable, text = _first(environ, *variables)
+    if not text.isdecimal():
+        raise ConfigError(f"{variable}={text}: give a whole number, or leave the variable as srun set it")
+    return int(text)

@@ -1,0 +1,112 @@
+"""`python -m reglab.launch --workers=2 -- <flags of reglab.train>`: a cluster on this machine. See `--help`."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+from absl import flags
+
+from reglab import exit_codes
+from reglab.cluster import Cluster
+from reglab.config import ConfigError
+from reglab.processes import ProcessGroup
+
+USAGE: Final = """\
+usage: python -m reglab.launch [--workers=2] [--module=reglab.train] [--grace=5] -- [flags of the module]
+
+Starts workers on this machine that train together, to try out what a cluster would do. Each gets a free loopback port,
+TF_CONFIG and the flags after the --. What they print comes out line by line, marked [0], [1] and so on. With --json
+among their flags the chief's standard output comes out unmarked and alone, as one JSON object.
+
+Ctrl-C, SIGTERM and SIGHUP are passed on to all workers; a second one kills them. When a worker fails, the others are
+ended too. The exit code is that of the first to fail, and 128 + the signal's number if a signal killed it.
+
+--workers  How many to start. (default: 2)
+--module   What each runs, as python -m does. (default: reglab.train)
+--grace    Seconds that the others have, when one has failed, to end before they are killed. (default: 5)
+--help     Show this help."""
+
+# Below the ports that Linux gives to outgoing connections, any of which could take a port before its worker does.
+_PORTS: Final = range(20_000, 32_000)
+
+
+def main(argv: list[str]) -> int:
+    """Parses the command line, runs the workers, and returns the first failure's exit code."""
+    split = argv.index("--") if "--" in argv else len(argv)
+    try:
+        values = _parse(argv[:split])
+    except ConfigError as error:
+        print(f"reglab: {error}", file=sys.stderr)
+        return exit_codes.BAD_INPUT
+    if values.help:
+        print(USAGE)
+        return exit_codes.SUCCESS
+    return launch(values.module, argv[split + 1:], values.workers, values.grace)
+
+
+def launch(module: str, arguments: Sequence[str], workers: int, grace: float = 5.0) -> int:
+    """Runs `python -m module arguments` as each of some workers of one cluster, and waits for them.
+
+    Returns:
+      The exit code of the first that failed, or 0.
+    """
+    addresses = tuple(f"127.0.0.1:{port}" for port in _free_ports(workers))
+    # Unbuffered, as a line should show when it is written and not when the pipe's buffer is full.
+    environments = [{"TF_CONFIG": Cluster(addresses, i, "TF_CONFIG").tf_config(), "PYTHONUNBUFFERED": "1"}
+                    for i in range(workers)]
+    group = ProcessGroup([sys.executable, "-m", module, *arguments], environments, plain_first=_wants_json(arguments))
+    return group.wait(grace)
+
+
+def _parse(own: Sequence[str]) -> Any:
+    values = flags.FlagValues()
+    flags.DEFINE_integer("workers", 2, "", lower_bound=1, flag_values=values)
+    flags.DEFINE_string("module", "reglab.train", "", flag_values=values)
+    flags.DEFINE_float("grace", 5.0, "", lower_bound=0, flag_values=values)
+    flags.DEFINE_bool("help", False, "", short_name="h", flag_values=values)
+    try:
+        extra = values(["launch", *own])[1:]
+    except flags.UnrecognizedFlagError as error:
+        raise ConfigError(f"--{error.flagname} is no flag of launch: put the flags of the workers after a --") from None
+    except flags.Error as error:
+        raise ConfigError(" ".join(str(error).split()) + "; --help lists the flags") from None
+    if extra:
+        raise ConfigError(f"unexpected argument {extra[0]!r}: put what the workers are to get after a --")
+    return values
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    """Whether --json is among the workers' flags, in any of the ways to write it, or in their flag file."""
+    values = flags.FlagValues()
+    flags.DEFINE_bool("json", False, "", flag_values=values)
+    flags.DEFINE_string("flagfile", "", "", flag_values=values)
+    values.set_gnu_getopt(True)
+    try:
+        values(["launch", *arguments], known_only=True)
+    except flags.Error:
+        return False  # the workers will say what is wrong
+    return bool(values.json)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that are free now.
+
+    Raises:
+      RuntimeError: there are not so many.
+    """
+    ports: list[int] = []
+    for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
+        if len(ports) == count:
+            return ports
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.append(port)
+    raise RuntimeError(f"only {len(ports)} of the ports from {_PORTS[0]} to {_PORTS[-1]} are free on 127.0.0.1")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

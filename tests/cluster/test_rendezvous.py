@@ -1,0 +1,195 @@
+"""The meeting of the workers, on loopback: threads stand for workers, and real processes where one must die."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from reglab.cluster import Cluster, RendezvousError, wait_for_peers
+from reglab.launch import _free_ports
+
+Outcome = RendezvousError | tuple[float, float]  # what was raised, or when it came and when it left
+
+
+def free_addresses(count: int) -> tuple[str, ...]:
+    """Not in the range of outgoing connections, one of which could take the port in the meantime."""
+    return tuple(f"127.0.0.1:{port}" for port in _free_ports(count))
+
+
+def port_of(address: str) -> int:
+    return int(address.rpartition(":")[2])
+
+
+@pytest.fixture
+def meet() -> Callable[..., list[Outcome]]:
+    """`meet(addresses, delays, …)`: what each worker got; a delay of None is a worker that never comes."""
+    def run(addresses: tuple[str, ...], delays: Sequence[float | None], timeout: float = 5.0,
+            digests: Sequence[str] | None = None, indices: Sequence[int] | None = None) -> list[Outcome]:
+        outcomes: dict[int, Outcome] = {}
+
+        def worker(place: int, delay: float) -> None:
+            time.sleep(delay)
+            start = time.monotonic()
+            try:
+                wait_for_peers(Cluster(addresses, indices[place] if indices else place, "TF_CONFIG"), timeout,
+                               digests[place] if digests else "same")
+                outcomes[place] = start, time.monotonic()
+            except RendezvousError as error:
+                assert time.monotonic() - start < timeout + 0.5
+                outcomes[place] = error
+
+        threads = [threading.Thread(target=worker, args=(place, delay)) for place, delay in enumerate(delays)
+                   if delay is not None]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return [outcomes[place] for place in sorted(outcomes)]
+    return run
+
+
+@pytest.mark.parametrize("delays", [(0, 0), (0, 0.7, 0), (0.7, 0, 0), (0.2, 0.4, 0), (0,) * 12])
+def test_all_leave_together_and_leave_their_ports_free(meet, delays):
+    addresses = free_addresses(len(delays))
+    outcomes = meet(addresses, delays)
+    assert all(isinstance(outcome, tuple) for outcome in outcomes), outcomes
+    came, left = zip(*outcomes, strict=True)
+    assert min(left) > max(came)
+    assert max(left) - max(came) < 0.6
+    for address in addresses:  # without SO_REUSEADDR, so that even a lingering connection would show
+        with socket.socket() as plain:
+            plain.bind(("127.0.0.1", port_of(address)))
+
+
+@pytest.mark.parametrize("missing, said_by_all", [((2,), "worker 2 (A)"), ((1, 3), "worker 1 (A), worker 3 (A)")])
+def test_those_who_never_come_are_named_by_everyone(meet, missing, said_by_all):
+    addresses = free_addresses(4)
+    outcomes = meet(addresses, [None if i in missing else 0 for i in range(4)], timeout=1)
+    assert len(outcomes) == 4 - len(missing)
+    for i in missing:
+        said_by_all = said_by_all.replace("A", addresses[i], 1)
+    for outcome in outcomes:
+        assert str(outcome).startswith(f"{said_by_all} did not appear within 1 s: ")
+        assert "--rendezvous_timeout" in str(outcome)
+
+
+def test_a_chief_who_never_comes_is_named_with_the_reason(meet):
+    addresses = free_addresses(3)
+    for outcome in meet(addresses, [None, 0, 0.2], timeout=1):
+        assert str(outcome).startswith(f"worker 0 ({addresses[0]}, the chief) did not appear (Connection refused) "
+                                       "within 1 s: ")
+
+
+def test_a_host_that_does_not_exist(meet):
+    own, = free_addresses(1)
+    outcome, = meet(("nowhere.invalid:2222", own), [None, 0], timeout=1)
+    assert str(outcome).startswith("worker 0 (nowhere.invalid:2222, the chief) did not appear (")
+
+
+def test_a_worker_with_another_configuration_stops_all(meet):
+    addresses = free_addresses(3)
+    for outcome in meet(addresses, [0, 0, 0.4], digests=["a", "a", "b"]):
+        assert str(outcome) == (f"worker 2 ({addresses[2]}) was started to run something else than the chief: start "
+                                "all workers with the same flags, files and versions")
+
+
+def test_a_worker_with_other_addresses_stops_all(meet):
+    addresses = free_addresses(3)
+    odd = dataclasses.replace(Cluster(addresses, 1, "TF_CONFIG"), addresses=addresses[:2])
+    outcomes: list[Outcome] = []
+    chief = threading.Thread(target=lambda: outcomes.extend(meet(addresses, [0, None, None])))
+    chief.start()
+    with pytest.raises(RendezvousError, match=r"at 127.0.0.1 says that it is worker 1 of 2, but there are 3"):
+        wait_for_peers(odd, 5, "same")
+    chief.join()
+    assert "give all workers the same list of addresses (TF_CONFIG)" in str(outcomes[0])
+
+
+def test_a_taken_port_shows_at_once(meet):
+    addresses = free_addresses(2)
+    with socket.create_server(("127.0.0.1", port_of(addresses[1]))):
+        start = time.monotonic()
+        with pytest.raises(RendezvousError, match=r"worker 1 \(.*\) cannot open its port \(Address already in use\)"):
+            wait_for_peers(Cluster(addresses, 1, "Slurm"), 5)
+        assert time.monotonic() - start < 0.5
+
+
+def test_a_worker_started_twice_on_two_hosts(meet, monkeypatch):
+    """The second runs elsewhere: here, without its own port to open."""
+    addresses = free_addresses(3)
+    monkeypatch.setattr("reglab.cluster.rendezvous._listen", lambda cluster: socket.create_server(
+        ("127.0.0.1", port_of(addresses[0]) if cluster.is_chief else 0)))
+    for outcome in meet(addresses, [0, 0, 0.3], indices=[0, 1, 1]):
+        assert str(outcome).startswith(f"worker 1 ({addresses[1]}) was started twice, at 127.0.0.1 and 127.0.0.1: ")
+
+
+@pytest.mark.parametrize("noise", [
+    b"", b"\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"\xff\x00" * 100_000, b"[]\n",
+    b'{"index": 1}\n', b'{"protocol": "other", "index": 1}\n'])
+def test_strangers_are_ignored(meet, noise):
+    addresses = free_addresses(2)
+    outcomes: list[Outcome] = []
+    workers = threading.Thread(target=lambda: outcomes.extend(meet(addresses, [0, 0.3])))
+    workers.start()
+    time.sleep(0.1)
+    with socket.create_connection(("127.0.0.1", port_of(addresses[0]))) as stranger:
+        try:
+            stranger.sendall(noise)
+        except OSError:
+            assert len(noise) > 65_536
+        workers.join()
+    assert [type(outcome) for outcome in outcomes] == [tuple, tuple], outcomes
+
+
+def test_something_else_at_the_chiefs_address(meet):
+    addresses = free_addresses(2)
+    with socket.create_server(("127.0.0.1", port_of(addresses[0]))) as other:
+        def serve() -> None:
+            try:
+                while True:
+                    with other.accept()[0] as connection:
+                        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            except OSError:
+                pass
+        server = threading.Thread(target=serve)
+        server.start()
+        outcome, = meet(addresses, [None, 0], timeout=0.8)
+        other.shutdown(socket.SHUT_RDWR)
+        server.join()
+    assert "did not appear (something else answers there) within 0.8 s" in str(outcome)
+
+
+def test_a_worker_that_dies_while_waiting_is_missing_until_it_is_started_again(meet):
+    addresses = free_addresses(3)
+    code = f"from reglab.cluster import *; wait_for_peers(Cluster({addresses}, 1, 'TF_CONFIG'), 9, 'same')"
+    died = subprocess.Popen([sys.executable, "-c", code])
+    outcomes: list[Outcome] = []
+    workers = threading.Thread(target=lambda: outcomes.extend(meet(addresses, [0, 2.5, 1.8])))
+    workers.start()
+    time.sleep(1.5)
+    died.kill()
+    died.wait()
+    workers.join()
+    assert [type(outcome) for outcome in outcomes] == [tuple] * 3, outcomes
+    assert isinstance(outcomes[1], tuple)
+    assert isinstance(outcomes[2], tuple)
+    assert outcomes[2][1] > outcomes[1][0], "worker 1 was dead when worker 2 came"
+
+
+@pytest.mark.parametrize("host", ["localhost", "[::1]", "0.0.0.0"])
+def test_other_forms_of_addresses(meet, host):
+    if host == "[::1]":
+        try:
+            socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+    addresses = tuple(f"{host}:{port_of(address)}" for address in free_addresses(2))
+    assert [type(outcome) for outcome in meet(addresses, [0, 0])] == [tuple, tuple]
