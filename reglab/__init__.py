@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 from reglab.config import Config, ConfigError
 
 if TYPE_CHECKING:
-    from reglab.loop import Diverged, History, Interrupted, fit
+    from reglab.loop import Diverged, History, Interrupted, PeerLost, fit
 
 __version__ = "0.1.0"
-__all__ = ["Config", "ConfigError", "Diverged", "History", "Interrupted", "fit"]
+__all__ = ["Config", "ConfigError", "Diverged", "History", "Interrupted", "PeerLost", "fit"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Diverged", "History", "Interrupted", "fit"):
+    if name in ("Diverged", "History", "Interrupted", "PeerLost", "fit"):
+        from reglab.startup import quiet_tensorflow
+        quiet_tensorflow()
         from reglab import loop
         return getattr(loop, name)
     raise AttributeError(f"module 'reglab' has no attribute {name!r}")

@@ -50,8 +50,9 @@ def make_hyperparameters(config: Config, step: Step, penalized: tuple[str, ...] 
     """
     dtype = parameter_dtype(config)
     mask = tf.constant([penalized is None or layer in penalized for layer in step.penalized_layers], tf.bool)
-    return Hyperparameters(*(tf.where(mask, tf.constant(strength, dtype), tf.constant(0, dtype))
-                             for strength in (config.l1, config.l2)), tf.constant(config.learning_rate, dtype))
+    l1, l2 = (tf.where(mask, tf.constant(strength, dtype), tf.constant(0, dtype))
+              for strength in (config.l1, config.l2))
+    return Hyperparameters(l1, l2, tf.constant(config.learning_rate, dtype))
 
 
 def make_program(config: Config, dataset: Dataset, replicas: Replicas | None = None) -> Program:
@@ -65,6 +66,16 @@ def make_program(config: Config, dataset: Dataset, replicas: Replicas | None = N
     return Program(step, step.model.initialize(config.seed), make_hyperparameters(config, step), dataset,
                    batch_size=config.batch_size, summary_every=config.summary_every, jit=config.jit,
                    replicas=replicas)
+
+
+def check_fit(config: Config, dataset: Dataset) -> None:
+    """What `make_program` would refuse, found without a device.
+
+    Raises:
+      ConfigError: the batch is larger than the training data, or `penalize` matches no layer.
+    """
+    check_batch_size(config, dataset)
+    make_step(config, dataset)
 
 
 def check_batch_size(config: Config, dataset: Dataset) -> None:

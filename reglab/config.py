@@ -21,9 +21,11 @@ SCHEDULES: Final = ("constant", "cosine")
 ACTIVATIONS: Final = ("relu", "gelu", "elu", "selu", "silu", "tanh", "sigmoid", "softplus", "linear")
 PRECISIONS: Final = ("float32", "float64", "bfloat16")
 RESUME_MODES: Final = ("auto", "never", "must")
+STRATEGIES: Final = ("auto", "one_device", "mirrored", "multi_worker")
 
-# Fields that say where a run is kept and how it is watched over, not what is trained: they may differ on resume.
-HANDLING_FIELDS: Final = frozenset({"model_dir", "data_dir", "resume", "keep", "checkpoint_every"})
+# Fields that say where a run is kept and what carries it, not what is trained: they may differ on resume.
+HANDLING_FIELDS: Final = frozenset({"model_dir", "data_dir", "resume", "keep", "checkpoint_every", "strategy",
+                                     "num_devices", "cpu_devices", "rendezvous_timeout"})
 
 DEFAULT_WEIGHT_DECAY: Final = 0.004  # Keras' AdamW
 
@@ -37,8 +39,9 @@ class Config:
     """One run. The defaults are those of the tutorial experiment, on the embedded digits.
 
     `None` means "not given": `data_seed` then takes `seed`, `weight_decay` what the optimizer is known for,
-    `train_size` everything, `clip_norm` no clipping, `checkpoint_every` once an epoch, `model_dir` no files (the
-    commands choose `runs/<time>-<name>`). `checkpoint_every` and `summary_every` count steps, `evaluate_every` epochs.
+    `train_size` everything, `clip_norm` no clipping, `num_devices` all there are, `cpu_devices` one,
+    `checkpoint_every` once an epoch, `model_dir` no files (the commands choose `runs/<time>-<name>`).
+    `checkpoint_every` and `summary_every` count steps, `evaluate_every` epochs, `rendezvous_timeout` seconds.
 
     Raises:
       ConfigError: a value is out of range or a combination is impossible.
@@ -72,6 +75,10 @@ class Config:
     # Execution.
     jit: bool = True
     precision: str = "float32"
+    strategy: str = "auto"
+    num_devices: int | None = None
+    cpu_devices: int | None = None
+    rendezvous_timeout: float = 300.0
     # What a run leaves.
     model_dir: str | None = None
     resume: str = "auto"
@@ -177,7 +184,7 @@ class Config:
 
 
 _CHOICES: Final = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "activation": ACTIVATIONS, "precision": PRECISIONS,
-                   "resume": RESUME_MODES}
+                   "strategy": STRATEGIES,                   "resume": RESUME_MODES}
 
 _SCALE_FIX: Final = "give a finite number of at least 0, for example 1e-3"
 _AT_LEAST: Final = {
@@ -188,6 +195,9 @@ _AT_LEAST: Final = {
     "batch_size": (1, "give at least 1"), "keep": (1, "give at least 1"),
     "checkpoint_every": (1, "give a number of steps, or leave it out for once an epoch"),
     "evaluate_every": (1, "give a number of epochs of at least 1"),
+    "num_devices": (1, "give a number of devices, or leave it out for all"),
+    "cpu_devices": (1, "give a number of logical devices, or leave it out for one"),
+    "rendezvous_timeout": (1, "give a number of seconds of at least 1"),
     "summary_every": (0, "give a number of steps, or 0 for none"),
 }
 

@@ -7,6 +7,7 @@ XLA compiling what lies between, since it can hold no collective of several devi
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -16,17 +17,28 @@ import tensorflow as tf
 from reglab.parameters import map_arrays
 
 
+def traced(function: Callable[..., Any], jit: bool = False) -> Any:
+    """`function` as a TensorFlow function with a count of tracings of its own.
+
+    TensorFlow counts them by code, so a process that trains a few networks in turn would be warned of retracing; a
+    partial has no code of its own.
+    """
+    return tf.function(functools.partial(function), jit_compile=jit, autograph=False)
+
+
 class Replicas:
     """One device: everything is itself.
 
     Attributes:
       count: replicas in sync, over all workers.
+      devices: their names, of all workers; empty for whatever TensorFlow takes first.
       workers: processes that train together.
       worker: this process's place among them; 0 is the chief.
       name: of the strategy, for people.
     """
 
     count: int = 1
+    devices: tuple[str, ...] = ()
     workers: int = 1
     worker: int = 0
     name: str = "one_device"
@@ -38,7 +50,7 @@ class Replicas:
 
     def program(self, function: Callable[..., Any], jit: bool) -> Any:
         """`function`, which loops and may call `run`, as a TensorFlow function."""
-        return tf.function(function, jit_compile=jit, autograph=False)
+        return traced(function, jit)
 
     def piece(self, function: Callable[..., Any], jit: bool) -> Callable[..., Any]:
         """`function`, which is called inside `run` and sums nothing, compiled if the program around it is not."""
@@ -69,27 +81,29 @@ class Replicas:
         """[workers, numbers]: the numbers of every worker, for decisions that all must take alike."""
         return np.array([numbers], np.float64)
 
+    def from_chief(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        """The chief's arrays, in every worker: each brings arrays of the same shapes and dtypes."""
+        return arrays
+
 
 class StrategyReplicas(Replicas):
     """The replicas of a `tf.distribute` strategy."""
 
-    def __init__(self, strategy: tf.distribute.Strategy, name: str) -> None:
-        self.strategy, self.name = strategy, name
-        resolver = strategy.cluster_resolver
-        if resolver is not None and resolver.cluster_spec():
-            self.workers = len(resolver.cluster_spec().as_dict()["worker"])
-            self.worker = resolver.task_id
+    def __init__(self, strategy: tf.distribute.Strategy, name: str, devices: tuple[str, ...], *, workers: int = 1,
+                 worker: int = 0) -> None:
+        self.strategy, self.name, self.devices, self.workers, self.worker = strategy, name, devices, workers, worker
         self.count = strategy.num_replicas_in_sync
-        self._gather_numbers = tf.function(self._sum_of_table, autograph=False)
+        self._copy = traced(super().everywhere)
+        self._sum_of_workers = traced(self._sum_one_replica_a_worker)
 
     def program(self, function: Callable[..., Any], jit: bool) -> Any:
         """See `Replicas`."""
         del jit
-        return tf.function(function, autograph=False)
+        return traced(function)
 
     def piece(self, function: Callable[..., Any], jit: bool) -> Callable[..., Any]:
         """See `Replicas`."""
-        return tf.function(function, jit_compile=jit, autograph=False)  # type: ignore[no-any-return]
+        return traced(function, jit)
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """See `Replicas`."""
@@ -99,7 +113,7 @@ class StrategyReplicas(Replicas):
         """See `Replicas`: one collective for each dtype, whatever the number of arrays."""
         flat = tf.nest.flatten(arrays)
         summed = list(flat)
-        for dtype in {array.dtype for array in flat}:
+        for dtype in dict.fromkeys(array.dtype for array in flat):  # In one order in all workers.
             places = [k for k, array in enumerate(flat) if array.dtype == dtype]
             joined = tf.concat([tf.reshape(flat[k], [-1]) for k in places], 0)
             total = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, joined)
@@ -107,6 +121,10 @@ class StrategyReplicas(Replicas):
             for k, part in zip(places, parts, strict=True):
                 summed[k] = tf.reshape(part, flat[k].shape)
         return tf.nest.pack_sequence_as(arrays, summed)
+
+    def everywhere(self, arrays: Any) -> Any:
+        """See `Replicas`."""
+        return self._copy(arrays) if tf.executing_eagerly() else super().everywhere(arrays)
 
     def index(self) -> Any:
         """See `Replicas`."""
@@ -122,7 +140,28 @@ class StrategyReplicas(Replicas):
             return super().gather_numbers(*numbers)
         table = np.zeros([self.workers, len(numbers)])
         table[self.worker] = numbers
-        return self._gather_numbers(tf.constant(table)).numpy() / (self.count // self.workers)
+        return self._sum_of_workers(tf.constant(table)).numpy()
 
-    def _sum_of_table(self, table: tf.Tensor) -> tf.Tensor:
-        return self.first(self.run(self.sum, table))
+    def from_chief(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        """See `Replicas`: a sum to which only the chief brings anything, of bits, so that −0 stays −0."""
+        if self.workers == 1:
+            return arrays
+        totals: dict[int, np.ndarray] = {}
+        for itemsize in dict.fromkeys(array.dtype.itemsize for array in arrays):
+            bits = np.concatenate([array.ravel().view(f"i{itemsize}") for array in arrays
+                                   if array.dtype.itemsize == itemsize])
+            brought = tf.constant(bits if self.is_chief else np.zeros_like(bits))
+            totals[itemsize] = self._sum_of_workers(brought).numpy()
+        taken = []
+        for array in arrays:
+            same, totals[array.dtype.itemsize] = np.split(totals[array.dtype.itemsize], [array.size])
+            taken.append(same.view(array.dtype).reshape(array.shape))
+        return taken
+
+    def _sum_one_replica_a_worker(self, table: tf.Tensor) -> tf.Tensor:
+        """The sum over workers of their tables, brought by the first replica of each."""
+        def bring(table: tf.Tensor) -> tf.Tensor:
+            first_of_worker = tf.equal(self.index() % (self.count // self.workers), 0)
+            return self.sum(tf.where(first_of_worker, table, tf.zeros_like(table)))
+
+        return self.first(self.run(bring, table))

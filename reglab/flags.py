@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import textwrap
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from absl import flags
@@ -48,6 +49,11 @@ _SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "Execution": {
         "jit": ("bool", "Compile the training loop with XLA."),
         "precision": ("string", "float32, float64 (for checks: everything in it), or bfloat16 (matrix products only)."),
+        "strategy": ("string", "auto (a cluster if TF_CONFIG or Slurm describes one, else all GPUs), one_device, "
+                               "mirrored, or multi_worker."),
+        "num_devices": ("integer", "Devices of this machine to use; else all."),
+        "cpu_devices": ("integer", "Split the CPU into this many logical devices, to try replicas without GPUs."),
+        "rendezvous_timeout": ("float", "Seconds to wait for the other workers of a cluster."),
     },
     "Files": {
         "model_dir": ("string", "Folder of the run; else runs/<time>-<name>."),
@@ -64,6 +70,10 @@ _OTHER: Final = {
     "json": "Print the result as one JSON object on stdout, all else on stderr.",
     "help": "Show this help.", "flagfile": "Read flags from a file, one a line.",
 }
+
+ExtraFlags = Mapping[str, tuple[str, str, Any]]
+"""Flags that a command has of its own: name to (type, help, default); types as in `_SECTIONS`. One that has the name
+of a run's flag stands in its place."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,46 +92,76 @@ class CommandLine:
 
 
 def parse(argv: list[str]) -> CommandLine:
-    """Parses a command line, without the program's name.
+    """Parses the command line of a run, without the program's name.
 
     Raises:
       ConfigError: a flag is unknown or its value cannot be used.
     """
-    values = _define()
+    config, _, json, help_wanted = parse_with(argv, {})
+    return CommandLine(config, json, help_wanted)
+
+
+def parse_with(argv: list[str], extra: ExtraFlags,
+               without: Collection[str] = ()) -> tuple[Config, dict[str, Any], bool, bool]:
+    """Parses the command line of a command that has further flags than a run.
+
+    Args:
+      extra: the command's own flags.
+      without: flags of a run that the command does not have.
+
+    Returns:
+      The configuration, which the extra flags leave alone; their values by name; `json`; `help`.
+
+    Raises:
+      ConfigError: a flag is unknown or its value cannot be used.
+    """
+    hidden = {*extra, *without}
+    values = _define(extra, hidden)
     try:
         rest = values(["reglab", *argv], known_only=False)[1:]
     except flags.Error as error:
         raise ConfigError(" ".join(str(error).split()) + "; --help lists the flags") from None
     if rest:
         raise ConfigError(f"unexpected argument {rest[0]!r}: every setting is a flag such as --l1=1e-3")
-    given = {name: values[name].value for section in _SECTIONS.values() for name in section if values[name].present}
+    given = {name: values[name].value for section in _SECTIONS.values() for name in section
+             if name not in hidden and values[name].present}
     if "hidden" in given:
         given["hidden"] = _widths(given["hidden"])
     base = Config.from_file(values.config_file) if values.config_file else Config()
-    return CommandLine(dataclasses.replace(base, **given), values.json, values.help)
+    return (dataclasses.replace(base, **given), {name: values[name].value for name in extra}, values.json,
+            values.help)
 
 
-def help_text(command: str, purpose: str) -> str:
-    """The help of a command that trains: its purpose and every flag with its default, by section."""
+def help_text(command: str, purpose: str, extra: ExtraFlags | None = None, without: Collection[str] = ()) -> str:
+    """The help of a command that trains: its purpose and every flag with its default, by section, its own first."""
+    extra = extra or {}
     lines = [f"usage: python -m {command} [--flag=value ...]", "", purpose]
+    if extra:
+        lines += ["", "Of this command:"]
+        for name, (_, text, default) in extra.items():
+            lines += _entry(name, text, _shown(default))
     for section, entries in _SECTIONS.items():
-        lines += ["", f"{section}:"]
-        for name, (_, text) in entries.items():
-            lines += _entry(name, text, _default(name))
+        shown = {name: text for name, (_, text) in entries.items() if name not in extra and name not in without}
+        lines += ["", f"{section}:"] if shown else []
+        for name, text in shown.items():
+            lines += _entry(name, text, _shown(getattr(Config(), name)))
     lines += ["", "Other:"]
     for name, text in _OTHER.items():
         lines += _entry(name, text, "")
     return "\n".join(lines)
 
 
-def _define() -> flags.FlagValues:
+def _define(extra: ExtraFlags, hidden: Collection[str]) -> flags.FlagValues:
     """Fresh flags, apart from absl's global ones: parsing twice in one process is harmless."""
     values = flags.FlagValues()
     define = {"string": flags.DEFINE_string, "float": flags.DEFINE_float, "integer": flags.DEFINE_integer,
               "bool": flags.DEFINE_bool, "list": flags.DEFINE_string}
     for section in _SECTIONS.values():
         for name, (kind, text) in section.items():
-            define[kind](name, None, text, flag_values=values)
+            if name not in hidden:
+                define[kind](name, None, text, flag_values=values)
+    for name, (kind, text, default) in extra.items():
+        define[kind](name, default, text, flag_values=values)
     flags.DEFINE_string("config_file", None, _OTHER["config_file"], flag_values=values)
     flags.DEFINE_string("flagfile", "", _OTHER["flagfile"], flag_values=values)
     flags.DEFINE_bool("json", False, _OTHER["json"], flag_values=values)
@@ -137,13 +177,15 @@ def _widths(text: str) -> tuple[int, ...]:
                           "regression") from None
 
 
-def _default(name: str) -> str:
-    value: Any = getattr(Config(), name)
-    if value is None:
+def _shown(default: Any) -> str:
+    """A default as one would give it on the command line; empty where there is none."""
+    if default is None:
         return ""
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
+    if isinstance(default, bool):
+        return str(default).lower()
+    return f"{default:g}" if isinstance(default, float) else str(default)
 
 
 def _entry(name: str, text: str, default: str) -> list[str]:

@@ -107,7 +107,7 @@ class FolderJournal(Journal):
         self._metrics = MetricsFile(directory.metrics)
         self._writers = {split: RunWriter(directory.path / split) for split in ("train", "validation")}
         if self.restored_step == 0:
-            self._writers["train"].describe(_hyperparameters(config))
+            self._writers["validation"].describe(hyperparameters(config), directory.path.name)
 
     def write_reports(self, calls: Calls) -> None:
         """See `Journal`."""
@@ -175,7 +175,7 @@ def _evaluation_tags(split: Mapping[str, float]) -> dict[str, float]:
     return {"evaluation/loss/data": split["data"], "evaluation/accuracy": split["accuracy"]}
 
 
-def _hyperparameters(config: Config) -> dict[str, Any]:
+def hyperparameters(config: Config) -> dict[str, Any]:
     """The columns of the HParams page, which takes numbers, texts and truth values only."""
     names = ("l1", "l2", "penalize", "dataset", "train_size", "label_noise", "activation", "optimizer",
              "learning_rate", "schedule", "batch_size", "epochs", "seed", "precision")

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
+import tensorflow as tf
 
-from reglab.assembly import load_dataset, make_program, total_steps
+from reglab.assembly import check_fit, load_dataset, make_program, total_steps
 from reglab.config import Config, ConfigError
 from reglab.console import Console, EpochRow
 from reglab.data import Dataset, epoch_order
@@ -20,6 +21,7 @@ from reglab.program import Program
 from reglab.report import describe_run, make_result
 from reglab.run_directory import RunDirectory
 from reglab.signals import StopRequest, stop_request
+from reglab.strategies import find_cluster, make_replicas
 
 SECONDS_PER_CALL: Final = 0.5  # Short enough that Ctrl-C is answered and progress moves, long enough to cost nothing.
 FIRST_CALL_STEPS: Final = 50
@@ -41,6 +43,15 @@ class Diverged(ArithmeticError):
         self.step = step
 
 
+class PeerLost(RuntimeError):
+    """Another worker of the cluster ended or hung; the run can be started again from its last checkpoint."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        super().__init__(f"{name} lost touch with another worker, which ended or hangs ({reason[:160]}); start the "
+                         "job again to go on from the last checkpoint")
+
+
 @dataclasses.dataclass(frozen=True)
 class History:
     """What a run gave.
@@ -50,12 +61,14 @@ class History:
       evaluations: both splits at each evaluation of this process, in order.
       result: the contents of `result.json`.
       parameters: the final weights, layer to {"kernel", "bias"}, as NumPy arrays.
+      is_chief: whether this process wrote the files; alone it always is.
     """
 
     config: Config
     evaluations: list[Evaluation]
     result: dict[str, Any]
     parameters: dict[str, dict[str, np.ndarray]]
+    is_chief: bool = True
 
 
 def fit(config: Config, data: Dataset | None = None, *, console: Console | None = None) -> History:
@@ -69,17 +82,28 @@ def fit(config: Config, data: Dataset | None = None, *, console: Console | None 
       ConfigError: something in the configuration or the files cannot be used; nothing was written or trained.
       Interrupted: SIGINT or SIGTERM came; the same call goes on from there.
       Diverged: the data loss became infinite or NaN.
+      RendezvousError: a worker of the cluster did not appear.
+      PeerLost: a worker of the cluster ended or hung.
     """
-    console = console or Console()
-    directory = RunDirectory(config) if config.model_dir is not None else None
+    cluster = find_cluster(config)
+    is_chief = cluster is None or cluster.is_chief
+    console = console if console is not None and is_chief else Console()
+    directory = RunDirectory(config) if config.model_dir is not None and is_chief else None
     dataset = load_dataset(config) if data is None else data
-    program = make_program(config, dataset)
-    with contextlib.closing(open_journal(config, directory, program.state, console.warning)) as journal, \
-            stop_request() as stop:
-        try:
+    check_fit(config, dataset)  # Before other workers are kept waiting.
+    try:
+        program = make_program(config, dataset, make_replicas(config, cluster))
+        # The signals are handled only now: TensorFlow's runtime for several machines would take SIGTERM for itself.
+        with contextlib.closing(open_journal(config, directory, program.state, console.warning)) as journal, \
+                stop_request() as stop:
+            _agree_on_start(program, journal)
             return _Run(config, dataset, program, journal, console, stop).fit()
-        finally:
-            console.finish()
+    except tf.errors.OpError as error:
+        if cluster is None:
+            raise
+        raise PeerLost(cluster.name(cluster.index), error) from error
+    finally:
+        console.finish()
 
 
 class _Run:
@@ -100,6 +124,7 @@ class _Run:
         begun = time.perf_counter()
         if journal.finished_result is not None:
             console.message(f"This run is already complete: {self._total_steps} steps.")
+            console.summary(journal.finished_result)
             return self._history(journal.finished_result)
         if journal.restored_step:
             console.message(f"Resumed after step {journal.restored_step} of {self._total_steps}.")
@@ -113,6 +138,7 @@ class _Run:
                              seconds=time.perf_counter() - begun, steps_per_second=self._pace.steps_per_second,
                              resumed_from=journal.restored_step)
         journal.write_result(result)
+        console.summary(result)
         return self._history(result)
 
     def _train_epoch(self, epoch: int) -> None:
@@ -122,9 +148,7 @@ class _Run:
         first = int(program.state["step"]) - epoch * program.steps_per_epoch
         began, first_step = time.perf_counter(), first
         while first < program.steps_per_epoch:
-            if self._stop:
-                self._save_and_stop()
-            count = self._next_count(first, epoch * program.steps_per_epoch)
+            count = self._agree(self._next_count(first, epoch * program.steps_per_epoch))
             with self._pace.measure(count):
                 calls = program.run(order, first, count)
             first += count
@@ -166,6 +190,13 @@ class _Run:
             ends.append(every - (epoch_start + first) % every)
         return min(ends)
 
+    def _agree(self, count: int) -> int:
+        """The steps of the next call, the same in every worker; a stop signal to any one of them stops all here."""
+        counts, stops = self._program.replicas.gather_numbers(count, bool(self._stop)).T
+        if stops.any():
+            self._save_and_stop()
+        return int(counts.min())
+
     def _checkpoint_due(self) -> bool:
         every = self._config.checkpoint_every
         return every is not None and int(self._program.state["step"]) % every == 0
@@ -179,9 +210,9 @@ class _Run:
         self._console.progress(int(self._program.state["step"]), epoch + 1, {"data": float(data_losses.mean())})
 
     def _save_and_stop(self) -> None:
-        assert self._stop.signal is not None
-        saved = self._save()
-        raise Interrupted(self._stop.signal.name, int(self._program.state["step"]), saved)
+        saved = self._save() or not self._program.replicas.is_chief  # Where not here, then by the chief.
+        reason = self._stop.signal.name if self._stop.signal else "a signal to another worker"
+        raise Interrupted(reason, int(self._program.state["step"]), saved)
 
     def _save(self) -> bool:
         """A checkpoint, but never of weights that the last update made infinite, before any loss could tell."""
@@ -191,7 +222,19 @@ class _Run:
         return self._journal.save()
 
     def _history(self, result: dict[str, Any]) -> History:
-        return History(self._config, self._evaluations, result, self._program.parameters())
+        return History(self._config, self._evaluations, result, self._program.parameters(),
+                       self._program.replicas.is_chief)
+
+
+def _agree_on_start(program: Program, journal: Journal) -> None:
+    """Every worker begins where the chief's journal stands: only the chief reads the folder."""
+    chief = program.replicas.gather_numbers(journal.restored_step, journal.finished_result is not None)[0]
+    journal.restored_step = int(chief[0])
+    if chief[1] and journal.finished_result is None:
+        journal.finished_result = {"completed": True}  # Its figures are with the chief.
+    variables = tf.nest.flatten(program.state)
+    for variable, array in zip(variables, program.replicas.from_chief([v.numpy() for v in variables]), strict=True):
+        variable.assign(array)
 
 
 class _Pace:
@@ -225,4 +268,4 @@ class _Pace:
         return max(1, round(self.steps_per_second * SECONDS_PER_CALL)) if self._seconds else FIRST_CALL_STEPS
 
 
-__all__ = ["ConfigError", "Diverged", "History", "Interrupted", "fit"]
+__all__ = ["ConfigError", "Diverged", "History", "Interrupted", "PeerLost", "fit"]

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from reglab.data import Dataset
-from reglab.distribution import Replicas
+from reglab.distribution import Replicas, traced
 from reglab.measurement import Reporter
 from reglab.parameters import Parameters, map_arrays
 from reglab.step import Batch, Hyperparameters, KernelSums, Measurement, State, Step, initial_state, over_lanes
@@ -79,7 +79,7 @@ class Program:
         self._run = replicas.program(self._run_steps, jit)
         # Not by XLA: large batches run as fast without, and there is nothing to wait for.
         self._evaluate = replicas.program(self._evaluate_range, False)
-        self._inspect = tf.function(self._inspect_weights, autograph=False)
+        self._inspect = traced(self._inspect_weights)
 
     def restart(self, parameters: Parameters, hyper: Hyperparameters) -> None:
         """Begins again with other weights and hyper-parameters of the same shapes; compiles nothing anew."""
@@ -130,8 +130,9 @@ class Program:
     def _unflatten(self, numbers: np.ndarray) -> Measurement:
         """[..., numbers] to a `Measurement` of [...] and [..., layers] arrays: the inverse of `_measurement_of`."""
         scalars, sums = np.split(numbers, [len(Measurement._fields) - 1], axis=-1)
+        data, accuracy, data_gradient_norm, learning_rate = np.moveaxis(scalars, -1, 0)
         kernels = KernelSums(*np.split(sums, len(KernelSums._fields), axis=-1))
-        return Measurement(*np.moveaxis(scalars, -1, 0), kernels)
+        return Measurement(data, accuracy, data_gradient_norm, learning_rate, kernels)
 
     # The loop. What stands between `run` and its function happens once a step, what stands inside on every replica.
 

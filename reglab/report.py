@@ -9,6 +9,7 @@ from typing import Any
 from reglab import environment
 from reglab.config import Config
 from reglab.data import Dataset
+from reglab.distribution import Replicas
 from reglab.journal import Evaluation
 from reglab.program import Program
 from reglab.step import SPARSITY_THRESHOLD
@@ -36,7 +37,8 @@ def describe_run(config: Config, dataset: Dataset, program: Program) -> dict[str
         "Batches": f"{config.batch_size} examples, {program.steps_per_epoch:,} steps an epoch, "
                    f"{_plural(config.epochs, 'epoch')}",
         "Device": f"{environment.device_name()}, {config.precision}",
-        "XLA": "the training loop is compiled; evaluation is not" if config.jit else "off (--jit=false)",
+        "Strategy": _strategy(program.replicas),
+        "XLA": f"compiles {_compiled(program.replicas)}" if config.jit else "off (--jit=false)",
         "Seed": str(config.seed) if config.data_seed is None else f"{config.seed}, data {config.data_seed}",
         "Writing to": config.model_dir or "nothing (no model_dir)",
     }
@@ -46,6 +48,7 @@ def make_result(config: Config, dataset: Dataset, program: Program, final: Evalu
                 best: Mapping[str, Any] | None, seconds: float, steps_per_second: float,
                 resumed_from: int) -> dict[str, Any]:
     """The contents of `result.json`: losses in nats, accuracies and sparsities as fractions, times in seconds."""
+    replicas = program.replicas
     numbers: dict[str, Any] = {
         "completed": True, "epochs": final.epoch, "steps": final.step,
         "train": final.train, "validation": final.validation, "gap": final.gap,
@@ -55,11 +58,34 @@ def make_result(config: Config, dataset: Dataset, program: Program, final: Evalu
         "examples_per_second": steps_per_second * config.batch_size,
         "resumed_from": resumed_from, "model_dir": config.model_dir,
         "penalized_kernels": list(program.step.penalized_layers), "dataset": dataset.description,
-        "device": environment.device_name(), "strategy": "one_device", "precision": config.precision,
-        "xla": {"training": config.jit, "evaluation": False},
+        "device": environment.device_name(), "precision": config.precision,
+        "strategy": {"name": replicas.name, "replicas": replicas.count, "workers": replicas.workers,
+                     "devices": list(replicas.devices), "collective": _collective(replicas)},
+        "xla": _compiled(replicas) if config.jit else None,
         "versions": environment.versions(), "numerics": environment.numerics(),
     }
     return {name: _for_json(value) for name, value in numbers.items()}
+
+
+def _strategy(replicas: Replicas) -> str:
+    if replicas.name == "one_device":
+        return "one device"
+    workers = f" of {replicas.workers} workers" if replicas.workers > 1 else ""
+    return (f"{replicas.name}: {_plural(replicas.count, 'replica')}{workers} ({', '.join(replicas.devices)}), "
+            f"all-reduce by {_collective(replicas)}")
+
+
+def _collective(replicas: Replicas) -> str | None:
+    """What carries the sums over replicas: TensorFlow takes NCCL where every device is a GPU."""
+    if replicas.name == "one_device":
+        return None
+    return "NCCL" if all("GPU" in device for device in replicas.devices) else "TensorFlow's ring"
+
+
+def _compiled(replicas: Replicas) -> str:
+    if replicas.name == "one_device":
+        return "the whole training loop; not evaluation"
+    return "gradient and update of each step; not the loop, the all-reduce and evaluation"
 
 
 def _for_json(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -31,7 +32,7 @@ class RunDirectory:
 
     def __init__(self, config: Config) -> None:
         assert config.model_dir is not None
-        self.path = pathlib.Path(config.model_dir).expanduser()
+        self.path = _usable_path(config.model_dir)
         self._config = config
         self.exists = self._check_contents()
         if config.resume == "must" and not self.exists:
@@ -107,6 +108,18 @@ def default_model_dir(config: Config) -> str:
     while pathlib.Path(name).exists():  # Two runs started within the same second.
         name, number = f"{base}-{number}", number + 1
     return name
+
+
+def _usable_path(name: str) -> pathlib.Path:
+    """The folder, which may not exist yet, where the system could have one of that name and lets us look."""
+    try:
+        path = pathlib.Path(name).expanduser()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            os.stat(path / "config.json")
+        return path
+    except (OSError, RuntimeError, ValueError) as error:  # A name too long, no such user, a zero byte.
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"--model_dir={name!r} cannot be used ({reason}): name another folder") from None
 
 
 def _check_writable(path: pathlib.Path) -> None:

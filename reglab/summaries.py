@@ -34,11 +34,11 @@ LAYOUT: Final = (
     ("Penalty", {"l1 and l2": ("penalty/l1", "penalty/l2"), "sparsity": ("sparsity/total",),
                  "gradient norms": ("gradient_norm/data", "gradient_norm/penalty")}),
 )
-HPARAMS_METRICS: Final = (("evaluation/accuracy", "validation", "validation accuracy"),
-                          ("evaluation/loss/data", "validation", "validation data loss"),
-                          ("evaluation/accuracy", "train", "training accuracy"),
-                          ("evaluation/loss/data", "train", "training data loss"),
-                          ("sparsity/total", "validation", "sparsity"))
+# Page "HParams": tag to the column's title. All are of the run that holds the hyper-parameters, the validation run: the
+# page looks for metrics in that run and below it, never beside it, whatever folder TensorBoard was pointed at.
+HPARAMS_METRICS: Final = {"evaluation/accuracy": "validation accuracy", "gap/accuracy": "accuracy gap",
+                          "evaluation/loss/data": "validation data loss", "gap/data": "data loss gap",
+                          "sparsity/total": "sparsity"}
 
 
 class RunWriter:
@@ -58,12 +58,16 @@ class RunWriter:
         self._write(step, [value for tag, array in arrays.items()
                            for value in _values(histogram_pb(tag, np.asarray(array, np.float64).ravel()))], time.time())
 
-    def describe(self, hyperparameters: Mapping[str, Any]) -> None:
-        """Writes, once a run: the custom-scalars layout and the columns and values of the HParams page."""
-        metrics = [hparams_api.Metric(tag, group=group, display_name=name) for tag, group, name in HPARAMS_METRICS]
-        columns = [hparams_api.HParam(name) for name in hyperparameters]
+    def describe(self, hyperparameters: Mapping[str, Any], name: str | None = None) -> None:
+        """Writes, once a run: the custom-scalars layout and the columns and values of the HParams page.
+
+        Args:
+          name: the run's name on that page, else a hash of the hyper-parameters.
+        """
+        metrics = [hparams_api.Metric(tag, display_name=title) for tag, title in HPARAMS_METRICS.items()]
+        columns = [hparams_api.HParam(column, _domain(value)) for column, value in hyperparameters.items()]
         for summary in (custom_scalar.pb(_layout()), hparams_v2.hparams_config_pb(columns, metrics),
-                        hparams_v2.hparams_pb(dict(hyperparameters))):
+                        hparams_v2.hparams_pb(dict(hyperparameters), trial_id=name)):
             self._write(0, _values(summary), time.time())
 
     def flush(self) -> None:
@@ -163,6 +167,12 @@ def _replace(path: pathlib.Path, write: Callable[[pathlib.Path], Any]) -> None:
 def _values(summary: Any) -> list[summary_pb2.Summary.Value]:
     """The values of a plugin's summary: TensorFlow's own message class or TensorBoard's, the bytes are the same."""
     return list(summary_pb2.Summary.FromString(summary.SerializeToString()).value)
+
+
+def _domain(value: Any) -> hparams_api.RealInterval | None:
+    """Makes a column numeric, so that TensorBoard sorts it as numbers and filters it by range."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return hparams_api.RealInterval(-math.inf, math.inf) if is_number else None
 
 
 def _layout() -> layout_pb2.Layout:

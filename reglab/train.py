@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 
 from reglab import exit_codes, flags
@@ -29,8 +30,9 @@ def _train(command: flags.CommandLine) -> int:
     # TensorFlow is imported only now, so that help and a bad flag are answered at once.
     from reglab.startup import quiet_tensorflow
     quiet_tensorflow()
+    from reglab.cluster import RendezvousError
     from reglab.console import open_console
-    from reglab.loop import Diverged, Interrupted, fit
+    from reglab.loop import Diverged, Interrupted, PeerLost, fit
     from reglab.run_directory import default_model_dir
 
     config = command.config
@@ -45,8 +47,10 @@ def _train(command: flags.CommandLine) -> int:
     except Diverged as error:
         print(f"reglab: {error}", file=sys.stderr)
         return exit_codes.DIVERGED
-    console.summary(history.result)
-    if command.json:
+    except (RendezvousError, PeerLost) as error:
+        print(f"reglab: {error}", file=sys.stderr, flush=True)
+        os._exit(exit_codes.PEER_LOST)  # TensorFlow's own exit would wait for the lost worker.
+    if command.json and history.is_chief:
         print(json.dumps(history.result))
     return exit_codes.SUCCESS
 

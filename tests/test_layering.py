@@ -16,9 +16,10 @@ PACKAGE = ROOT / "reglab"
 
 # A folder stands for every module in it.
 FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
-    ("config", "parameters", "startup", "signals", "exit_codes", "environment", "processes"),
+    ("config", "parameters", "startup", "signals", "exit_codes", "environment", "processes",
+     "intervals"),
     ("penalties", "optimizers", "models", "data", "distribution", "cluster", "summaries", "console", "run_directory"),
-    ("step",),
+    ("step", "strategies"),
     ("measurement", "checkpoint"),
     ("program",),
     ("assembly", "journal"),

@@ -1,0 +1,101 @@
+"""Which devices a run gets: from flags and environment to `Replicas`, checked against what exists."""
+
+from __future__ import annotations
+
+import faulthandler
+import hashlib
+import os
+from typing import Final
+
+import tensorflow as tf
+
+from reglab.cluster import Cluster, cluster_from_environment, own_gpus, wait_for_peers
+from reglab.config import HANDLING_FIELDS, Config, ConfigError
+from reglab.distribution import Replicas, StrategyReplicas
+
+COLLECTIVE_TIMEOUT: Final = 25.0  # Seconds that a collective waits for a peer which neither comes nor dies.
+
+
+def find_cluster(config: Config) -> Cluster | None:
+    """The cluster this process is a worker of, unless `strategy` says otherwise.
+
+    Raises:
+      ConfigError: the environment describes none although it must, or one that cannot be.
+    """
+    if config.strategy not in ("auto", "multi_worker"):
+        return None
+    cluster = cluster_from_environment(os.environ)
+    if cluster is None and config.strategy == "multi_worker":
+        raise ConfigError("--strategy=multi_worker finds no cluster of two workers or more in TF_CONFIG or Slurm's "
+                          "variables: start the workers with srun, a Kubernetes operator or python -m reglab.launch")
+    return cluster
+
+
+def make_replicas(config: Config, cluster: Cluster | None) -> Replicas:
+    """The replicas that a configuration asks for, on devices that exist.
+
+    TensorFlow places what asks for a missing device on another one without a word, so everything is checked here.
+
+    Raises:
+      ConfigError: the devices do not exist.
+      RendezvousError: a worker of the cluster did not appear.
+    """
+    _split_cpu(config)
+    if cluster is not None:
+        return _multi_worker(config, cluster)
+    kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    devices = [f"{kind}:{i}" for i in range(len(tf.config.list_logical_devices(kind)))]
+    wanted = config.num_devices if config.num_devices is not None else len(devices)
+    if config.strategy == "one_device":
+        wanted = 1
+    if wanted > len(devices):
+        more = ", or split the CPU with --cpu_devices" if kind == "CPU" else ""
+        raise ConfigError(f"--num_devices={wanted}, but there {_are(len(devices), kind)}: ask for at most that{more}")
+    if wanted == 1 and config.strategy != "mirrored":
+        return Replicas()
+    return StrategyReplicas(tf.distribute.MirroredStrategy(devices[:wanted]), "mirrored", tuple(devices[:wanted]))
+
+
+def _split_cpu(config: Config) -> None:
+    if config.cpu_devices is None:
+        return
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    try:
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * config.cpu_devices)
+    except RuntimeError:  # TensorFlow has started its devices already, in this process.
+        found = len(tf.config.list_logical_devices("CPU"))
+        if found != config.cpu_devices:
+            raise ConfigError(f"--cpu_devices={config.cpu_devices}, but TensorFlow already runs with {found}: "
+                              "start a new process") from None
+
+
+def _multi_worker(config: Config, cluster: Cluster) -> Replicas:
+    gpus = tf.config.list_physical_devices("GPU")
+    mine = [gpus[i] for i in own_gpus(cluster, os.environ, len(gpus))]
+    if config.num_devices is not None and config.num_devices != max(len(mine), 1):
+        raise ConfigError(f"--num_devices={config.num_devices}, but this worker has {max(len(mine), 1)}: leave it out, "
+                          "or set CUDA_VISIBLE_DEVICES")
+    if gpus:
+        tf.config.set_visible_devices(mine, "GPU")
+    wait_for_peers(cluster, config.rendezvous_timeout, _digest(config))
+    os.environ["TF_CONFIG"] = cluster.tf_config()
+    # All workers were there a moment ago. Should one die right now, TensorFlow would wait for it deaf to all signals.
+    faulthandler.dump_traceback_later(config.rendezvous_timeout + 30, exit=True)
+    try:
+        options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=COLLECTIVE_TIMEOUT)
+        strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+    kind = "GPU" if mine else "CPU"
+    names = tuple(f"{address}/{kind}:{i}" for address in cluster.addresses for i in range(max(len(mine), 1)))
+    return StrategyReplicas(strategy, "multi_worker", names, workers=cluster.size, worker=cluster.index)
+
+
+def _digest(config: Config) -> str:
+    """What must be equal in all workers: the experiment and the version of TensorFlow."""
+    fields = {name: value for name, value in sorted(config.to_dict().items()) if name not in HANDLING_FIELDS}
+    return hashlib.sha256(f"{tf.__version__} {fields}".encode()).hexdigest()
+
+
+def _are(count: int, kind: str) -> str:
+    return f"is only 1 {kind}" if count == 1 else f"are only {count} {kind}s"
