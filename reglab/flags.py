@@ -71,9 +71,10 @@ _OTHER: Final = {
     "help": "Show this help.", "flagfile": "Read flags from a file, one a line.",
 }
 
-ExtraFlags = Mapping[str, tuple[str, str, Any]]
-"""Flags that a command has of its own: name to (type, help, default); types as in `_SECTIONS`. One that has the name
-of a run's flag stands in its place."""
+ExtraFlags = Mapping[str, tuple[type, str, Any]]
+"""Flags that a command has of its own: name to (str, int, float or bool; help; default). One that has the name of a
+run's flag stands in its place."""
+_KINDS: Final[Mapping[type, str]] = {str: "string", int: "integer", float: "float", bool: "bool"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +120,7 @@ def parse_with(argv: list[str], extra: ExtraFlags,
     values = _define(extra, hidden)
     try:
         rest = values(["reglab", *argv], known_only=False)[1:]
-    except flags.Error as error:
+    except (flags.Error, UnicodeDecodeError) as error:  # The latter is of a flagfile that holds no text.
         raise ConfigError(" ".join(str(error).split()) + "; --help lists the flags") from None
     if rest:
         raise ConfigError(f"unexpected argument {rest[0]!r}: every setting is a flag such as --l1=1e-3")
@@ -160,8 +161,8 @@ def _define(extra: ExtraFlags, hidden: Collection[str]) -> flags.FlagValues:
         for name, (kind, text) in section.items():
             if name not in hidden:
                 define[kind](name, None, text, flag_values=values)
-    for name, (kind, text, default) in extra.items():
-        define[kind](name, default, text, flag_values=values)
+    for name, (type_, text, default) in extra.items():
+        define[_KINDS[type_]](name, default, text, flag_values=values)
     flags.DEFINE_string("config_file", None, _OTHER["config_file"], flag_values=values)
     flags.DEFINE_string("flagfile", "", _OTHER["flagfile"], flag_values=values)
     flags.DEFINE_bool("json", False, _OTHER["json"], flag_values=values)
@@ -191,4 +192,4 @@ def _shown(default: Any) -> str:
 def _entry(name: str, text: str, default: str) -> list[str]:
     text = f"{text} Default: {default}." if default else text
     wrapped = textwrap.wrap(text, 72)
-    return [f"  --{name:<18}{wrapped[0]}", *(" " * 22 + line for line in wrapped[1:])]
+    return [f"  --{name:<20}{wrapped[0]}", *(" " * 24 + line for line in wrapped[1:])]

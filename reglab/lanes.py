@@ -8,6 +8,7 @@ rate, seed of the initial weights and penalized layers. A lane is exactly the ru
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -22,6 +23,8 @@ from reglab.parameters import Parameters, map_arrays
 from reglab.program import Program
 from reglab.step import Hyperparameters, stack_lanes
 
+SECONDS_PER_CALL: Final = 0.5  # Short enough that Ctrl-C is answered, long enough to cost nothing.
+FIRST_CALL_STEPS: Final = 20
 LANE_FIELDS: Final = ("l1", "l2", "learning_rate", "seed", "penalize")
 
 
@@ -90,21 +93,23 @@ class LaneTrainer:
         self._step = dataclasses.replace(
             step, penalized_layers=tuple(layer for layer in step.model.dense_layers if layer in layers))
         self._program: Program | None = None
+        self._call_steps, self._has_compiled = FIRST_CALL_STEPS, False
 
     def train(self, lanes: Sequence[Lane], *, parameters: Parameters | None = None,
-              on_epoch: Callable[[int], None] = lambda epoch: None) -> LaneCurves:
+              on_epoch: Callable[[int], None] = lambda epoch: None,
+              on_step: Callable[[int], None] = lambda step: None) -> LaneCurves:
         """Trains `count` lanes for all epochs.
 
         Args:
           parameters: where to start, with a leading lane axis, instead of each seed's initial weights.
           on_epoch: called after each epoch with how many are done; what it raises ends the training.
+          on_step: the same with steps, at least once a second or so.
         """
         assert len(lanes) == self._count, "a set of lanes has the size the trainer was made for"
         program = self._restart(lanes, parameters)
         epochs, evaluations = [], []
         for epoch in range(self._shared.epochs):
-            program.run(epoch_order(self._shared.resolved_data_seed, epoch, len(self._dataset.train)), 0,
-                        program.steps_per_epoch)
+            self._run_epoch(program, epoch, on_step)
             if epoch + 1 == self._shared.epochs or (epoch + 1) % self._shared.evaluate_every == 0:
                 epochs.append(epoch + 1)
                 evaluations.append((program.evaluate("train"), program.evaluate("validation"), program.inspect()))
@@ -112,6 +117,26 @@ class LaneTrainer:
         train, validation, weights = ({name: np.stack([split[name] for split in splits]) for name in splits[0]}
                                       for splits in zip(*evaluations, strict=True))
         return LaneCurves(np.array(epochs), train, validation, weights, program.parameters())
+
+    def use_data(self, dataset: Dataset) -> None:
+        """From now on other data, with splits of the same sizes; compiles nothing anew."""
+        if dataset is not self._dataset:
+            self._dataset = dataset
+            if self._program is not None:
+                self._program.use_data(dataset)
+
+    def _run_epoch(self, program: Program, epoch: int, on_step: Callable[[int], None]) -> None:
+        order = epoch_order(self._shared.resolved_data_seed, epoch, len(self._dataset.train))
+        first = 0
+        while first < program.steps_per_epoch:
+            count = min(self._call_steps, program.steps_per_epoch - first)
+            began = time.perf_counter()
+            program.run(order, first, count)
+            if self._has_compiled:
+                self._call_steps = max(1, round(count * SECONDS_PER_CALL / (time.perf_counter() - began)))
+            self._has_compiled = True
+            first += count
+            on_step(epoch * program.steps_per_epoch + first)
 
     def _restart(self, lanes: Sequence[Lane], parameters: Parameters | None) -> Program:
         if parameters is None:

@@ -47,9 +47,8 @@ class PeerLost(RuntimeError):
     """Another worker of the cluster ended or hung; the run can be started again from its last checkpoint."""
 
     def __init__(self, name: str, error: Exception) -> None:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        super().__init__(f"{name} lost touch with another worker, which ended or hangs ({reason[:160]}); start the "
-                         "job again to go on from the last checkpoint")
+        super().__init__(f"{name} lost touch with another worker, which ended or hangs ({type(error).__name__}); "
+                         "start the job again to go on from the last checkpoint")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +145,7 @@ class _Run:
         program, config = self._program, self._config
         order = epoch_order(config.resolved_data_seed, epoch, len(self._dataset.train))
         first = int(program.state["step"]) - epoch * program.steps_per_epoch
-        began, first_step = time.perf_counter(), first
+        began = time.perf_counter()
         while first < program.steps_per_epoch:
             count = self._agree(self._next_count(first, epoch * program.steps_per_epoch))
             with self._pace.measure(count):
@@ -159,22 +158,22 @@ class _Run:
                 self._save()
         last = epoch + 1 == config.epochs
         if last or (epoch + 1) % config.evaluate_every == 0:
-            self._finish_epoch(epoch, time.perf_counter() - began, program.steps_per_epoch - first_step)
+            self._finish_epoch(epoch, time.perf_counter() - began)
         if last or config.checkpoint_every is None or self._checkpoint_due():
             self._save()
 
-    def _finish_epoch(self, epoch: int, seconds: float, steps: int) -> None:
+    def _finish_epoch(self, epoch: int, seconds: float) -> None:
         evaluation = self._evaluate(epoch + 1)
         if not math.isfinite(evaluation.train["data"] + evaluation.validation["data"]):
             raise Diverged(evaluation.step)
         self._evaluations.append(evaluation)
         rate = self._pace.recent
-        self._journal.write_evaluation(evaluation, {
+        self._journal.write_evaluation(evaluation, {} if rate is None else {
             "perf/steps_per_second": rate, "perf/examples_per_second": rate * self._config.batch_size})
         if self._config.histograms:
             self._journal.write_histograms(evaluation.step, self._program.parameters())
         self._console.epoch(EpochRow(epoch + 1, self._config.epochs, evaluation.step, evaluation.train,
-                                     evaluation.validation, seconds, steps / seconds))
+                                     evaluation.validation, seconds, rate))
 
     def _evaluate(self, epoch: int) -> Evaluation:
         weights = {tag: float(value) for tag, value in self._program.inspect().items()}
@@ -238,12 +237,17 @@ def _agree_on_start(program: Program, journal: Journal) -> None:
 
 
 class _Pace:
-    """Steps a second, the first call apart: it traces and compiles."""
+    """Steps a second, the first call apart: it traces and compiles.
+
+    Attributes:
+      recent: of the last call; None before the second.
+    """
 
     def __init__(self) -> None:
         self._calls = self._steps = 0
         self._seconds = 0.0
-        self.recent = 0.0
+        self._first_rate = 0.0
+        self.recent: float | None = None
 
     @contextlib.contextmanager
     def measure(self, steps: int) -> Iterator[None]:
@@ -251,16 +255,18 @@ class _Pace:
         began = time.perf_counter()
         yield
         seconds = time.perf_counter() - began
-        self.recent = steps / seconds
         if self._calls:
+            self.recent = steps / seconds
             self._steps += steps
             self._seconds += seconds
+        else:
+            self._first_rate = steps / seconds
         self._calls += 1
 
     @property
     def steps_per_second(self) -> float:
         """Over all calls but the first, or of the first if there was only one."""
-        return self._steps / self._seconds if self._seconds else self.recent
+        return self._steps / self._seconds if self._seconds else self._first_rate
 
     @property
     def affordable_steps(self) -> int:

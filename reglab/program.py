@@ -66,11 +66,7 @@ class Program:
         self._batch_size, self._summary_every = batch_size, summary_every
         self._share_size = -(-batch_size // replicas.count)
         self._dtype = hyper.learning_rate.dtype
-        # Dividing by a runtime value, not a constant: XLA would multiply by the rounded reciprocal instead.
-        divisor = tf.constant(dataset.divisor, self._dtype)
-        self._data = replicas.everywhere((tf.constant(np.concatenate([dataset.train.x, dataset.validation.x])),
-                                          tf.constant(np.concatenate([dataset.train.y, dataset.validation.y])),
-                                          divisor))
+        self.use_data(dataset)
         self._kernel_sizes = {layer: arrays["kernel"].shape[-2:].num_elements() for layer, arrays in parameters.items()}
         self._gradient_share = replicas.piece(self._gradient_share_of, jit)
         self._measured_share = replicas.piece(self._measured_share_of, jit)
@@ -80,6 +76,15 @@ class Program:
         # Not by XLA: large batches run as fast without, and there is nothing to wait for.
         self._evaluate = replicas.program(self._evaluate_range, False)
         self._inspect = traced(self._inspect_weights)
+
+    def use_data(self, dataset: Dataset) -> None:
+        """From now on other data, of the same shapes and types; compiles nothing anew."""
+        assert self.sizes == {"train": len(dataset.train), "validation": len(dataset.validation)}
+        # Dividing by a runtime value, not a constant: XLA would multiply by the rounded reciprocal instead.
+        divisor = tf.constant(dataset.divisor, self._dtype)
+        self._data = self.replicas.everywhere((tf.constant(np.concatenate([dataset.train.x, dataset.validation.x])),
+                                               tf.constant(np.concatenate([dataset.train.y, dataset.validation.y])),
+                                               divisor))
 
     def restart(self, parameters: Parameters, hyper: Hyperparameters) -> None:
         """Begins again with other weights and hyper-parameters of the same shapes; compiles nothing anew."""

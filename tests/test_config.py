@@ -33,6 +33,9 @@ BAD_VALUES: list[tuple[str, Any, str]] = [
     ("dataset", "imagenet", "choose one of"), ("optimizer", "lbfgs", "choose one of"),
     ("activation", "reul", "choose one of"), ("precision", "float16", "choose one of"),
     ("schedule", "linear", "choose one of"), ("resume", "maybe", "choose one of"),
+    ("strategy", "horovod", "choose one of"), ("num_devices", 0, "number of devices"),
+    ("cpu_devices", 0, "logical devices"), ("rendezvous_timeout", 0.5, "at least 1"),
+    ("rendezvous_timeout", math.nan, "at least 1"),
 ]
 
 

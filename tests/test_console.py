@@ -22,7 +22,8 @@ from reglab.console.terminal import TerminalConsole
 
 ROOT = pathlib.Path(__file__).parent.parent
 RESULT = {
-    "completed": True, "epochs": 10, "steps": 450, "seconds": 12.3, "steps_per_second": 4000.0, "sparsity": 0.12,
+    "completed": True, "epochs": 10, "steps": 450, "seconds": 12.3, "steps_per_second": 4000.0,
+    "sparsity": 0.12, "sparsity_threshold": 1e-3,
     "train": {"data": 0.1, "l1": 0.01, "l2": 0.02, "penalty": 0.03, "total": 0.13, "accuracy": 0.99},
     "validation": {"data": 0.2, "accuracy": 0.95}, "gap": {"data": 0.1, "accuracy": 0.04},
     "best": {"step": 90, "epoch": 2, "data": 0.19, "accuracy": 0.951}, "model_dir": "runs/my run",
@@ -290,7 +291,7 @@ def test_summary():
         "Training": "data loss 0.1000, accuracy 99.00 %", "Validation": "data loss 0.2000, accuracy 95.00 %",
         "Gap": "+0.1000 in data loss, +4.00 percentage points in accuracy",
         "Penalty": "0.03000 = l1 0.01000 + l2 0.02000", "Objective": "0.1300 = data loss + penalty",
-        "Sparsity": "12.00 % of the penalized weights",
+        "Sparsity": "12.00 % of the kernel entries are within 0.001 of zero",
         "Best": "epoch 2, step 90, data loss 0.1900, accuracy 95.10 %", "Written to": "runs/my run"}
 
 

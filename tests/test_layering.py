@@ -18,14 +18,15 @@ PACKAGE = ROOT / "reglab"
 FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
     ("config", "parameters", "startup", "signals", "exit_codes", "environment", "processes",
      "intervals"),
-    ("penalties", "optimizers", "models", "data", "distribution", "cluster", "summaries", "console", "run_directory"),
+    ("penalties", "optimizers", "models", "data", "distribution", "cluster", "summaries", "console", "run_directory",
+     "plots"),
     ("step", "strategies"),
     ("measurement", "checkpoint"),
     ("program",),
     ("assembly", "journal"),
-    ("report",),
-    ("loop",),
-    ("sweep", "compare", "benchmark", "export", "certify", "launch", "plots"),
+    ("report", "lanes", "plots"),
+    ("loop", "lane_summaries"),
+    ("sweep", "compare", "benchmark", "export", "certify", "launch"),
     ("flags",),
     ("train", "__main__"),
 )) for name in names}
@@ -34,8 +35,8 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__
 
 
 def room(path: pathlib.Path) -> str:
-    """The module's or folder's name right under the package."""
-    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+    """The module's or folder's name right under the package; an entry of a folder stands where all entries stand."""
+    return "__main__" if path.stem == "__main__" else path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
 def imported_rooms(source: str, folders: tuple[str, ...]) -> Iterator[tuple[int, str]]:
@@ -65,7 +66,7 @@ def violations(name: str, source: str, folders: tuple[str, ...] = ()) -> list[st
         if target not in FLOORS:
             found.append(f"line {line}: reglab.{target} is no module with a floor: import the module "
                          "that defines it")
-        elif FLOORS[target] >= FLOORS[name] and not (target == name and folders):
+        elif FLOORS[target] >= FLOORS[name] and target not in folders[:1]:
             found.append(f"line {line}: {name} (floor {FLOORS[name]}) imports {target} (floor {FLOORS[target]}): "
                          "imports point downward only")
     return found

@@ -73,7 +73,8 @@ def summary_facts(result: Mapping[str, Any]) -> dict[str, str]:
     if "total" in train:
         facts["Objective"] = f"{number(train['total'])} = data loss + penalty"
     if result.get("sparsity") is not None:
-        facts["Sparsity"] = f"{percent(result['sparsity'])} of the penalized weights"
+        facts["Sparsity"] = (f"{percent(result['sparsity'])} of the kernel entries are within "
+                             f"{result['sparsity_threshold']:g} of zero")
     if best:
         facts["Best"] = _listed([f"epoch {best.get('epoch', '-')}, step {best.get('step', '-')}", _scores(best)])
     if result.get("model_dir") is not None:

@@ -23,10 +23,10 @@ class EpochRow:
       epoch: which epoch it was, from 1.
       epochs: how many the run has.
       step: the global step at its end.
-      train: `data`, `l1`, `l2`, `total`, `accuracy`, as averaged over the epoch's steps.
+      train: `data`, `l1`, `l2`, `total`, `accuracy`, over the whole training split at the epoch's end.
       validation: `data`, `accuracy`; None when this epoch was not evaluated.
       seconds: how long it took.
-      steps_per_second: the pace of its training.
+      steps_per_second: the pace of its training; None while only the compilation has been timed.
     """
 
     epoch: int
@@ -35,7 +35,7 @@ class EpochRow:
     train: Mapping[str, float]
     validation: Mapping[str, float] | None
     seconds: float
-    steps_per_second: float
+    steps_per_second: float | None
 
     @property
     def gap(self) -> float | None:

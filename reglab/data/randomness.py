@@ -21,6 +21,7 @@ class Purpose(enum.IntEnum):
     NOISY_EXAMPLES = 2
     NOISY_LABELS = 3
     SPLIT = 4
+    FOLDS = 5
 
 
 def random_words(seed: int, purpose: Purpose, size: int, *, block: int = 0) -> npt.NDArray[np.uint64]:
