@@ -1,0 +1,69 @@
+"""`python -m reglab.certify replicas`: does this machine or cluster compute what one device computes? See `--help`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from reglab import exit_codes, flags
+from reglab.config import ConfigError
+
+PURPOSE = """Trains on one device and on the replicas that flags and environment describe, in float64, and compares
+every weight, loss, penalty and accuracy. Usage: python -m reglab.certify replicas [--flag=value ...]; the defaults are
+1,003 digits in batches of 100, l1 = l2 = 1e-3, gradients clipped to norm 1. Exit code 4 if they differ."""
+DEFAULTS = ["--train_size=1003", "--batch_size=100", "--l1=1e-3", "--l2=1e-3", "--clip_norm=1"]
+
+
+def main(argv: list[str]) -> int:
+    """Parses the command line, runs the check and returns the exit code (see `exit_codes`)."""
+    try:
+        if argv[:1] != ["replicas"] and "--help" not in argv:
+            raise ConfigError(f"certify {' '.join(argv[:1]) or 'needs a subject'}: what can be certified is replicas")
+        given = [flag for flag in argv if flag != "replicas"]
+        names_own_data = any(flag.lstrip("-").split("=")[0] in ("dataset", "train_size") for flag in given)
+        command = flags.parse(DEFAULTS[names_own_data:] + given)
+        if command.help:
+            print(flags.help_text("reglab.certify replicas", PURPOSE))
+            return exit_codes.SUCCESS
+        return _certify(command)
+    except ConfigError as error:
+        print(f"reglab: {error}", file=sys.stderr)
+        return exit_codes.BAD_INPUT
+
+
+def _certify(command: flags.CommandLine) -> int:
+    from reglab.startup import quiet_tensorflow
+    quiet_tensorflow()
+    from reglab.assembly import check_fit, load_dataset
+    from reglab.cluster import RendezvousError
+    from reglab.exactness import TOLERANCE, check_replicas
+    from reglab.strategies import find_cluster, make_replicas
+
+    config = command.config
+    dataset = load_dataset(config)
+    check_fit(config, dataset)
+    try:
+        replicas = make_replicas(config, find_cluster(config))
+    except RendezvousError as error:
+        print(f"reglab: {error}", file=sys.stderr, flush=True)
+        os._exit(exit_codes.PEER_LOST)
+    out = open(os.devnull, "w") if not replicas.is_chief else sys.stderr if command.json else sys.stdout  # noqa: SIM115
+    print(f"{replicas.count} replicas ({replicas.name}) against one device, float64, {dataset.description}", file=out)
+    findings = []
+    for finding in check_replicas(config, dataset, replicas):
+        findings.append(finding)
+        details = ", ".join(f"{name} {value:.1e}" for name, value in finding.differences.items())
+        print(f"  {'equal' if finding.exact else 'NOT EQUAL':10}{finding.case}: {details}", file=out, flush=True)
+    exact, largest = all(finding.exact for finding in findings), max(finding.largest for finding in findings)
+    print(f"{'Exact' if exact else 'NOT EXACT'}: the largest relative difference is {largest:.1e}, "
+          f"{'at most' if exact else 'more than'} {TOLERANCE:g}.", file=out)
+    if command.json and replicas.is_chief:
+        print(json.dumps({"exact": exact, "largest_difference": largest, "tolerance": TOLERANCE,
+                          "replicas": replicas.count, "workers": replicas.workers, "strategy": replicas.name,
+                          "cases": {finding.case: finding.differences for finding in findings}}))
+    return exit_codes.SUCCESS if exact else exit_codes.VERDICT_FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
