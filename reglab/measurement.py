@@ -46,6 +46,7 @@ class Reporter:
                 "accuracy": measured.accuracy, "gradient_norm/data": measured.data_gradient_norm,
                 "learning_rate": measured.learning_rate, **weights}
 
+    @np.errstate(invalid="ignore", over="ignore")  # The sums of a lane that diverged are infinite or NaN.
     def of_weights(self, kernels: KernelSums) -> dict[str, np.ndarray]:
         """Tag to [...] values of what the weights alone tell: penalties, norms and sparsity."""
         absolute, square, nonzero = (sums[..., list(self.penalized)]

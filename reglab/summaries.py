@@ -20,7 +20,8 @@ from tensorboard.backend.event_processing.event_file_loader import RawEventFileL
 from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.custom_scalar import summary as custom_scalar
-from tensorboard.plugins.hparams import api as hparams_api
+from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
+from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.hparams import summary_v2 as hparams_v2
 from tensorboard.plugins.scalar import metadata as scalar_metadata
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
@@ -39,6 +40,8 @@ LAYOUT: Final = (
 HPARAMS_METRICS: Final = {"evaluation/accuracy": "validation accuracy", "gap/accuracy": "accuracy gap",
                           "evaluation/loss/data": "validation data loss", "gap/data": "data loss gap",
                           "sparsity/total": "sparsity"}
+# The page shows five columns until asked for more, and takes these for the ones that matter.
+HPARAMS_SHOWN: Final = ("l1", "l2", "learning_rate", "penalize", "seed", "seeds")
 
 
 class RunWriter:
@@ -64,9 +67,7 @@ class RunWriter:
         Args:
           name: the run's name on that page, else a hash of the hyper-parameters.
         """
-        metrics = [hparams_api.Metric(tag, display_name=title) for tag, title in HPARAMS_METRICS.items()]
-        columns = [hparams_api.HParam(column, _domain(value)) for column, value in hyperparameters.items()]
-        for summary in (custom_scalar.pb(_layout()), hparams_v2.hparams_config_pb(columns, metrics),
+        for summary in (custom_scalar.pb(_layout()), _hparams_page(hyperparameters),
                         hparams_v2.hparams_pb(dict(hyperparameters), trial_id=name)):
             self._write(0, _values(summary), time.time())
 
@@ -169,10 +170,21 @@ def _values(summary: Any) -> list[summary_pb2.Summary.Value]:
     return list(summary_pb2.Summary.FromString(summary.SerializeToString()).value)
 
 
-def _domain(value: Any) -> hparams_api.RealInterval | None:
-    """Makes a column numeric, so that TensorBoard sorts it as numbers and filters it by range."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return hparams_api.RealInterval(-math.inf, math.inf) if is_number else None
+def _hparams_page(hyperparameters: Mapping[str, Any]) -> summary_pb2.Summary:
+    """The columns. TensorBoard's own function for it tells neither types nor which columns to show."""
+    def column(name: str, value: Any) -> api_pb2.HParamInfo:
+        kind = (api_pb2.DATA_TYPE_BOOL if isinstance(value, bool) else api_pb2.DATA_TYPE_FLOAT64
+                if isinstance(value, int | float) else api_pb2.DATA_TYPE_STRING)
+        return api_pb2.HParamInfo(name=name, type=kind, differs=name in HPARAMS_SHOWN)
+
+    experiment = api_pb2.Experiment(
+        hparam_infos=[column(name, value) for name, value in hyperparameters.items()],
+        metric_infos=[api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=title)
+                      for tag, title in HPARAMS_METRICS.items()])
+    content = plugin_data_pb2.HParamsPluginData(experiment=experiment)
+    return summary_pb2.Summary(value=[summary_pb2.Summary.Value(
+        tag=hparams_metadata.EXPERIMENT_TAG, tensor=hparams_metadata.NULL_TENSOR,
+        metadata=hparams_metadata.create_summary_metadata(content))])
 
 
 def _layout() -> layout_pb2.Layout:

@@ -18,17 +18,18 @@ PACKAGE = ROOT / "reglab"
 FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
     ("config", "parameters", "startup", "signals", "exit_codes", "environment", "processes",
      "intervals"),
-    ("penalties", "optimizers", "models", "data", "distribution", "cluster", "summaries", "console", "run_directory",
+    ("grid", "penalties", "optimizers", "models", "data", "distribution", "cluster", "summaries", "console",
+     "run_directory",
      "plots"),
     ("step", "strategies"),
     ("measurement", "checkpoint"),
     ("program",),
     ("assembly", "journal"),
-    ("report", "lanes", "plots"),
+    ("report", "lanes", "exactness"),
     ("loop", "lane_summaries"),
-    ("sweep", "compare", "benchmark", "export", "certify", "launch"),
+    ("sweep", "compare", "benchmark", "export", "launch"),
     ("flags",),
-    ("train", "__main__"),
+    ("train", "certify", "__main__"),
 )) for name in names}
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

@@ -1,0 +1,117 @@
+"""From names to functions: each setting of a configuration arrives where it belongs."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from reglab import assembly
+from reglab.config import Config, ConfigError
+from reglab.data import Dataset
+from reglab.optimizers import SGD, Adam
+from reglab.step import Step
+
+CONFIG = Config(hidden=(5, 4), batch_size=8, epochs=3, jit=False)
+
+
+def step_of(dataset: Dataset, **fields: Any) -> Step:
+    return assembly.make_step(dataclasses.replace(CONFIG, **fields), dataset)
+
+
+def test_the_data_are_those_the_flags_name(tmp_path: Any) -> None:
+    digits = assembly.load_dataset(Config(train_size=100))
+    assert (digits.name, len(digits.train), len(digits.validation)) == ("digits", 100, 360)
+    noisy = assembly.load_dataset(Config(train_size=100, label_noise=0.5))
+    assert np.mean(noisy.train.y != digits.train.y) == 0.5
+    np.testing.assert_array_equal(noisy.validation.y, digits.validation.y)
+    other = assembly.load_dataset(Config(train_size=100, seed=3))
+    same = assembly.load_dataset(Config(train_size=100, seed=3, data_seed=0))
+    assert not np.array_equal(other.train.x, digits.train.x)
+    np.testing.assert_array_equal(same.train.x, digits.train.x)
+    path = tmp_path / "mine.npz"
+    np.savez(path, x_train=np.eye(20), y_train=np.arange(20) % 2)
+    assert len(assembly.load_dataset(Config(dataset=str(path), validation_split=0.5)).validation) == 10
+
+
+def test_the_model_has_the_layers_asked_for(dataset: Dataset) -> None:
+    shapes = {layer: tuple(arrays["kernel"].shape) for layer, arrays in step_of(dataset).model.initialize(0).items()}
+    assert shapes == {"dense_0": (6, 5), "dense_1": (5, 4), "logits": (4, 3)}
+    assert step_of(dataset, hidden=()).model.dense_layers == ("logits",)
+
+
+@pytest.mark.parametrize(("penalize", "layers"), [
+    ("all", ("dense_0", "dense_1", "logits")), ("hidden", ("dense_0", "dense_1")), ("dense_1", ("dense_1",))])
+def test_the_penalized_layers_are_those_asked_for(dataset: Dataset, penalize: str, layers: tuple[str, ...]) -> None:
+    assert step_of(dataset, penalize=penalize).penalized_layers == layers
+
+
+@pytest.mark.parametrize(("fields", "optimizer"), [
+    ({}, Adam()), ({"optimizer": "sgd"}, SGD()), ({"optimizer": "momentum", "momentum": 0.5}, SGD(momentum=0.5)),
+    ({"optimizer": "adamw"}, Adam(weight_decay=0.004)),
+    ({"optimizer": "adamw", "weight_decay": 0.5}, Adam(weight_decay=0.5))])
+def test_the_optimizer_is_the_one_asked_for(dataset: Dataset, fields: dict[str, Any], optimizer: object) -> None:
+    assert step_of(dataset, **fields).optimizer == optimizer
+
+
+def test_the_schedule_ends_with_the_run(dataset: Dataset) -> None:
+    config = dataclasses.replace(CONFIG, schedule="cosine", warmup_steps=7)
+    total = assembly.total_steps(config, dataset)
+    assert total == 21  # 53 examples in batches of 8 are 7 steps, three times.
+    schedule = assembly.make_step(config, dataset).schedule
+    rates = [float(schedule(tf.constant(1.0), tf.constant(step, tf.int64))) for step in range(total + 1)]
+    assert max(rates) == pytest.approx(1, abs=0.05)
+    assert rates.index(max(rates)) in (6, 7)
+    assert rates[total] == pytest.approx(0, abs=1e-6)
+    assert step_of(dataset).schedule(tf.constant(0.5), tf.constant(20, tf.int64)).numpy() == 0.5
+
+
+def test_the_clip_norm_arrives(dataset: Dataset) -> None:
+    assert step_of(dataset).clip_norm is None
+    assert step_of(dataset, clip_norm=0.5).clip_norm == 0.5
+
+
+def test_strengths_and_rate_are_tensors(dataset: Dataset) -> None:
+    config = dataclasses.replace(CONFIG, l1=0.5, l2=0.25, learning_rate=0.125, penalize="hidden")
+    hyper = assembly.make_hyperparameters(config, assembly.make_step(config, dataset))
+    assert [array.numpy().tolist() for array in hyper] == [[0.5, 0.5], [0.25, 0.25], 0.125]
+    chosen = assembly.make_hyperparameters(config, assembly.make_step(config, dataset), ("dense_1",))
+    assert [array.numpy().tolist() for array in chosen] == [[0, 0.5], [0, 0.25], 0.125]
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("float32", "float32"), ("float64", "float64"),
+                                                  ("bfloat16", "float32")])
+def test_parameters_and_sums_keep_at_least_float32(dataset: Dataset, precision: str, dtype: str) -> None:
+    program = assembly.make_program(dataclasses.replace(CONFIG, precision=precision, l1=0.5), dataset)
+    assert {array.dtype for array in tf.nest.flatten(program.parameters())} == {np.dtype(dtype)}
+    assert program.hyper.l1.dtype.name == dtype
+    logits = program.step.model.apply(program.state["parameters"], tf.ones([2, 6], dtype))
+    assert logits.dtype.name == dtype
+
+
+def test_bfloat16_is_another_arithmetic(dataset: Dataset) -> None:
+    x = tf.constant(dataset.train.x)
+    logits = [step_of(dataset, precision=precision).model for precision in ("float32", "bfloat16")]
+    first, second = (model.apply(model.initialize(0), x).numpy() for model in logits)
+    assert 0 < np.abs(first - second).max() < 0.1
+
+
+def test_a_program_starts_from_its_seed(dataset: Dataset) -> None:
+    first, same, other = (assembly.make_program(dataclasses.replace(CONFIG, seed=seed), dataset).parameters()
+                          for seed in (1, 1, 2))
+    np.testing.assert_equal(first, same)
+    assert not np.array_equal(first["logits"]["kernel"], other["logits"]["kernel"])
+
+
+@pytest.mark.parametrize(("fields", "said"), [
+    ({"batch_size": 54}, "--batch_size=54 is more than the 53 training examples of made"),
+    ({"penalize": "conv_.*"}, "--penalize=conv_")])
+def test_what_does_not_fit_the_data_is_refused(dataset: Dataset, fields: dict[str, Any], said: str) -> None:
+    for check in (assembly.check_fit, assembly.make_program):
+        with pytest.raises(ConfigError, match=said) as caught:
+            check(dataclasses.replace(CONFIG, **fields), dataset)
+        assert "\n" not in str(caught.value)
+    assembly.check_fit(dataclasses.replace(CONFIG, batch_size=53), dataset)
