@@ -1,0 +1,143 @@
+"""The part that all peers share: reading the job, answering the parent, timing, and judging the final weights.
+
+A peer is `python -m reglab.benchmark.peers.<module> job.npz`. It builds, compiles and warms up, and then answers one
+JSON object a line on stdout to each line on stdin, so that the parent decides whose turn it is:
+
+    (start)    {"ready": true, "compile_seconds": …, "tuning_seconds": …}
+    run        {"seconds": …, "steps": …}           one repeat; each goes on where the one before stopped
+    finish     {"loss": [lanes], "data_loss": [lanes], "deviation": [lanes], "peak_memory_bytes": …,
+                "versions": {…}, "settings": "…"}
+
+Between lines it is blocked on stdin and takes no processor time.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import pathlib
+import re
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Protocol, TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+from reglab.benchmark.peers.job import Job, Weights, objective
+from reglab.benchmark.peers.reference import deviation
+
+
+class Trainer(Protocol):
+    """One library's training run. Its constructor takes the job, builds and puts the data on the device.
+
+    Attributes:
+      packages: the distributions whose versions belong to the result.
+      settings: what was used, in words.
+      tuning_seconds: time the constructor spent on trying settings, which is not compilation.
+      epsilon_last: where its Adam adds ε, see `reference.deviation`.
+    """
+
+    packages: tuple[str, ...]
+    settings: str
+    tuning_seconds: float
+    epsilon_last: bool
+
+    def prepare(self, order: npt.NDArray[np.int32]) -> Callable[[], None]:
+        """Makes the host's part of the coming steps, [steps, batch], ready outside of the time that is taken.
+
+        Returns:
+          Takes these steps; returns when the device has finished them.
+        """
+
+    def weights(self) -> Weights:
+        """The weights as they are now."""
+
+
+def serve(make_trainer: Callable[[Job], Trainer]) -> None:
+    """Runs a peer's process to its end.
+
+    Raises:
+      ValueError: the parent sent a line that is no command.
+    """
+    with _private_stdout() as answers:
+        job = Job.load(sys.argv[1])
+        start = time.perf_counter()
+        trainer = make_trainer(job)
+        trainer.prepare(job.order[:job.warmup_steps])()
+        seconds = time.perf_counter() - start
+        warm = [(kernel.copy(), bias.copy()) for kernel, bias in trainer.weights()]
+        _answer(answers, {"ready": True, "compile_seconds": seconds - trainer.tuning_seconds,
+                          "tuning_seconds": trainer.tuning_seconds})
+        position = job.warmup_steps
+        for line in sys.stdin:
+            command = line.strip()
+            if command == "run":
+                seconds = _time(trainer.prepare(job.order[position:position + job.steps]))
+                position += job.steps
+                _answer(answers, {"seconds": seconds, "steps": job.steps})
+            elif command == "finish":
+                _answer(answers, _result(job, trainer, warm))
+                return
+            else:
+                raise ValueError(f"{command!r} is no command: run or finish")
+
+
+def one_lane(job: Job) -> Weights:
+    """The weights without their lane axis, for libraries that train one network at a time.
+
+    Raises:
+      ValueError: the job has more lanes.
+    """
+    if job.lanes != 1:
+        raise ValueError(f"this peer trains one lane, not {job.lanes}")
+    return [(kernel[0], bias[0]) for kernel, bias in job.weights]
+
+
+def fastest(candidates: dict[str, Callable[[], None]], repeats: int = 3) -> str:
+    """The name of the candidate with the least time, each run once before, and then in turn."""
+    for run in candidates.values():
+        run()
+    times = {name: float("inf") for name in candidates}
+    for _ in range(repeats):
+        for name, run in candidates.items():
+            times[name] = min(times[name], _time(run))
+    return min(times, key=times.__getitem__)
+
+
+def peak_memory_bytes() -> int:
+    """The most host memory this process has had resident."""
+    # ru_maxrss survives exec, so a child of a large parent would report its parent's peak; VmHWM starts afresh.
+    status = pathlib.Path("/proc/self/status")
+    if status.exists() and (found := re.search(r"VmHWM:\s*(\d+) kB", status.read_text())):
+        return int(found[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _time(run: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def _result(job: Job, trainer: Trainer, warm: Weights) -> dict[str, object]:
+    memory = peak_memory_bytes()  # Before the judgment, which is not part of training.
+    total, data = objective(job, trainer.weights())
+    versions = {name: importlib.metadata.version(name) for name in trainer.packages}
+    return {"loss": total, "data_loss": data, "deviation": deviation(job, warm, epsilon_last=trainer.epsilon_last),
+            "peak_memory_bytes": memory, "versions": versions, "settings": trainer.settings}
+
+
+def _private_stdout() -> TextIO:
+    """What stdout was; from now on whatever the libraries print there, from Python or C++, goes to stderr."""
+    sys.stdout.flush()
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return answers
+
+
+def _answer(answers: TextIO, fields: dict[str, object]) -> None:
+    print(json.dumps(fields), file=answers, flush=True)

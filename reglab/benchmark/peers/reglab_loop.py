@@ -1,0 +1,66 @@
+"""reglab itself: `program.Program`, as `fit` uses it, without summaries. Any number of lanes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from reglab import models, optimizers
+from reglab.benchmark.peers.job import Job, Weights
+from reglab.benchmark.peers.protocol import serve
+from reglab.data import Dataset, Examples
+from reglab.parameters import Parameters
+from reglab.program import Program
+from reglab.step import Hyperparameters, Step
+
+
+class Trainer:
+    """See `protocol.Trainer`."""
+
+    packages: tuple[str, ...] = ("tensorflow",)
+    settings = "Program.run: a whole stretch a call, compiled by XLA, uint8 data on the device, no summaries"
+    tuning_seconds = 0.0
+    epsilon_last = False
+
+    def __init__(self, job: Job) -> None:
+        model = models.mlp(job.x.shape[1], job.hidden, job.classes)
+        constant = functools.partial(optimizers.scheduled, schedule="constant", warmup_steps=0, total_steps=1)
+        step = Step(model, model.dense_layers, optimizers.make_optimizer("adam"), constant)
+        l1, l2 = (tf.constant(np.repeat(strength[:, None], len(job.weights), axis=1)) for strength in (job.l1, job.l2))
+        hyper = Hyperparameters(l1, l2, tf.constant(job.learning_rate))
+        parameters: Parameters = {name: {"kernel": tf.constant(kernel), "bias": tf.constant(bias)}
+                                  for name, (kernel, bias) in zip(model.dense_layers, job.weights, strict=True)}
+        lanes = job.lanes if job.lanes > 1 else None
+        if lanes is None:
+            hyper, parameters = tf.nest.map_structure(lambda array: array[0], (hyper, parameters))
+        train, validation = Examples(job.x, job.y), Examples(job.x[:1], job.y[:1])  # The latter is not used.
+        dataset = Dataset("job", train, validation, job.classes, job.x.shape[1:], job.divisor)
+        self._program = Program(step, parameters, hyper, dataset, batch_size=job.batch_size, summary_every=0,
+                                lanes=lanes)
+        self._most_steps = len(job.x) // job.batch_size
+        self._layers, self._lanes = model.dense_layers, lanes
+
+    def prepare(self, order: npt.NDArray[np.int32]) -> Callable[[], None]:
+        """See `protocol.Trainer`."""
+        # A call stays within one epoch, so a longer stretch takes several calls.
+        calls = [order[first:first + self._most_steps] for first in range(0, len(order), self._most_steps)]
+
+        def take_steps() -> None:
+            for batches in calls:
+                self._program.run(batches.reshape(-1), 0, len(batches))
+
+        return take_steps
+
+    def weights(self) -> Weights:
+        """See `protocol.Trainer`."""
+        parameters = self._program.state["parameters"]
+        arrays = [(parameters[name]["kernel"].numpy(), parameters[name]["bias"].numpy()) for name in self._layers]
+        return arrays if self._lanes else [(kernel[None], bias[None]) for kernel, bias in arrays]
+
+
+if __name__ == "__main__":
+    serve(Trainer)
