@@ -111,6 +111,7 @@ class Config:
         _require(self.momentum < 1, "momentum", self.momentum, "give a number from 0 to less than 1")
         _require(all(width >= 1 for width in self.hidden), "hidden", list(self.hidden),
                  "give positive layer widths such as 128,64, or nothing for softmax regression")
+        _require(self.model_dir != "", "model_dir", self.model_dir, "name a folder, or leave the flag out")
         self._check_combinations()
 
     def _check_combinations(self) -> None:

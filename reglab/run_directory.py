@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from reglab.config import Config, ConfigError
 
-_OWN_NAMES: Final = ("config.json", "result.json", "metrics.jsonl", "train", "validation", "checkpoints")
+_OWN_NAMES: Final = ("config.json", "data.json", "result.json", "metrics.jsonl", "train", "validation", "checkpoints")
 
 
 class RunDirectory:
@@ -34,6 +34,7 @@ class RunDirectory:
         assert config.model_dir is not None
         self.path = _usable_path(config.model_dir)
         self._config = config
+        self._data: dict[str, str] | None = None
         self.exists = self._check_contents()
         if config.resume == "must" and not self.exists:
             raise ConfigError(f"--resume=must, but --model_dir={self.path} holds no run: "
@@ -50,6 +51,21 @@ class RunDirectory:
         """Where the metrics are."""
         return self.path / "metrics.jsonl"
 
+    def bind(self, digest: str, description: str) -> None:
+        """Says which data the run is trained on, by a digest of them.
+
+        Raises:
+          ConfigError: the folder's run was trained on other data.
+        """
+        try:
+            theirs = json.loads((self.path / "data.json").read_text())["digest"]
+        except (OSError, ValueError, KeyError, TypeError):
+            theirs = digest
+        if self.exists and theirs != digest:
+            raise ConfigError(f"--model_dir={self.path} holds a run on other data (digest {theirs}, here {digest}): "
+                              "name another folder, or put the data back")
+        self._data = {"description": description, "digest": digest}
+
     def create(self) -> None:
         """Makes the folder and writes `config.json`.
 
@@ -58,6 +74,8 @@ class RunDirectory:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            if self._data is not None:
+                _write_atomically(self.path / "data.json", json.dumps(self._data, indent=2) + "\n")
             _write_atomically(self.path / "config.json", self._config.to_json())
         except OSError as error:
             raise ConfigError(f"--model_dir={self.path} cannot be written ({error.strerror}): "

@@ -43,7 +43,9 @@ def stop_request() -> Iterator[StopRequest]:
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    former = {number: signal.signal(number, request.receive) for number in STOP_SIGNALS}
+    # What the parent ignores on our behalf stays ignored: `nohup` and shells' background jobs do so with SIGINT.
+    heard = [number for number in STOP_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    former = {number: signal.signal(number, request.receive) for number in heard}
     try:
         yield request
     finally:

@@ -24,6 +24,9 @@ def main(argv: list[str]) -> int:
     except ConfigError as error:
         print(f"reglab: {error}", file=sys.stderr)
         return exit_codes.BAD_INPUT
+    except KeyboardInterrupt:  # Before training began, or the second Ctrl-C.
+        print("reglab: interrupted, nothing saved since the last checkpoint", file=sys.stderr)
+        return exit_codes.INTERRUPTED
 
 
 def _train(command: flags.CommandLine) -> int:

@@ -154,3 +154,13 @@ def test_default_names_tell_data_and_penalties_and_are_unique(tmp_path: pathlib.
     base = "runs/20260131-101530-digits-l1=0.001-l2=0.5"
     assert names == [base, f"{base}-2", f"{base}-3"]
     assert default_model_dir(Config(dataset="/data/my images.npz")) == "runs/20260131-101530-my-images"
+
+
+def test_a_run_is_not_resumed_on_other_data(tmp_path: pathlib.Path) -> None:
+    config = Config(model_dir=str(tmp_path / "run"))
+    directory = RunDirectory(config)
+    directory.bind("00000001", "some data")
+    directory.create()
+    RunDirectory(config).bind("00000001", "some data")
+    with pytest.raises(ConfigError, match=r"other data \(digest 00000001, here 00000002\): name another folder"):
+        RunDirectory(config).bind("00000002", "other data")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from reglab.config import ConfigError
-from reglab.data import load
+from reglab.data import from_arrays, load
 
 
 def test_the_flags_are_applied_to_the_digits():
@@ -30,3 +30,11 @@ def test_too_large_a_subset_names_both_numbers():
 def test_an_unknown_name_is_refused():
     with pytest.raises(ConfigError, match="^--dataset=imagenet: choose one of digits, mnist"):
         load("imagenet")
+
+
+def test_the_digest_tells_data_apart():
+    x, y = np.arange(24, dtype=np.uint8).reshape(12, 2), np.arange(12) % 2
+    made = from_arrays(x, y, x, y)
+    assert made.digest == from_arrays(x.copy(), y.copy(), x, y).digest
+    for other in (from_arrays(x[::-1], y, x, y), from_arrays(x, 1 - y, x, y), from_arrays(x * 1., y, x * 1., y)):
+        assert other.digest != made.digest
