@@ -1,0 +1,90 @@
+"""`python -m reglab.compare --l1=1e-3 --l2=1e-3`, or `--preset=tutorial`: what a penalty does. See `--help`.
+
+The tutorial, on the embedded digits (--dataset=mnist for the original; five seeds each):
+
+    python -m reglab.compare --preset=tutorial
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import sys
+from typing import Any, Final
+
+from reglab import exit_codes, flags
+from reglab.compare.presets import check_preset, judge, preset_flags, verdict_text
+from reglab.config import Config, ConfigError
+
+PURPOSE: Final = ("Compare no penalty, L1 alone, L2 alone and both, over several seeds, in one program on the same "
+                  "batches.")
+EXTRA: Final = {
+    "seeds": (int, "How many seeds, from --seed on: of the initial weights; the data are the same.", 5),
+    "preset": (str, "tutorial: labels with noise, learned by heart without a penalty; made for --dataset=digits and "
+                    "mnist. Ends with a verdict; exit code 4 if it is not as expected. Other flags override it.", None),
+}
+WITHOUT: Final = {"strategy", "num_devices", "cpu_devices", "rendezvous_timeout", "resume", "checkpoint_every", "keep",
+                  "summary_every", "histograms"}
+
+
+def main(argv: list[str]) -> int:
+    """Parses the command line, compares, and returns the exit code (see `exit_codes`)."""
+    try:
+        config, values, as_json, wants_help = flags.parse_with(argv, EXTRA, WITHOUT)
+        if wants_help:
+            print(flags.help_text("reglab.compare", PURPOSE, EXTRA, WITHOUT))
+            return exit_codes.SUCCESS
+        preset = values["preset"]
+        if preset is not None:
+            config = flags.parse_with([*preset_flags(preset, config.dataset), *argv], EXTRA, WITHOUT)[0]
+            check_preset(preset, config.l1, config.l2)
+        return _compare(config, values["seeds"], preset, as_json)
+    except ConfigError as error:
+        print(f"reglab: {error}", file=sys.stderr)
+        return exit_codes.BAD_INPUT
+
+
+def _compare(config: Config, seeds: int, preset: str | None, as_json: bool) -> int:
+    # TensorFlow is imported only now, so that help and a bad flag are answered at once.
+    from reglab.startup import quiet_tensorflow
+    quiet_tensorflow()
+    from reglab.compare.experiment import compare
+    from reglab.compare.files import ComparisonFolder
+    from reglab.console import open_console
+    from reglab.run_directory import default_model_dir
+    from reglab.signals import stop_request
+
+    if config.model_dir is None:
+        config = dataclasses.replace(config, model_dir=f"{default_model_dir(config)}-compare")
+    console = open_console(sys.stderr if as_json else sys.stdout)
+    with contextlib.closing(ComparisonFolder(str(config.model_dir))) as folder:
+        try:
+            comparison = compare(config, seeds, console=console)
+        except KeyboardInterrupt as stop:  # `Interrupted`, or Ctrl-C before training began.
+            print(f"reglab: {str(stop) or 'stopped by SIGINT'}; the same command begins anew", file=sys.stderr)
+            return exit_codes.STOPPED
+        verdict = judge(preset, comparison.result) if preset is not None else None
+        comparison.result["verdict"] = verdict
+        with stop_request():  # A signal that comes now finds all written.
+            folder.write(comparison)
+    _show(comparison.result, folder, console)
+    if as_json:
+        print(json.dumps(comparison.result, allow_nan=False))
+    if verdict is not None and not verdict["passed"]:
+        return exit_codes.VERDICT_FAILED
+    return exit_codes.DIVERGED if comparison.diverged else exit_codes.SUCCESS
+
+
+def _show(result: dict[str, Any], folder: Any, console: Any) -> None:
+    from reglab.compare.table import table
+
+    console.message(f"\n{table(result)}\n")
+    if result["verdict"] is not None:
+        console.message(f"{verdict_text(result['verdict'])}\n")
+    console.message(f"Done in {result['seconds']:.1f} s. Written to {folder.path}: compare.png, .svg, .json, .csv")
+    console.message(f"tensorboard --logdir {folder.path / 'tensorboard'}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

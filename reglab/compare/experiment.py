@@ -1,0 +1,148 @@
+"""`compare`: trains the arms of a comparison as lanes and puts their numbers side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from reglab import environment
+from reglab.assembly import load_dataset, total_steps
+from reglab.compare.arms import Arm, arms_of, measure
+from reglab.config import Config, ConfigError
+from reglab.console import Console
+from reglab.data import Dataset
+from reglab.intervals import CONFIDENCE, mean_and_half_width
+from reglab.lanes import Lane, LaneCurves, LaneTrainer
+from reglab.loop import Interrupted
+from reglab.signals import StopRequest, stop_request
+from reglab.step import SPARSITY_THRESHOLD
+from reglab.summaries import json_number
+
+SEEDS: Final = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """What a comparison gave.
+
+    Attributes:
+      shared: what all lanes have in common.
+      arms: what was compared, the unpenalized arm first.
+      lanes: the lanes, arm by arm; `curves` has their axis.
+      curves: the lanes' curves.
+      steps_per_epoch: updates an epoch.
+      result: the contents of `compare.json`.
+    """
+
+    shared: Config
+    arms: tuple[Arm, ...]
+    lanes: list[Lane]
+    curves: LaneCurves
+    steps_per_epoch: int
+    result: dict[str, Any]
+
+    @property
+    def diverged(self) -> bool:
+        """Whether any lane did."""
+        return bool(self.curves.diverged.any())
+
+
+def compare(config: Config, seeds: int = SEEDS, data: Dataset | None = None, *,
+            console: Console | None = None) -> Comparison:
+    """Trains none, L1 alone, L2 alone and both, each from `seeds` seeds, in one program on the same batches.
+
+    Data, their order and the initial weights of a seed are the same in all arms, so differences are paired.
+
+    Args:
+      config: with the penalties of the last arm; its seed is the first of the seeds, and that of the data.
+      data: the data to use instead of `config.dataset`.
+      console: who is told of the progress; nobody if not given.
+
+    Raises:
+      ConfigError: something in the configuration cannot be used, or there is no penalty.
+      Interrupted: SIGINT or SIGTERM came.
+    """
+    if seeds < 1:
+        raise ConfigError(f"--seeds={seeds}: give at least 1; intervals need at least 2")
+    console = console or Console()
+    arms = arms_of(config)
+    lanes = lanes_of(arms, config, seeds)
+    dataset = load_dataset(config) if data is None else data
+    trainer = LaneTrainer(config, dataset, len(lanes), [config.penalize])
+    steps_per_epoch = total_steps(config, dataset) // config.epochs
+    console.header(_describe(config, dataset, arms, seeds))
+    began = time.perf_counter()
+    with stop_request() as stop:
+        try:
+            console.start(0, total_steps(config, dataset), config.epochs)
+            curves = trainer.train(lanes, on_step=_follow(console, stop, steps_per_epoch))
+        finally:
+            console.finish()
+    result = {"config": config.to_dict(), "dataset": dataset.description, "seconds": time.perf_counter() - began,
+              "steps_per_epoch": steps_per_epoch, "sparsity_threshold": SPARSITY_THRESHOLD,
+              "device": environment.device_name(), "versions": environment.versions(),
+              **tabulate(arms, [lane.seed for lane in lanes[:seeds]], curves.epochs, measure(curves))}
+    return Comparison(config, arms, lanes, curves, steps_per_epoch, result)
+
+
+def lanes_of(arms: tuple[Arm, ...], config: Config, seeds: int) -> list[Lane]:
+    """The lanes, arm by arm, each over the seeds from `config.seed` on."""
+    return [Lane(arm.l1, arm.l2, config.learning_rate, config.seed + i, config.penalize)
+            for arm in arms for i in range(seeds)]
+
+
+def tabulate(arms: tuple[Arm, ...], seeds: list[int], epochs: np.ndarray,
+             measured: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The numbers of `compare.json`: intervals over seeds, differences to the first arm paired by seed.
+
+    Args:
+      measured: name to [evaluations, lanes], lanes arm by arm.
+    """
+    values = {name: numbers.reshape(len(epochs), len(arms), len(seeds)) for name, numbers in measured.items()}
+    entries = []
+    for at, arm in enumerate(arms):
+        final = {name: numbers[-1, at] for name, numbers in values.items()}
+        entries.append({
+            **dataclasses.asdict(arm), "diverged": int((~np.isfinite(final["train_data"])).sum()),
+            "final": {name: {**_interval(numbers), "values": _numbers(numbers)} for name, numbers in final.items()},
+            "difference": {name: _interval(numbers - values[name][-1, 0]) for name, numbers in final.items()}
+            if at else None,
+            "curves": {name: _interval(numbers[:, at]) for name, numbers in values.items()}})
+    return {"seeds": seeds, "confidence": CONFIDENCE, "epochs": epochs.tolist(), "arms": entries}
+
+
+def _interval(values: np.ndarray) -> dict[str, Any]:
+    with np.errstate(invalid="ignore"):
+        mean, half_width = mean_and_half_width(values)
+        return {"mean": _numbers(mean), "low": _numbers(mean - half_width), "high": _numbers(mean + half_width)}
+
+
+def _numbers(array: Any) -> Any:
+    """As plain numbers for JSON: null where not finite."""
+    return [json_number(value) for value in array] if np.ndim(array) else json_number(array)
+
+
+def _follow(console: Console, stop: StopRequest, steps_per_epoch: int) -> Callable[[int], None]:
+    def on_step(step: int) -> None:
+        if stop.signal is not None:
+            raise Interrupted(stop.signal.name, step, saved=False)
+        console.progress(step, 1 + (step - 1) // steps_per_epoch, {})
+    return on_step
+
+
+def _describe(config: Config, dataset: Dataset, arms: tuple[Arm, ...], seeds: int) -> dict[str, str]:
+    noise = f", {100 * config.label_noise:g} % of the training labels changed" if config.label_noise else ""
+    return {
+        "Data": dataset.description + noise,
+        "Model": f"MLP, hidden layers {', '.join(map(str, config.hidden)) or 'none'}, {config.activation}",
+        "Arms": ", ".join(arm.title for arm in arms) + f"; l1 = {config.l1:g}, l2 = {config.l2:g}",
+        "Lanes": f"{len(arms)} arms x {seeds} seeds from {config.seed} on, side by side on the same batches",
+        "Training": f"{config.optimizer}, learning rate {config.learning_rate:g}, {config.schedule}, batches of "
+                    f"{config.batch_size}, {config.epochs} epochs",
+        "Device": f"{environment.device_name()}, {config.precision}",
+        "Writing to": config.model_dir or "nothing (no model_dir)",
+    }

@@ -1,0 +1,94 @@
+"""`--preset=tutorial`: the experiment this project comes from, and the verdict on whether it came out.
+
+A network learns noisy labels by heart: nearly perfect on the training set, poor on clean validation data. L1 and L2 on
+its Dense kernels prevent that. Accuracy on the training set is that on its noisy labels, so a network that learned
+what is true gets no more than the share of labels that was left alone.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from reglab.compare.arms import METRICS
+from reglab.config import ConfigError
+
+# Data set to the flags; what the user gives overrides them.
+PRESETS: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
+    "tutorial": {
+        "digits": {"train_size": "1000", "label_noise": "0.35", "epochs": "100", "learning_rate": "0.005",
+                   "schedule": "cosine", "l1": "0.001", "l2": "0.001"},
+        "mnist": {"train_size": "3000", "label_noise": "0.25", "epochs": "30", "l1": "0.001", "l2": "0.001"},
+    },
+}
+
+
+class Criterion(NamedTuple):
+    """A bound on the mean over seeds of one arm's metric."""
+
+    arm: str
+    metric: str
+    relation: str
+    bound: float
+
+
+_RELATIONS: Final = {"at least": operator.ge, "at most": operator.le, "under": operator.lt}
+
+CRITERIA: Final[Mapping[str, tuple[Criterion, ...]]] = {
+    "tutorial": (Criterion("none", "train_accuracy", "at least", 0.97),
+                 Criterion("none", "validation_accuracy", "at most", 0.78),
+                 Criterion("l1_and_l2", "validation_accuracy", "at least", 0.85),
+                 Criterion("l1_and_l2", "train_accuracy", "under", 0.92)),
+}
+
+
+def preset_flags(preset: str, dataset: str) -> list[str]:
+    """The flags a preset stands for, to be put before those of the user.
+
+    Raises:
+      ConfigError: there is no such preset, or it does not know the data set.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"--preset={preset}: choose {' or '.join(PRESETS)}")
+    if dataset not in PRESETS[preset]:
+        raise ConfigError(f"--preset={preset} is not made for --dataset={dataset}: "
+                          f"choose {' or '.join(PRESETS[preset])}")
+    return [f"--{name}={value}" for name, value in PRESETS[preset][dataset].items()]
+
+
+def check_preset(preset: str, l1: float, l2: float) -> None:
+    """Raises:
+      ConfigError: an arm that the verdict needs is missing.
+    """
+    for name, value in (("l1", l1), ("l2", l2)):
+        if value == 0:
+            raise ConfigError(f"--{name}=0: the verdict of --preset={preset} is about L1 and L2 together; "
+                              "give a positive number, for example 1e-3, or leave the preset out")
+
+
+def judge(preset: str, result: Mapping[str, Any]) -> dict[str, Any]:
+    """The verdict on a comparison's `result`: `passed`, `text` for people and each criterion with its number."""
+    arms = {arm["name"]: arm for arm in result["arms"]}
+    criteria = []
+    for criterion in CRITERIA[preset]:
+        value = arms[criterion.arm]["final"][criterion.metric]["mean"]
+        holds = value is not None and _RELATIONS[criterion.relation](value, criterion.bound)
+        shown = "not finite" if value is None else f"{100 * value:.2f} %"
+        criteria.append({**criterion._asdict(), "value": value, "passed": bool(holds), "text":
+                         f"{arms[criterion.arm]['title']}: {METRICS[criterion.metric].title} {shown}, "
+                         f"{'which is' if holds else 'but should be'} {criterion.relation} "
+                         f"{100 * criterion.bound:.0f} %"})
+    missed = sum(not criterion["passed"] for criterion in criteria)
+    text = ("The experiment holds: without a penalty the network learns the noisy labels by heart; with L1 and L2 "
+            "it does not, and is right more often on data it has not seen." if not missed else
+            f"The experiment does not hold: {missed} of {len(criteria)} criteria {'is' if missed == 1 else 'are'} "
+            "missed.")
+    return {"preset": preset, "passed": not missed, "text": text, "criteria": criteria}
+
+
+def verdict_text(verdict: Mapping[str, Any]) -> str:
+    """The verdict as lines for people."""
+    marks = {True: "holds ", False: "MISSED"}
+    return "\n".join([f"Verdict: {verdict['text']}",
+                      *(f"  {marks[criterion['passed']]}  {criterion['text']}" for criterion in verdict["criteria"])])

@@ -1,0 +1,58 @@
+"""A comparison as a table for people, 89 characters wide but for large norms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from reglab.compare.arms import METRICS, Metric
+from reglab.console.format import number
+
+_LABEL_WIDTH: Final = 29
+_ARM_WIDTH: Final = 15
+
+
+def table(result: Mapping[str, Any]) -> str:
+    """Both tables of `compare.json`'s contents: the means, and the paired differences to the first arm."""
+    arms, seeds = result["arms"], len(result["seeds"])
+    several = seeds > 1
+    lines = [_line("", [arm["title"] for arm in arms]),
+             *(_line(f"  {name}", [f"{arm[name]:g}" for arm in arms]) for name in ("l1", "l2")),
+             f"Mean over {seeds} seeds, +- {100 * result['confidence']:.0f} % interval" if several else "One seed"]
+    for name, metric in METRICS.items():
+        lines.append(_line(_label(metric), _cells([arm["final"][name] for arm in arms], metric.scale)))
+    lines.append(f"Difference to {arms[0]['title']}" + (", paired by seed" if several else ""))
+    for name, metric in METRICS.items():
+        cells = _cells([arm["difference"][name] for arm in arms[1:]], metric.scale, sign="+")
+        lines.append(_line(_label(metric).replace(", %", ", points"), ["", *cells]))
+    if result["config"]["label_noise"]:
+        lines.append("Training figures are those on the noisy labels, validation labels are clean.")
+    return "\n".join(lines + [f"{arm['title']}: {arm['diverged']} of {seeds} seeds diverged" for arm in arms
+                              if arm["diverged"]])
+
+
+def _label(metric: Metric) -> str:
+    return f"  {metric.title}" + (f", {metric.unit}" if metric.unit else "")
+
+
+def _line(label: str, cells: list[str]) -> str:
+    return (label.ljust(_LABEL_WIDTH) + "".join(cell.rjust(_ARM_WIDTH) for cell in cells)).rstrip()
+
+
+def _cells(intervals: list[Mapping[str, float | None]], scale: float, sign: str = "") -> list[str]:
+    """`76.3 +-0.4`: decimals that give the widest interval two digits, at most three; without one, four digits."""
+    half_widths = [scale * (entry["high"] - entry["mean"]) for entry in intervals
+                   if entry["mean"] is not None and entry["high"] is not None]
+    widest = max(half_widths, default=0.0)
+    decimals = min(max(1 - math.floor(math.log10(widest)), 0), 3) if widest > 1e-9 else 2
+    cells = []
+    for entry in intervals:
+        if entry["mean"] is None:
+            cells.append("not finite")
+        elif entry["high"] is None:
+            cells.append(number(scale * entry["mean"], sign=sign))
+        else:
+            half_width = scale * (entry["high"] - entry["mean"])
+            cells.append(f"{scale * entry['mean']:{sign}.{decimals}f} +-{half_width:.{decimals}f}")
+    return cells

@@ -1,0 +1,58 @@
+"""Panels that a sweep's picture and a path's have in common: figures of points along a penalty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from reglab.plots.style import TRAIN, VALIDATION, numbers, places
+
+Point = Mapping[str, Any]
+STRENGTH_LABELS: Final = {"l1": "L1 strength (nats per |w|)", "l2": "L2 strength (nats per w²)"}
+
+
+def mean(point: Point | None, *names: str) -> float:
+    """A figure's mean, NaN where it is not finite or there is no such point."""
+    entry: Any = point
+    for name in names:
+        entry = entry and entry[name]
+    return float("nan") if entry is None or entry["mean"] is None else float(entry["mean"])
+
+
+def draw_points(panels: Sequence[Any], strengths: Sequence[float], points: Sequence[Point], along: str) -> np.ndarray:
+    """Accuracy, data loss and nonzero entries on three panels, with standard errors; returns the places on the x axis.
+
+    Args:
+      strengths: of the points, ascending.
+      along: "l1" or "l2", which of them it is.
+    """
+    x, ticks, labels = places(strengths)
+    for axis, metric, scale in ((panels[0], "accuracy", 100.0), (panels[1], "data", 1.0)):
+        for split, style in (("train", TRAIN), ("validation", VALIDATION)):
+            error = scale * numbers([point[split][metric]["se"] for point in points])
+            axis.errorbar(x, [scale * mean(point, split, metric) for point in points], np.nan_to_num(error), capsize=3,
+                          marker="o" if split == "train" else "s", markersize=5, **style)
+    panels[2].plot(x, [mean(point, "nonzero") for point in points], marker="o", color="0.2")
+    panels[2].yaxis.set_major_formatter("{x:,.0f}")
+    panels[-1].set_xticks(ticks, labels, rotation=45)
+    panels[-1].set_xlabel(STRENGTH_LABELS[along])
+    return x
+
+
+def label_rows(axes: Any, threshold: float) -> None:
+    """What is on the y axes of the panels that `draw_points` draws."""
+    for axis, label in zip(axes[:, 0], ("accuracy (%)", "data loss (nats)",
+                                        f"nonzero kernel entries\n(|w| > {threshold:g})"), strict=False):
+        axis.set_ylabel(label)
+    axes[2, 0].set_ylim(bottom=0)
+
+
+def add_legend(drawing: Any, axes: Any, last: Sequence[str] = ()) -> None:
+    """One legend below for all axes, the labels in `last` at its end."""
+    drawing.align_ylabels()
+    handles = {label: handle for axis in axes.flat for handle, label in
+               zip(*axis.get_legend_handles_labels(), strict=True)}
+    ordered = sorted(handles, key=lambda label: label in last)
+    drawing.legend([handles[label] for label in ordered], ordered, loc="outside lower center", ncols=2)
