@@ -1,0 +1,28 @@
+"""A grid of configurations times seeds (times folds) as lanes, the choice among them, and warm-started paths.
+
+    from reglab import Config
+    from reglab.grid import Grid
+    from reglab.sweep import sweep
+    result = sweep(Config(model_dir="runs/my-sweep"), Grid(l1=(0.0, 1e-4, 1e-3)), seeds=3)
+    result.best
+
+Importing this does not import TensorFlow; the first use of `sweep` or `path` does.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from reglab.sweep.experiment import Sweep, sweep
+    from reglab.sweep.warm import Path, path
+
+__all__ = ["Path", "Sweep", "path", "sweep"]
+_HOMES: Final = {"Sweep": "experiment", "sweep": "experiment", "Path": "warm", "path": "warm"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"reglab.sweep.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'reglab.sweep' has no attribute {name!r}")

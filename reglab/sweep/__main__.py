@@ -1,0 +1,101 @@
+"""`python -m reglab.sweep --l1=0,1e-5:1e-2:8 --l2=0,1e-4,1e-3 --seeds=3`: how much of which penalty. See `--help`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from typing import Any, Final
+
+from reglab import exit_codes, flags
+from reglab.config import Config, ConfigError
+from reglab.grid import Grid, parse_grid
+
+PURPOSE: Final = ("Train a grid of penalties, from several seeds each, in one compiled program, and choose by what the "
+                  "validation data say. Killed, the same command with the same --model_dir goes on.")
+_NUMBERS: Final = "values and log ranges such as 0,1e-5:1e-2:8 (low:high:count)."
+EXTRA: Final[flags.ExtraFlags] = {
+    "l1": (str, f"Strengths of the L1 penalty: {_NUMBERS}", None),
+    "l2": (str, f"Strengths of the L2 penalty: {_NUMBERS}", None),
+    "learning_rate": (str, f"Learning rates: {_NUMBERS}", None),
+    "penalize": (str, "Penalized Dense kernels, choices separated by ; (each as in reglab.train).", None),
+    "seeds": (int, "Seeds of each point, from --seed on.", 1),
+    "folds": (int, "Cross-validate over this many folds of the training examples; else the data's validation part.",
+              None),
+    "select": (str, "data (lowest validation data loss) or accuracy (highest): what chooses, never penalized.", "data"),
+    "lanes_per_call": (int, "Lanes that train together; else chosen by memory and speed.", None),
+    "path": (bool, "Instead, walk along --l1 (or --l2) from weak to strong, each point starting where the last ended, "
+                   "and compare with cold starts.", False),
+}
+WITHOUT: Final = {"strategy", "num_devices", "cpu_devices", "rendezvous_timeout"}
+
+
+def main(argv: list[str]) -> int:
+    """Parses the command line, sweeps, and returns the exit code (see `exit_codes`)."""
+    try:
+        config, values, as_json, wants_help = flags.parse_with(argv, EXTRA, WITHOUT)
+        if wants_help:
+            print(flags.help_text("reglab.sweep", PURPOSE, EXTRA, WITHOUT))
+            return exit_codes.SUCCESS
+        grid = parse_grid(config, **{name: values[name] for name in ("l1", "l2", "learning_rate", "penalize")})
+        return _sweep(config, grid, values, as_json)
+    except ConfigError as error:
+        print(f"reglab: {error}", file=sys.stderr)
+        return exit_codes.BAD_INPUT
+
+
+def _sweep(config: Config, grid: Grid, values: dict[str, Any], as_json: bool) -> int:
+    # TensorFlow is imported only now, so that help and a bad flag are answered at once.
+    from reglab.startup import quiet_tensorflow
+    quiet_tensorflow()
+    from reglab.console import open_console
+    from reglab.loop import Interrupted
+    from reglab.run_directory import default_model_dir
+    from reglab.sweep.progress import Stopped
+
+    if config.model_dir is None:
+        kind = "path" if values["path"] else "sweep"
+        config = dataclasses.replace(config, model_dir=f"{default_model_dir(config)}-{kind}")
+    console = open_console(sys.stderr if as_json else sys.stdout)
+    try:
+        result = (_show_path if values["path"] else _show_sweep)(config, grid, values, console)
+    except (Stopped, Interrupted) as stop:
+        print(f"reglab: {stop}; the same command with --model_dir={config.model_dir} goes on", file=sys.stderr)
+        return exit_codes.STOPPED
+    if as_json:
+        print(json.dumps(result, allow_nan=False))
+    return exit_codes.DIVERGED if all(point["diverged"] for point in result["points"]) else exit_codes.SUCCESS
+
+
+def _show_sweep(config: Config, grid: Grid, values: dict[str, Any], console: Any) -> dict[str, Any]:
+    from reglab.sweep.experiment import sweep
+    from reglab.sweep.outputs import table
+
+    done = sweep(config, grid, seeds=values["seeds"], folds=values["folds"], selection=values["select"],
+                 lanes_per_call=values["lanes_per_call"], console=console)
+    console.message(f"\n{table(done.result)}\n")
+    if done.result["one_standard_error"] is None:
+        console.message("No one-standard-error point: " + (
+            "a lane of every point diverged." if done.best is None else
+            "a standard error needs --seeds=2 or more, or --folds."))
+    path = done.folder.path
+    console.message(f"Written to {path}: sweep.json, sweep.csv, pictures (.png, .svg)"
+                    + "".join(f", {name}/" for name in ("winner", "winner_1se") if (path / name).exists()))
+    console.message(f"tensorboard --logdir {path / 'tensorboard'}")
+    return done.result
+
+
+def _show_path(config: Config, grid: Grid, values: dict[str, Any], console: Any) -> dict[str, Any]:
+    from reglab.sweep.path_results import path_table
+    from reglab.sweep.warm import path
+
+    if values["folds"] is not None or values["lanes_per_call"] is not None:
+        raise ConfigError("--path trains the seeds of one point at a time: leave out --folds and --lanes_per_call")
+    done = path(config, grid, seeds=values["seeds"], console=console)
+    console.message(f"\n{path_table(done.result)}\n")
+    console.message(f"Written to {done.folder.path}: path.json, path.csv, pictures (.png, .svg)")
+    return done.result
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,51 @@
+"""The choice among the points of a sweep, by validation figures that hold no penalty.
+
+Two points are named. The best has the best mean. The one-standard-error point is the strongest penalty whose mean is
+still within one standard error of that mean, the standard error being the best point's own: the difference is then
+within the noise of the choice, and the simpler model is preferred (Breiman, Friedman, Olshen and Stone 1984, section
+3.4.3; Hastie, Tibshirani and Friedman 2009, section 7.10; `lambda.1se` of glmnet).
+
+"Strongest" needs a word where both λ1 and λ2 vary, for then most points cannot be compared. Among the points within
+one standard error that share learning rate and penalized layers with the best, those that another one exceeds (λ1 and
+λ2 at least as large, one of them larger) drop out: along a single λ the largest is left, exactly. Of several that are
+left, the one with the smallest mean Σ|W| is taken: strength that cannot be compared is judged by its effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+PointDict = Mapping[str, Any]
+"""A point of `sweep.json`."""
+
+
+def choose(points: Sequence[PointDict], selection: str) -> tuple[int | None, int | None]:
+    """Places of the best and of the one-standard-error point.
+
+    A point with a diverged lane is never chosen. The first is None if that leaves none; the second too, and also
+    where there is no standard error because there is one seed, or one fold, only.
+    """
+    sign = 1 if selection == "data" else -1
+    scores = {at: sign * point["validation"][selection]["mean"] for at, point in enumerate(points)
+              if point["diverged"] == 0}
+    if not scores:
+        return None, None
+    best = min(scores, key=lambda at: (scores[at], _negative_strength(points[at])))
+    error = points[best]["validation"][selection]["se"]
+    if error is None:
+        return best, None
+    near = [at for at, score in scores.items() if score <= scores[best] + error
+            and all(points[at][name] == points[best][name] for name in ("learning_rate", "penalize"))]
+    strongest = [at for at in near if not any(_exceeds(points[other], points[at]) for other in near)]
+    return best, min(strongest, key=lambda at: points[at]["norm_l1"]["mean"])
+
+
+def _exceeds(one: PointDict, other: PointDict) -> bool:
+    mine, theirs = (one["l1"], one["l2"]), (other["l1"], other["l2"])
+    return mine != theirs and all(a >= b for a, b in zip(mine, theirs, strict=True))
+
+
+def _negative_strength(point: PointDict) -> tuple[float, float]:
+    """For equal scores: the stronger penalty first."""
+    return -point["l1"], -point["l2"]

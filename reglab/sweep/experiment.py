@@ -1,0 +1,185 @@
+"""`sweep`: trains a grid as lanes, chunk by chunk, chooses among its points and keeps the winner as a run."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from reglab.assembly import load_dataset, total_steps
+from reglab.config import Config, ConfigError
+from reglab.console import Console
+from reglab.data import Dataset
+from reglab.grid import Grid
+from reglab.lanes import LaneTrainer
+from reglab.loop import Diverged, fit
+from reglab.signals import StopRequest, stop_request
+from reglab.sweep.capacity import choose_lanes_per_call
+from reglab.sweep.files import SweepFolder
+from reglab.sweep.folds import fold_dataset
+from reglab.sweep.outputs import write_outputs
+from reglab.sweep.plan import Chunk, Plan, check_options, lane_of, shared_config
+from reglab.sweep.progress import Progress, Stopped, describe
+from reglab.sweep.results import chunk_dict, sweep_dict
+
+WINNERS: Final = {"best": "winner", "one_standard_error": "winner_1se"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """What a sweep gave.
+
+    Attributes:
+      plan: what was trained.
+      result: the contents of `sweep.json`.
+      folder: where everything is.
+      winners: "best" and "one_standard_error" to the `result.json` of the point's run, where there is one.
+    """
+
+    plan: Plan
+    result: dict[str, Any]
+    folder: SweepFolder
+    winners: dict[str, dict[str, Any]]
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The best point; None if lanes of every point diverged."""
+        return None if self.result["best"] is None else self.result["points"][self.result["best"]]
+
+    @property
+    def one_standard_error(self) -> dict[str, Any] | None:
+        """The strongest penalty within one standard error of the best; None where there is no standard error."""
+        at = self.result["one_standard_error"]
+        return None if at is None else self.result["points"][at]
+
+
+def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = None, selection: str = "data",
+          lanes_per_call: int | None = None, data: Dataset | None = None, console: Console | None = None) -> Sweep:
+    """Trains every point of `grid` from `seeds` seeds and chooses among the points; see `choice` for how.
+
+    What `config.model_dir` holds of this very sweep is not trained again: killed at any time, the same call ends with
+    the same `sweep.json`. The chosen points are then trained once more, alone, from the first seed and, with folds, on
+    all training examples: `winner/` and `winner_1se/` are runs as `reglab.train` leaves them.
+
+    Args:
+      config: what all lanes have in common; `model_dir` must be given. Its fields that the grid has do not count.
+      seeds: lanes of each point, from `config.seed` on.
+      folds: cross-validate: hold each fold of the training examples out once, instead of the data's validation part.
+      selection: "data" for the lowest validation data loss, "accuracy" for the highest validation accuracy.
+      lanes_per_call: how many lanes train together; chosen by memory and speed if not given.
+      data: the data to use instead of `config.dataset`.
+      console: who is told of the progress; nobody if not given.
+
+    Raises:
+      ConfigError: something cannot be used, or the folder holds something else.
+      Stopped: SIGINT or SIGTERM came; finished chunks are kept.
+      Interrupted: the same while a winner was trained.
+    """
+    if config.model_dir is None:
+        raise ConfigError("a sweep needs a folder: give model_dir")
+    check_options(seeds, folds, selection, lanes_per_call)
+    console, shared = console or Console(), shared_config(config, grid.checked(config))
+    folder = SweepFolder(config.model_dir, config.resume)
+    dataset = load_dataset(shared) if data is None else data
+    if lanes_per_call is None:  # What a resumed sweep chose before counts: free memory may have changed.
+        lanes_per_call = (folder.plan or {}).get("lanes_per_call") or choose_lanes_per_call(
+            len(grid.points) * seeds, shared, dataset)
+    plan = Plan(shared, grid, seeds, folds, selection, lanes_per_call)
+    runner = _Runner(plan, dataset, folder, console)
+    folder.open(plan.to_dict())
+    console.header(describe(plan, dataset, str(folder.path)))
+    with stop_request() as stop:
+        began = time.perf_counter()
+        chunks = runner.run(stop)
+        result = sweep_dict(plan, chunks)
+        folder.write_json("timing.json", {"seconds": time.perf_counter() - began, **runner.timing})
+        write_outputs(folder, plan, chunks, result, runner.steps_per_epoch)
+    return Sweep(plan, result, folder, _train_winners(plan, result, folder, data, console))
+
+
+class _Runner:
+    """Trains the chunks that are not finished."""
+
+    def __init__(self, plan: Plan, dataset: Dataset, folder: SweepFolder, console: Console) -> None:
+        self._plan, self._dataset, self._folder, self._console = plan, dataset, folder, console
+        self.timing: dict[str, Any] = {"chunks_trained": 0, "lanes_trained": 0}
+        # Made at once, so that what cannot be used is said before anything is written.
+        self._current = self._data_of(plan.chunks[0])
+        self._fold = plan.chunks[0].fold
+        self._trainer = self._make_trainer()
+        self.steps_per_epoch = total_steps(plan.shared, self._current) // plan.shared.epochs
+
+    def run(self, stop: StopRequest) -> list[dict[str, Any]]:
+        """All chunks' numbers, as read back from their files: so it makes no difference when they were trained."""
+        chunks: list[dict[str, Any]] = []
+        progress = Progress(self._plan, self.steps_per_epoch, self._console, stop)
+        with _finished(self._console):
+            for chunk in self._plan.chunks:
+                name = f"chunks/chunk-{chunk.number:03}.json"
+                numbers = self._folder.read_json(name)
+                if numbers is not None:
+                    chunks.append(numbers)
+                    progress.found(chunk)
+                    continue
+                self._folder.write_json(name, self._train(chunk, progress))
+                chunks.append(self._folder.read_json(name))
+                progress.trained(chunks)
+        return chunks
+
+    def _train(self, chunk: Chunk, progress: Progress) -> Mapping[str, Any]:
+        curves = self._trainer_for(chunk).train(chunk.padded(self._plan.lanes_per_call), on_step=progress.on_step)
+        self.timing["chunks_trained"] += 1
+        self.timing["lanes_trained"] += len(chunk.lanes)
+        return chunk_dict(curves, len(chunk.lanes))
+
+    def _trainer_for(self, chunk: Chunk) -> LaneTrainer:
+        """One trainer, so one compilation, serves all folds of a size; where they differ, two sizes follow in turn."""
+        if chunk.fold != self._fold:
+            size, self._fold, self._current = len(self._current.train), chunk.fold, self._data_of(chunk)
+            if len(self._current.train) == size:
+                self._trainer.use_data(self._current)
+            else:
+                self._trainer = self._make_trainer()
+        return self._trainer
+
+    def _make_trainer(self) -> LaneTrainer:
+        plan = self._plan
+        return LaneTrainer(plan.shared, self._current, plan.lanes_per_call, plan.grid.penalize)
+
+    def _data_of(self, chunk: Chunk) -> Dataset:
+        if chunk.fold is None or self._plan.folds is None:
+            return self._dataset
+        return fold_dataset(self._dataset, self._plan.folds, chunk.fold, seed=self._plan.shared.resolved_data_seed)
+
+
+def _train_winners(plan: Plan, result: Mapping[str, Any], folder: SweepFolder, data: Dataset | None,
+                   console: Console) -> dict[str, dict[str, Any]]:
+    winners: dict[str, dict[str, Any]] = {}
+    for which, name in WINNERS.items():
+        at = result[which]
+        if at is None:
+            continue
+        if winners and at == result["best"]:
+            winners[which] = winners["best"]
+            continue
+        config = dataclasses.replace(lane_of(plan.grid.points[at], plan.shared.seed).config(plan.shared),
+                                     model_dir=str(folder.path / name), resume="auto")
+        console.message(f"Training {name} alone ({which.replace('_', ' ')}) ...")
+        try:
+            winners[which] = fit(config, data).result
+        except Diverged as error:  # Its lanes did not: rounding only decides at the edge of stability.
+            console.warning(f"{name}: {error}")
+    return winners
+
+
+@contextlib.contextmanager
+def _finished(console: Console) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        console.finish()
+
+
+__all__ = ["Stopped", "Sweep", "sweep"]

@@ -1,0 +1,97 @@
+"""The files of a finished sweep, for programs, spreadsheets and people."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from reglab.console.format import number, percent
+from reglab.lane_summaries import write_lane_runs
+from reglab.plots import sweep_pictures
+from reglab.sweep.files import SweepFolder
+from reglab.sweep.plan import Plan
+from reglab.sweep.results import join_chunks
+
+_OF_POINT: Final = ("l1", "l2", "learning_rate", "penalize", "lanes", "diverged")
+
+
+def write_outputs(folder: SweepFolder, plan: Plan, chunks: Sequence[Mapping[str, Any]], result: Mapping[str, Any],
+                  steps_per_epoch: int) -> None:
+    """Writes what `SweepFolder` lists, `sweep.json` last: where that is, the rest is."""
+    folder.write_text("sweep.csv", csv_text(result))
+    sweep_pictures(result, folder.path)
+    folds, lanes = len(plan.fold_numbers), plan.lanes
+    places = {point_name(at, point, result["grid"]): [fold * len(lanes) + at * plan.seeds + i
+                                                      for fold in range(folds) for i in range(plan.seeds)]
+              for at, point in enumerate(result["points"])}
+    shutil.rmtree(folder.path / "tensorboard", ignore_errors=True)  # Event files only grow.
+    write_lane_runs(folder.path / "tensorboard", places, lanes * folds, join_chunks(chunks), plan.shared,
+                    steps_per_epoch, important=_chosen_names(list(places), result))
+    folder.write_json("sweep.json", result)
+
+
+def _chosen_names(names: Sequence[str], result: Mapping[str, Any]) -> set[str]:
+    """The points whose training curves matter most: the best and the one-standard-error point."""
+    return {names[result[key]] for key in ("best", "one_standard_error") if result[key] is not None}
+
+
+def csv_text(result: Mapping[str, Any]) -> str:
+    """One line a point: its place in the grid, then mean and standard error of each figure."""
+    out = io.StringIO()
+    lines = csv.writer(out, lineterminator="\n")
+    for at, point in enumerate(result["points"]):
+        cells = dict(_figures(point))
+        if at == 0:
+            lines.writerow([*_OF_POINT, *cells, "best", "one_standard_error"])
+        lines.writerow([*(point[name] for name in _OF_POINT), *cells.values(), int(at == result["best"]),
+                        int(at == result["one_standard_error"])])
+    return out.getvalue()
+
+
+def _figures(point: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in point.items():
+        if isinstance(value, Mapping):
+            yield from _figures(value, f"{prefix}{name}_")
+        elif name in ("mean", "se"):
+            yield f"{prefix}{name}", value
+
+
+def point_name(at: int, point: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> str:
+    """A folder name that sorts and tells: `003_l1=0.001_l2=0`, with learning rate and layers where they vary."""
+    name = f"{at:03}_l1={point['l1']:g}_l2={point['l2']:g}"
+    if len(grid["learning_rate"]) > 1:
+        name += f"_lr={point['learning_rate']:g}"
+    return name if len(grid["penalize"]) == 1 else f"{name}_{re.sub(r'[^A-Za-z0-9]+', '-', point['penalize'])}"
+
+
+def table(result: Mapping[str, Any]) -> str:
+    """The points for people: validation and training figures as mean +- standard error, best and 1-SE marked."""
+    points = result["points"]
+    varying = [name for name in ("l1", "l2", "learning_rate", "penalize")
+               if name in ("l1", "l2") or len(result["grid"][name]) > 1]
+    rows = [[*varying, "val. data loss", "val. accuracy", "train accuracy", "gap", "nonzero", "diverged", ""]]
+    for at, point in enumerate(points):
+        marks = [text for key, text in (("best", "best"), ("one_standard_error", "1-SE")) if at == result[key]]
+        rows.append([*(point[name] if name == "penalize" else f"{point[name]:.4g}" for name in varying),
+                     _shown(point["validation"]["data"], number), _shown(point["validation"]["accuracy"], percent),
+                     _shown(point["train"]["accuracy"], percent), _shown(point["gap"]["data"], number),
+                     "-" if point["nonzero"]["mean"] is None else f"{point['nonzero']['mean']:.0f}",
+                     f"{point['diverged']} of {point['lanes']}" if point["diverged"] else "-",
+                     "<- " + ", ".join(marks) if marks else ""])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join("  ".join(f"{cell:>{width}}" if column < len(widths) - 1 else cell
+                               for column, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+                     for row in rows)
+
+
+def _shown(figure: Mapping[str, float | None], form: Any) -> str:
+    mean, error = figure["mean"], figure["se"]
+    if mean is None:
+        return "-"
+    if error is None:
+        return form(mean)
+    return f"{form(mean)} +- " + (f"{error:.2g}" if form is number else form(error))

@@ -1,0 +1,109 @@
+"""What a sweep will train: its lanes, and how they are cut into chunks. No TensorFlow here but for `Lane`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Final
+
+from reglab.config import HANDLING_FIELDS, Config, ConfigError
+from reglab.grid import Grid, Point
+from reglab.lanes import LANE_FIELDS, Lane
+
+SELECTIONS: Final = ("data", "accuracy")
+
+
+@dataclasses.dataclass(frozen=True)
+class Chunk:
+    """Lanes that train together.
+
+    Attributes:
+      number: its place in the sweep.
+      fold: which fold is held out; None without cross-validation.
+      lanes: its lanes; the last chunk of a fold may have fewer than `Plan.lanes_per_call`.
+    """
+
+    number: int
+    fold: int | None
+    lanes: tuple[Lane, ...]
+
+    def padded(self, size: int) -> list[Lane]:
+        """Exactly `size` lanes, for one compilation serves one size: the last is repeated."""
+        return [*self.lanes, *self.lanes[-1:] * (size - len(self.lanes))]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A sweep.
+
+    Attributes:
+      shared: what all lanes have in common; its seed is the first one.
+      grid: what differs.
+      seeds: how many seeds each point has.
+      folds: of cross-validation, or None for the data's own validation part.
+      selection: which validation figure chooses: "data" loss or "accuracy".
+      lanes_per_call: how many lanes train together.
+
+    Raises:
+      ConfigError: a number is out of range.
+    """
+
+    shared: Config
+    grid: Grid
+    seeds: int
+    folds: int | None
+    selection: str
+    lanes_per_call: int
+
+    def __post_init__(self) -> None:
+        check_options(self.seeds, self.folds, self.selection, self.lanes_per_call)
+
+    @property
+    def lanes(self) -> list[Lane]:
+        """Point by point, each over its seeds."""
+        return [lane_of(point, self.shared.seed + i) for point in self.grid.points for i in range(self.seeds)]
+
+    @property
+    def chunks(self) -> list[Chunk]:
+        """All chunks, fold by fold."""
+        lanes, size = self.lanes, self.lanes_per_call
+        parts = [(fold, tuple(lanes[start:start + size])) for fold in self.fold_numbers
+                 for start in range(0, len(lanes), size)]
+        return [Chunk(number, fold, part) for number, (fold, part) in enumerate(parts)]
+
+    @property
+    def fold_numbers(self) -> list[int | None]:
+        """0 … folds−1, or only None."""
+        return [None] if self.folds is None else list(range(self.folds))
+
+    def to_dict(self) -> dict[str, Any]:
+        """What makes this sweep another than others, as JSON values; where its files are does not."""
+        left_out = HANDLING_FIELDS | (set(LANE_FIELDS) - {"seed"})
+        config = {name: value for name, value in self.shared.to_dict().items() if name not in left_out}
+        grid = {name: list(values) for name, values in dataclasses.asdict(self.grid).items()}
+        return {"config": config, "grid": grid, "seeds": self.seeds, "folds": self.folds,
+                "selection": self.selection, "lanes_per_call": self.lanes_per_call}
+
+
+def lane_of(point: Point, seed: int) -> Lane:
+    """A point's lane of that seed."""
+    return Lane(point.l1, point.l2, point.learning_rate, seed, point.penalize)
+
+
+def shared_config(config: Config, grid: Grid) -> Config:
+    """`config` with the grid's first values, for one device and without a folder: the lanes' own matters left out."""
+    return dataclasses.replace(config, strategy="one_device", num_devices=None, model_dir=None, resume="auto",
+                               **dataclasses.asdict(grid.points[0]))
+
+
+def check_options(seeds: int, folds: int | None, selection: str, lanes_per_call: int | None) -> None:
+    """Raises:
+      ConfigError: a number is out of range.
+    """
+    if seeds < 1:
+        raise ConfigError(f"--seeds={seeds}: give at least 1; a standard error needs at least 2")
+    if folds is not None and folds < 2:
+        raise ConfigError(f"--folds={folds}: give at least 2, or leave it out for the data's own validation part")
+    if selection not in SELECTIONS:
+        raise ConfigError(f"--select={selection}: choose one of {', '.join(SELECTIONS)}")
+    if lanes_per_call is not None and lanes_per_call < 1:
+        raise ConfigError(f"--lanes_per_call={lanes_per_call}: give at least 1, or leave it out")

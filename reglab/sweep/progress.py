@@ -1,0 +1,123 @@
+"""What a person sees of a sweep while it goes on, and how it is stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from reglab import environment
+from reglab.console import Console
+from reglab.console.format import duration, number, percent
+from reglab.data import Dataset
+from reglab.signals import StopRequest
+from reglab.sweep.plan import Chunk, Plan
+from reglab.sweep.results import join_chunks
+
+MESSAGE_SECONDS: Final = 2.0
+
+
+class Stopped(KeyboardInterrupt):
+    """A stop signal ended a sweep or path early; what is finished is kept."""
+
+    def __init__(self, signal_name: str, done: int, total: int, what: str) -> None:
+        super().__init__(f"stopped by {signal_name}, {done} of {total} {what} finished")
+
+
+class Progress:
+    """Follows the lanes of a sweep. Steps are those of all lanes together."""
+
+    def __init__(self, plan: Plan, steps_per_epoch: int, console: Console, stop: StopRequest,
+                 clock: Callable[[], float] = time.monotonic) -> None:
+        self._plan, self._steps_per_epoch, self._console, self._stop = plan, steps_per_epoch, console, stop
+        self._clock, self._began, self._last_message = clock, clock(), -MESSAGE_SECONDS
+        self._chunks = plan.chunks
+        self._lane_steps = steps_per_epoch * plan.shared.epochs
+        self._done = 0  # Chunks.
+        self._found = 0  # Lanes that were finished before.
+        self._losses: dict[str, float] = {}
+        console.start(0, self._lane_steps * self._lanes)
+
+    def on_step(self, step: int) -> None:
+        """`step` steps of the chunk that is training are done.
+
+        Raises:
+          Stopped: a stop signal has come.
+        """
+        if self._stop.signal is not None:
+            raise Stopped(self._stop.signal.name, self._done, len(self._chunks), "chunks")
+        lanes = len(self._chunks[self._done].lanes)
+        self._console.progress(self._lane_steps * self._lanes_done + step * lanes,
+                               1 + (step - 1) // self._steps_per_epoch, self._losses)
+
+    def found(self, chunk: Chunk) -> None:
+        """A chunk was finished by an earlier process."""
+        self._done += 1
+        self._found += len(chunk.lanes)
+
+    def trained(self, chunks: Sequence[Mapping[str, Any]]) -> None:
+        """A chunk was finished now; `chunks` are the numbers of all that are."""
+        self._done += 1
+        is_last = self._done == len(self._chunks)
+        if is_last or self._clock() - self._last_message >= MESSAGE_SECONDS:
+            text, self._losses = best_so_far(self._plan, chunks)
+            self._last_message = self._clock()
+            left = "" if is_last else f", {duration(self._seconds_left)} left"
+            self._console.message(f"{self._counts}, {text}{left}")
+
+    @property
+    def _lanes_done(self) -> int:
+        return sum(len(chunk.lanes) for chunk in self._chunks[:self._done])
+
+    @property
+    def _lanes(self) -> int:
+        return sum(len(chunk.lanes) for chunk in self._chunks)
+
+    @property
+    def _counts(self) -> str:
+        plan = self._plan
+        # Folds follow one another, so a point is done with its lanes of the last fold.
+        in_last_fold = max(0, self._lanes_done - (len(plan.fold_numbers) - 1) * len(plan.lanes))
+        return (f"{in_last_fold // plan.seeds} of {len(plan.grid.points)} points done "
+                f"({self._lanes_done} of {self._lanes} lanes)")
+
+    @property
+    def _seconds_left(self) -> float:
+        seconds = self._clock() - self._began
+        return seconds * (self._lanes - self._lanes_done) / (self._lanes_done - self._found)
+
+
+def best_so_far(plan: Plan, chunks: Sequence[Mapping[str, Any]]) -> tuple[str, dict[str, float]]:
+    """The best lane of those that are finished, in words and as losses for a progress line."""
+    validation = join_chunks(chunks).validation
+    lanes = [lane for chunk in plan.chunks[:len(chunks)] for lane in chunk.lanes]
+    finals = {name: values[-1] for name, values in validation.items()}
+    sign = 1 if plan.selection == "data" else -1
+    scores = {at: sign * value for at, value in enumerate(finals[plan.selection].tolist()) if value == value}
+    if not scores:
+        return "every lane diverged so far", {}
+    at = min(scores, key=lambda at: scores[at])
+    figures = {name: float(values[at]) for name, values in finals.items()}
+    return (f"best so far l1={lanes[at].l1:g} l2={lanes[at].l2:g}: validation data loss {number(figures['data'])}, "
+            f"accuracy {percent(figures['accuracy'])}"), figures
+
+
+def describe(plan: Plan, dataset: Dataset, path: str) -> dict[str, str]:
+    """What will be trained, label to text, for people."""
+    config, grid = plan.shared, plan.grid
+    values = {name: ", ".join(f"{value:g}" for value in getattr(grid, name)) for name in ("l1", "l2", "learning_rate")}
+    folds = "" if plan.folds is None else f" x {plan.folds} folds"
+    lanes = len(plan.lanes) * len(plan.fold_numbers)
+    noise = f", {config.label_noise:.0%} of the training labels changed" if config.label_noise else ""
+    return {
+        "Data": dataset.description + noise,
+        "Model": f"MLP, hidden layers {', '.join(map(str, config.hidden)) or 'none'}, {config.activation}",
+        "l1": values["l1"], "l2": values["l2"], "Penalized": "; ".join(grid.penalize),
+        "Learning rate": f"{values['learning_rate']}, {config.schedule}, {config.optimizer}",
+        "Lanes": f"{len(grid.points)} points x {plan.seeds} seeds from {config.seed} on{folds} = {lanes} lanes, "
+                 f"{plan.lanes_per_call} together",
+        "Training": f"batches of {config.batch_size}, {config.epochs} epochs",
+        "Choice": "lowest validation data loss" if plan.selection == "data" else "highest validation accuracy",
+        "Device": f"{environment.device_name()}, {config.precision}",
+        "Writing to": path,
+    }

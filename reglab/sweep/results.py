@@ -1,0 +1,84 @@
+"""From the numbers of finished chunks to the contents of `sweep.json`."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from reglab.lanes import LaneCurves
+from reglab.step import SPARSITY_THRESHOLD
+from reglab.summaries import json_number
+from reglab.sweep.choice import choose
+from reglab.sweep.plan import Plan
+
+
+def chunk_dict(curves: LaneCurves, lanes: int) -> dict[str, Any]:
+    """What a chunk keeps: the curves of its first `lanes` lanes, as JSON values. The rest of them is padding."""
+    def numbers(curve: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        return {name: [[json_number(value) for value in row[:lanes]] for row in values]
+                for name, values in curve.items()}
+
+    return {"epochs": curves.epochs.tolist(), "train": numbers(curves.train),
+            "validation": numbers(curves.validation), "weights": numbers(curves.weights),
+            "kernel_entries": sum(math.prod(arrays["kernel"].shape[1:]) for arrays in curves.parameters.values())}
+
+
+def join_chunks(chunks: Sequence[Mapping[str, Any]]) -> LaneCurves:
+    """The curves of all lanes, fold by fold, without weights; NaN stands for null."""
+    def joined(part: str) -> dict[str, np.ndarray]:
+        return {name: np.concatenate([np.array(chunk[part][name], np.float64) for chunk in chunks], axis=1)
+                for name in chunks[0][part]}
+
+    return LaneCurves(np.array(chunks[0]["epochs"]), joined("train"), joined("validation"), joined("weights"), {})
+
+
+def sweep_dict(plan: Plan, chunks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The contents of `sweep.json`, a function of the numbers alone: no times, no places.
+
+    Every figure of a point is {"mean", "se"} over its folds (each the mean over the seeds), or over its seeds where
+    there are no folds; se is the standard error, null where there is one only. Lanes that diverged are left out of
+    the means, and counted.
+    """
+    measured = lane_figures(join_chunks(chunks), chunks[0]["kernel_entries"])
+    shape = (len(plan.fold_numbers), len(plan.grid.points), plan.seeds)
+    alive = np.isfinite(measured["train"]["data"] + measured["validation"]["data"]).reshape(shape)
+    points = []
+    for at, point in enumerate(plan.grid.points):
+        def figure(values: np.ndarray, at: int = at) -> dict[str, float | None]:
+            return mean_and_error(values.reshape(shape)[:, at], alive[:, at])
+
+        figures = {name: {key: figure(array) for key, array in values.items()} if isinstance(values, dict)
+                   else figure(values) for name, values in measured.items()}
+        points.append({**dataclasses.asdict(point), "lanes": int(alive[:, at].size),
+                       "diverged": int((~alive[:, at]).sum()), **figures})
+    best, one_standard_error = choose(points, plan.selection)
+    return {**plan.to_dict(), "sparsity_threshold": SPARSITY_THRESHOLD, "points": points, "best": best,
+            "one_standard_error": one_standard_error}
+
+
+def lane_figures(curves: LaneCurves, kernel_entries: int) -> dict[str, Any]:
+    """The final figures of every lane: [lanes] arrays, by name and split. Losses in nats, no penalty in any."""
+    last = [{name: values[-1] for name, values in part.items()}
+            for part in (curves.train, curves.validation, curves.weights)]
+    train, validation, weights = last
+    norms = {kind: [values for tag, values in weights.items() if tag.startswith("norm/") and tag.endswith(f"/{kind}")]
+             for kind in ("l1", "l2")}
+    sparsity = weights["sparsity/total"]
+    return {"validation": validation, "train": train,
+            "gap": {"data": validation["data"] - train["data"], "accuracy": train["accuracy"] - validation["accuracy"]},
+            "sparsity": sparsity, "nonzero": np.round(kernel_entries * (1 - sparsity)),
+            "norm_l1": np.sum(norms["l1"], axis=0), "norm_l2": np.sqrt(np.sum(np.square(norms["l2"]), axis=0))}
+
+
+def mean_and_error(values: np.ndarray, alive: np.ndarray) -> dict[str, float | None]:
+    """Mean and standard error of [folds, seeds] values, of those that are alive: see `sweep_dict`."""
+    folds = [row[ok].mean() for row, ok in zip(values, alive, strict=True) if ok.any()]
+    replicates = np.array(folds) if len(values) > 1 else values[alive]
+    if not len(replicates):
+        return {"mean": None, "se": None}
+    error = replicates.std(ddof=1) / math.sqrt(len(replicates)) if len(replicates) > 1 else math.nan
+    return {"mean": json_number(replicates.mean()), "se": json_number(error)}

@@ -1,0 +1,158 @@
+"""`path`: the regularization path from weak to strong, each point beginning where the last ended.
+
+The solution changes little from one λ to the next, so a warm start is nearly there already: the pathwise strategy of
+Friedman, Hastie and Tibshirani (2010, section 2.5), which there runs from strong to weak, as a lasso's path begins at
+zero. A network cannot leave zero, all its gradients vanish there, and an entry that a strong L1 has killed comes back
+hard: so here the path runs from weak to strong.
+
+At every λ the same lanes, one a seed, are also trained from their initial weights. Compared are the steps that the two
+need to reach the same total: the larger of the two smallest totals, over the whole training split, that they reach.
+The total is taken after each epoch, so that steps are whole epochs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reglab.assembly import load_dataset, make_step, total_steps
+from reglab.config import Config, ConfigError
+from reglab.console import Console
+from reglab.console.format import duration
+from reglab.data import Dataset
+from reglab.grid import Grid
+from reglab.lanes import LaneCurves, LaneTrainer
+from reglab.parameters import Parameters, map_arrays
+from reglab.signals import StopRequest, stop_request
+from reglab.step import stack_lanes
+from reglab.sweep.files import SweepFolder
+from reglab.sweep.path_results import path_dict, write_path
+from reglab.sweep.plan import Plan, check_options, lane_of, shared_config
+from reglab.sweep.progress import Stopped, describe
+from reglab.sweep.results import chunk_dict
+
+
+class Path(NamedTuple):
+    """What a path gave: its plan, the contents of `path.json`, and where that is."""
+
+    plan: Plan
+    result: dict[str, Any]
+    folder: SweepFolder
+
+
+def path(config: Config, grid: Grid, *, seeds: int = 1, data: Dataset | None = None,
+         console: Console | None = None) -> Path:
+    """Trains the points of `grid`, in which λ1 or λ2 alone may vary, warm and cold. Arguments are those of `sweep`.
+
+    Raises:
+      ConfigError: something cannot be used, or the folder holds something else.
+      Stopped: SIGINT or SIGTERM came; finished points are kept.
+    """
+    if config.model_dir is None:
+        raise ConfigError("a path needs a folder: give model_dir")
+    check_options(seeds, None, "data", None)
+    _check_grid(grid)
+    shared = dataclasses.replace(shared_config(config, grid.checked(config)), evaluate_every=1)
+    plan = Plan(shared, grid, seeds, None, "data", seeds)
+    folder = SweepFolder(config.model_dir, config.resume, "path")
+    dataset = load_dataset(shared) if data is None else data
+    runner = _Runner(plan, dataset, folder, console or Console())
+    folder.open(plan.to_dict())
+    with stop_request() as stop:
+        began = time.perf_counter()
+        result = path_dict(plan, runner.run(stop), runner.steps_per_epoch)
+        folder.write_json("timing.json", {"seconds": time.perf_counter() - began})
+        write_path(folder, result)
+    return Path(plan, result, folder)
+
+
+class _Runner:
+    """Trains the points that are not finished."""
+
+    def __init__(self, plan: Plan, dataset: Dataset, folder: SweepFolder, console: Console) -> None:
+        self._plan, self._folder, self._console = plan, folder, console
+        self._description = describe(plan, dataset, str(folder.path))
+        self._trainer = LaneTrainer(plan.shared, dataset, plan.seeds, plan.grid.penalize)
+        self._steps = total_steps(plan.shared, dataset)
+        self.steps_per_epoch = self._steps // plan.shared.epochs
+        model = make_step(plan.shared, dataset).model
+        self._start = map_arrays(lambda array: array.numpy(), stack_lanes(
+            [model.initialize(plan.shared.seed + i) for i in range(plan.seeds)]))
+
+    def run(self, stop: StopRequest) -> list[dict[str, Any]]:
+        """Each point's numbers, {"cold", "warm"}, as read back from their files."""
+        numbers: list[dict[str, Any]] = []
+        points = self._plan.grid.points
+        self._console.header(self._description)
+        self._console.start(0, 2 * len(points) * self._steps)
+        began, found = time.monotonic(), 0
+        try:
+            for at in range(len(points)):
+                done = self._folder.read_json(_name(at))
+                if done is not None:
+                    found += 1
+                else:
+                    done = self._train(at, stop)
+                    left = (time.monotonic() - began) * (len(points) - at - 1) / (at + 1 - found)
+                    self._console.message(f"{at + 1} of {len(points)} points done, {duration(left)} left")
+                numbers.append(done)
+        finally:
+            self._console.finish()
+        return numbers
+
+    def _train(self, at: int, stop: StopRequest) -> Any:
+        if at:
+            self._start = self._load(at - 1)
+        lanes = [lane_of(self._plan.grid.points[at], self._plan.shared.seed + i) for i in range(self._plan.seeds)]
+        curves = {}
+        for half, (which, start) in enumerate((("cold", None), ("warm", self._start))):
+            def on_step(step: int, before: int = (2 * at + half) * self._steps) -> None:
+                if stop.signal is not None:
+                    raise Stopped(stop.signal.name, at, len(self._plan.grid.points), "points")
+                self._console.progress(before + step, 1 + (step - 1) // self.steps_per_epoch, {})
+
+            curves[which] = self._trainer.train(lanes, parameters=start, on_step=on_step)
+        self._save(at, next_start(self._start, curves["warm"]))
+        self._folder.write_json(_name(at), {which: chunk_dict(curve, len(lanes)) for which, curve in curves.items()})
+        if at:  # Only the last finished point's weights are ever needed.
+            self._weights(at - 1).unlink(missing_ok=True)
+        return self._folder.read_json(_name(at))
+
+    def _save(self, at: int, parameters: Parameters) -> None:
+        flat = {f"{layer}/{name}": array for layer, arrays in parameters.items() for name, array in arrays.items()}
+        self._folder.write_bytes(self._weights(at).relative_to(self._folder.path).as_posix(),
+                                 lambda file: np.savez(file, **flat))
+
+    def _load(self, at: int) -> Parameters:
+        with np.load(self._weights(at)) as flat:
+            return {layer: {name: flat[f"{layer}/{name}"] for name in arrays} for layer, arrays in self._start.items()}
+
+    def _weights(self, at: int) -> Any:
+        return self._folder.path / "chunks" / f"point-{at:03}.npz"
+
+
+def next_start(start: Parameters, curves: LaneCurves) -> Parameters:
+    """Where the next point starts: each lane where it ended or, if it diverged, where it started."""
+    alive = np.all([np.isfinite(array).reshape(len(array), -1).all(1) for arrays in curves.parameters.values()
+                    for array in arrays.values()], axis=0)
+
+    def chosen(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        return np.where(alive.reshape(-1, *[1] * (after.ndim - 1)), after, before)
+
+    result: Mapping[str, Any] = map_arrays(chosen, start, curves.parameters)
+    return dict(result)
+
+
+def _check_grid(grid: Grid) -> None:
+    varying = [name for name, values in dataclasses.asdict(grid).items() if len(values) > 1]
+    if varying not in (["l1"], ["l2"]):
+        raise ConfigError(f"--path: {', '.join(f'--{name}' for name in varying) or 'nothing'} has several values; "
+                          "give several to --l1 or to --l2, and one to all else")
+
+
+def _name(at: int) -> str:
+    return f"chunks/point-{at:03}.json"

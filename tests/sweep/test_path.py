@@ -1,0 +1,112 @@
+"""Warm-started paths."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reglab.config import Config, ConfigError
+from reglab.data import Dataset
+from reglab.grid import Grid
+
+SHARED = Config(hidden=(5,), activation="tanh", batch_size=8, epochs=4, precision="float64", jit=False, seed=3,
+                learning_rate=0.01)
+GRID = Grid((0.0, 0.003, 0.01, 0.03), learning_rate=(0.01,))
+
+
+def run(path: pathlib.Path, dataset: Dataset, grid: Grid = GRID) -> Any:
+    from reglab.sweep import path as walk
+
+    return walk(dataclasses.replace(SHARED, model_dir=str(path)), grid, seeds=2, data=dataset)
+
+
+def test_each_point_starts_where_the_last_ended(tmp_path: pathlib.Path, dataset: Dataset) -> None:
+    from reglab.lanes import LaneTrainer
+
+    done = run(tmp_path, dataset)
+    trainer, start = LaneTrainer(done.plan.shared, dataset, 2), None
+    for at in range(4):
+        lanes = done.plan.lanes[2 * at:2 * at + 2]
+        cold, warm = trainer.train(lanes), trainer.train(lanes, parameters=start)
+        start = warm.parameters
+        point = done.result["points"][at]
+        for name, curves in (("cold", cold), ("warm", warm)):
+            totals = curves.train["data"] + curves.weights["penalty/total"]
+            assert point["total"][name]["mean"] == pytest.approx(totals[-1].mean(), rel=1e-10)
+    assert point["warm"]["validation"]["data"]["mean"] == pytest.approx(warm.validation["data"][-1].mean(), rel=1e-10)
+    first = done.result["points"][0]
+    assert first["steps"]["cold"] == first["steps"]["warm"]
+
+
+def test_warm_starts_save_steps(tmp_path: pathlib.Path, dataset: Dataset) -> None:
+    steps = run(tmp_path, dataset).result["steps"]
+    assert steps["warm"] < steps["cold"]
+
+
+def test_the_files(tmp_path: pathlib.Path, dataset: Dataset) -> None:
+    from reglab.sweep.path_results import path_table
+
+    done = run(tmp_path, dataset)
+    assert json.loads((tmp_path / "path.json").read_text()) == done.result
+    rows = list(csv.DictReader((tmp_path / "path.csv").read_text().splitlines()))
+    assert [float(row["l1"]) for row in rows] == list(GRID.l1)
+    assert float(rows[2]["warm_steps"]) == done.result["points"][2]["steps"]["warm"]["mean"]
+    assert (tmp_path / "path.png").exists()
+    assert len(path_table(done.result).splitlines()) == 6
+
+
+def test_a_killed_path_goes_on_and_ends_with_the_same_bytes(tmp_path: pathlib.Path, dataset: Dataset,
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    from reglab.sweep import warm
+
+    run(tmp_path / "whole", dataset)
+    original, calls = warm.LaneTrainer.train, []
+
+    def dying(self: Any, *arguments: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 6:
+            raise SystemExit
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(warm.LaneTrainer, "train", dying)
+    with pytest.raises(SystemExit):
+        run(tmp_path / "killed", dataset)
+    calls.clear()
+    calls.extend([1] * 10)
+    run(tmp_path / "killed", dataset)
+    assert len(calls) == 10 + 4  # Two points were finished, two are trained, cold and warm.
+    assert (tmp_path / "killed" / "path.json").read_bytes() == (tmp_path / "whole" / "path.json").read_bytes()
+
+
+def test_epochs_needed_to_the_total_that_both_reach() -> None:
+    from reglab.sweep.path_results import epochs_needed
+
+    cold = np.array([[9.0, 9.0], [5.0, 5.0], [3.0, 6.0]])
+    warm = np.array([[4.0, 9.0], [2.0, 4.0], [2.5, 3.0]])
+    epochs, target = epochs_needed(cold, warm)
+    assert target.tolist() == [3.0, 5.0]
+    assert {name: needed.tolist() for name, needed in epochs.items()} == {"cold": [3, 2], "warm": [2, 2]}
+
+
+def test_a_diverged_lane_starts_again_where_it_started() -> None:
+    from reglab.lanes import LaneCurves
+    from reglab.sweep.warm import next_start
+
+    start = {"logits": {"kernel": np.ones((2, 1, 1)), "bias": np.ones((2, 1))}}
+    ended = {"logits": {"kernel": np.array([[[np.nan]], [[2.0]]]), "bias": np.full((2, 1), 3.0)}}
+    after = next_start(start, LaneCurves(np.array([1]), {}, {}, {}, ended))
+    assert after["logits"]["kernel"].ravel().tolist() == [1.0, 2.0]
+    assert after["logits"]["bias"].ravel().tolist() == [1.0, 3.0]
+
+
+@pytest.mark.parametrize("grid", [Grid(), Grid((0.0, 1.0), (0.0, 1.0)), Grid(learning_rate=(0.1, 0.2))])
+def test_other_grids_are_refused(tmp_path: pathlib.Path, dataset: Dataset, grid: Grid) -> None:
+    with pytest.raises(ConfigError, match="^--path: .*several to --l1 or to --l2"):
+        run(tmp_path, dataset, grid)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,239 @@
+"""A sweep gives what its points give alone, whatever happens to it on the way."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import pathlib
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reglab.config import Config, ConfigError
+from reglab.data import Dataset
+from reglab.grid import Grid
+
+SHARED = Config(hidden=(5, 4), activation="tanh", batch_size=8, epochs=2, precision="float64", jit=False, seed=3)
+GRID = Grid((0.0, 0.01), (0.0, 0.02), (1e-2, 3e-2), ("all", "dense_0"))
+SMALL = Grid((0.0, 0.01, 0.1), (0.0, 0.02))
+
+
+@pytest.fixture
+def trainers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """Every `LaneTrainer` that sweeps make."""
+    from reglab.sweep import experiment
+
+    made: list[Any] = []
+
+    class Recorded(experiment.LaneTrainer):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            self.sets: list[Any] = []
+            made.append(self)
+
+        def train(self, lanes: Any, **options: Any) -> Any:
+            self.sets.append(lanes)
+            return super().train(lanes, **options)
+
+    monkeypatch.setattr(experiment, "LaneTrainer", Recorded)
+    yield made
+
+
+def run(path: pathlib.Path, dataset: Dataset, grid: Grid = SMALL, *, complete: bool = False, **options: Any) -> Any:
+    """A sweep, without pictures and winners unless it is to be `complete`: they take longer than the lanes."""
+    from reglab.sweep import experiment, outputs
+
+    config = dataclasses.replace(options.pop("config", SHARED), model_dir=str(path))
+    with pytest.MonkeyPatch.context() as patch:
+        if not complete:
+            patch.setattr(experiment, "_train_winners", lambda *arguments: {})
+            patch.setattr(outputs, "sweep_pictures", lambda *arguments: None)
+        return experiment.sweep(config, grid, data=dataset, **options)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_each_lane_equals_the_same_configuration_trained_alone(tmp_path: pathlib.Path, dataset: Dataset,
+                                                               jit: bool) -> None:
+    from reglab.loop import fit
+    from reglab.sweep.results import join_chunks
+
+    done = run(tmp_path, dataset, GRID, seeds=2, lanes_per_call=12, config=dataclasses.replace(SHARED, jit=jit))
+    curves = join_chunks([done.folder.read_json(f"chunks/chunk-{k:03}.json") for k in range(3)])
+    assert len(done.plan.lanes) == 32
+    for at, lane in enumerate(done.plan.lanes):
+        if at % (16 if jit else 9):
+            continue  # Each of them takes a second alone.
+        alone = fit(dataclasses.replace(lane.config(done.plan.shared), jit=False), dataset)
+        last = alone.evaluations[-1]
+        for name in ("data", "accuracy"):
+            assert curves.train[name][-1, at] == pytest.approx(last.train[name], rel=1e-10, abs=1e-10)
+            assert curves.validation[name][-1, at] == pytest.approx(last.validation[name], rel=1e-10, abs=1e-10)
+        for layer in ("dense_0", "dense_1", "logits"):
+            assert curves.weights[f"norm/{layer}/l1"][-1, at] == pytest.approx(last.weights[f"norm/{layer}/l1"],
+                                                                              rel=1e-10)
+        assert curves.weights["penalty/total"][-1, at] == pytest.approx(last.weights["penalty/total"], rel=1e-10)
+
+
+def test_the_winner_is_a_run_with_the_weights_of_its_lane(tmp_path: pathlib.Path, dataset: Dataset) -> None:
+    from reglab.lanes import LaneTrainer
+    from reglab.loop import fit
+
+    done = run(tmp_path, dataset, seeds=2, complete=True)
+    lanes = done.plan.lanes
+    curves = LaneTrainer(done.plan.shared, dataset, len(lanes)).train(lanes)
+    for name, at in (("winner", done.result["best"]), ("winner_1se", done.result["one_standard_error"])):
+        if (tmp_path / name).exists():
+            config = dataclasses.replace(Config.from_file(tmp_path / name / "config.json"), resume="must")
+            weights = fit(config, dataset).parameters
+            for layer, arrays in weights.items():
+                for part, array in arrays.items():
+                    np.testing.assert_allclose(curves.parameters[layer][part][2 * at], array, rtol=1e-10, atol=1e-12)
+    assert (tmp_path / "winner").exists()
+
+
+def test_the_figures_of_a_point(tmp_path: pathlib.Path, dataset: Dataset) -> None:
+    done = run(tmp_path, dataset, seeds=3, complete=True)
+    curves = done.folder.read_json("chunks/chunk-000.json")
+    assert done.result == json.loads((tmp_path / "sweep.json").read_text())
+    losses = [row[3:6] for row in curves["validation"]["data"]][-1]
+    point = done.result["points"][1]
+    assert point["validation"]["data"] == pytest.approx({"mean": np.mean(losses), "se": np.std(losses, ddof=1) / 3**.5})
+    assert point["gap"]["data"]["mean"] == pytest.approx(point["validation"]["data"]["mean"]
+                                                         - point["train"]["data"]["mean"])
+    entries = 6 * 5 + 5 * 4 + 4 * 3
+    assert curves["kernel_entries"] == entries
+    assert point["nonzero"]["mean"] == pytest.approx(entries * (1 - point["sparsity"]["mean"]))
+    rows = list(csv.DictReader((tmp_path / "sweep.csv").read_text().splitlines()))
+    assert len(rows) == 6
+    assert float(rows[1]["validation_data_mean"]) == point["validation"]["data"]["mean"]
+    assert [row["best"] for row in rows].index("1") == done.result["best"]
+    assert (tmp_path / "heatmap.png").exists()
+    assert len(list((tmp_path / "tensorboard").iterdir())) == 6
+
+
+def test_one_compilation_serves_all_chunks_and_padding_changes_nothing(tmp_path: pathlib.Path, dataset: Dataset,
+                                                                       trainers: list[Any]) -> None:
+    whole = run(tmp_path / "whole", dataset, seeds=2)
+    parts = run(tmp_path / "parts", dataset, seeds=2, lanes_per_call=5)
+    assert [len(trainer.sets) for trainer in trainers] == [1, 3]
+    assert trainers[1]._program._run.experimental_get_tracing_count() == 1
+    for one, other in zip(whole.result["points"], parts.result["points"], strict=True):
+        assert one["validation"]["data"]["mean"] == pytest.approx(other["validation"]["data"]["mean"], rel=1e-10)
+
+
+@pytest.mark.parametrize(("folds", "compilations"), [(2, 2), (4, 2)])
+def test_cross_validation(tmp_path: pathlib.Path, dataset: Dataset, trainers: list[Any], folds: int,
+                          compilations: int) -> None:
+    from reglab.loop import fit
+    from reglab.sweep.folds import fold_dataset
+
+    done = run(tmp_path, dataset, Grid((0.0, 0.1)), seeds=2, folds=folds)
+    assert len(trainers) == compilations  # 53 examples: one fold, or one size of folds, has one more.
+    assert all(trainer._program._run.experimental_get_tracing_count() == 1 for trainer in trainers)
+    assert done.result["points"][1]["lanes"] == 2 * folds
+    means = [np.mean([fit(done.plan.lanes[2 + seed].config(done.plan.shared),
+                          fold_dataset(dataset, folds, k, seed=3)).evaluations[-1].validation["data"]
+                      for seed in range(2)]) for k in range(folds)]
+    expected = {"mean": np.mean(means), "se": np.std(means, ddof=1) / folds**0.5}
+    assert done.result["points"][1]["validation"]["data"] == pytest.approx(expected, rel=1e-9)
+
+
+def test_equal_folds_share_one_compilation(tmp_path: pathlib.Path, dataset: Dataset, trainers: list[Any]) -> None:
+    even = dataclasses.replace(dataset, train=dataset.train.take(np.arange(50)))
+    done = run(tmp_path, even, Grid((0.0, 0.1)), folds=5, complete=True)
+    assert done.winners["best"]["dataset"].startswith("made: 50 training and 20 validation")
+    assert [len(trainer.sets) for trainer in trainers] == [5]
+    assert trainers[0]._program._run.experimental_get_tracing_count() == 1
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing may catch it and tidy up."""
+
+
+@pytest.mark.parametrize(("chunk", "step"), [(0, 3), (1, 1), (2, 9)])
+def test_a_killed_sweep_goes_on_and_ends_with_the_same_bytes(tmp_path: pathlib.Path, dataset: Dataset, chunk: int,
+                                                             step: int, trainers: list[Any],
+                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    from reglab.sweep import experiment
+
+    run(tmp_path / "whole", dataset, seeds=2, lanes_per_call=5)
+    original: Callable[..., None] = experiment.Progress.on_step
+
+    def deadly(self: Any, at: int) -> None:
+        original(self, at)
+        if self._done == chunk and at >= step:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment.Progress, "on_step", deadly)
+        with pytest.raises(Killed):
+            run(tmp_path / "killed", dataset, seeds=2, lanes_per_call=5)
+    assert len(list((tmp_path / "killed" / "chunks").iterdir())) == chunk
+    run(tmp_path / "killed", dataset, seeds=2)
+    assert len(trainers[-1].sets) == 3 - chunk
+    for name in ("sweep.json", "sweep.csv", "plan.json"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    run(tmp_path / "killed", dataset, seeds=2)
+    assert not trainers[-1].sets
+
+
+def test_a_damaged_chunk_is_trained_again(tmp_path: pathlib.Path, dataset: Dataset) -> None:
+    run(tmp_path, dataset, seeds=2, lanes_per_call=5)
+    before = (tmp_path / "sweep.json").read_bytes()
+    (tmp_path / "chunks" / "chunk-001.json").write_text('{"epochs": [1')
+    run(tmp_path, dataset, seeds=2)
+    assert (tmp_path / "sweep.json").read_bytes() == before
+
+
+def test_a_stop_signal_ends_it_soon_and_keeps_finished_chunks(tmp_path: pathlib.Path, dataset: Dataset,
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    from reglab.sweep import experiment
+
+    original: Callable[..., None] = experiment.Progress.trained
+
+    def then_stop(self: Any, chunks: Any) -> None:
+        original(self, chunks)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(experiment.Progress, "trained", then_stop)
+    with pytest.raises(experiment.Stopped, match="stopped by SIGTERM, 1 of 3 chunks finished"):
+        run(tmp_path, dataset, seeds=2, lanes_per_call=5)
+    assert [path.name for path in (tmp_path / "chunks").iterdir()] == ["chunk-000.json"]
+
+
+def test_a_lane_that_diverges_is_marked_and_harms_no_other(tmp_path: pathlib.Path, dataset: Dataset) -> None:
+    config = dataclasses.replace(SHARED, optimizer="sgd")
+    alone = run(tmp_path / "alone", dataset, Grid(), seeds=2, config=config)
+    both = run(tmp_path / "both", dataset, Grid(l2=(0.0, 1e40)), seeds=2, config=config)
+    good, bad = both.result["points"]
+    assert good["validation"]["data"]["mean"] == pytest.approx(
+        alone.result["points"][0]["validation"]["data"]["mean"], rel=1e-10)
+    nothing = {"mean": None, "se": None}
+    assert (bad["diverged"], bad["validation"]["data"], bad["nonzero"]) == (2, nothing, nothing)
+    assert (both.result["best"], both.result["one_standard_error"]) == (0, 0)
+
+
+@pytest.mark.parametrize(("change", "named"), [
+    ({"grid": Grid((0.0, 0.5))}, "l1: "), ({"seeds": 3}, "seeds: 3, not 2"), ({"selection": "accuracy"}, "selection: "),
+    ({"config": dataclasses.replace(SHARED, epochs=5)}, "epochs: 5, not 2"), ({"lanes_per_call": 7}, "lanes_per_call"),
+    ({"config": dataclasses.replace(SHARED, resume="never")}, "--resume=never")])
+def test_the_folder_of_another_sweep_is_refused(tmp_path: pathlib.Path, dataset: Dataset, change: dict[str, Any],
+                                                named: str, tree: Callable[..., Any]) -> None:
+    from reglab.sweep.files import SweepFolder
+    from reglab.sweep.plan import Plan, shared_config
+
+    SweepFolder(str(tmp_path), "auto").open(Plan(shared_config(SHARED, SMALL), SMALL, 2, None, "data", 4).to_dict())
+    before = tree(tmp_path)
+    with pytest.raises(ConfigError, match=named):
+        run(tmp_path, dataset, **{"seeds": 2, **change})
+    assert tree(tmp_path) == before
+
+
+def test_a_folder_with_something_else_is_refused(tmp_path: pathlib.Path, dataset: Dataset) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ConfigError, match="holds config.json but no readable plan.json"):
+        run(tmp_path, dataset)
