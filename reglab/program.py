@@ -69,9 +69,10 @@ class Program:
         self.use_data(dataset)
         self._kernel_sizes = {layer: arrays["kernel"].shape[-2:].num_elements() for layer, arrays in parameters.items()}
         self._gradient_share = replicas.piece(self._gradient_share_of, jit)
-        self._measured_share = replicas.piece(self._measured_share_of, jit)
         self._update = replicas.piece(self._update_of, jit)
-        self._measurement = replicas.piece(self._measurement_of, jit)
+        # As pieces not by XLA, which would compile them anew for every device: they run too seldom to be worth that.
+        self._measured_share = replicas.piece(self._measured_share_of, False)
+        self._measurement = replicas.piece(self._measurement_of, False)
         self._run = replicas.program(self._run_steps, jit)
         # Not by XLA: large batches run as fast without, and there is nothing to wait for.
         self._evaluate = replicas.program(self._evaluate_range, False)

@@ -79,7 +79,9 @@ def _collective(replicas: Replicas) -> str | None:
     """What carries the sums over replicas: TensorFlow takes NCCL where every device is a GPU."""
     if replicas.name == "one_device":
         return None
-    return "NCCL" if all("GPU" in device for device in replicas.devices) else "TensorFlow's ring"
+    if all("GPU" in device for device in replicas.devices):
+        return "NCCL"
+    return "TensorFlow's ring" if replicas.workers > 1 else "a sum on the first device"
 
 
 def _compiled(replicas: Replicas) -> str:

@@ -53,7 +53,10 @@ def make_replicas(config: Config, cluster: Cluster | None) -> Replicas:
         raise ConfigError(f"--num_devices={wanted}, but there {_are(len(devices), kind)}: ask for at most that{more}")
     if wanted == 1 and config.strategy != "mirrored":
         return Replicas()
-    return StrategyReplicas(tf.distribute.MirroredStrategy(devices[:wanted]), "mirrored", tuple(devices[:wanted]))
+    # Parts of one CPU share its memory: a plain sum takes half the time of TensorFlow's ring. GPUs have NCCL.
+    summing = tf.distribute.ReductionToOneDevice() if kind == "CPU" else None
+    strategy = tf.distribute.MirroredStrategy(devices[:wanted], cross_device_ops=summing)
+    return StrategyReplicas(strategy, "mirrored", tuple(devices[:wanted]))
 
 
 def _split_cpu(config: Config) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 from reglab.benchmark.peer_process import PeerError, PeerProcess
 from reglab.benchmark.peers.job import Job
+from reglab.benchmark.spread import ratios, spread
 
 SETTLE_SECONDS: Final = 0.2
 """Pause before each run: the thread pools of the peer before spin that long before they sleep."""
@@ -96,7 +96,7 @@ def compare(job: Job, peers: Sequence[str], repeats: int, python: str = sys.exec
     ours = results.get(REFERENCE)
     for name, result in results.items():
         if ours is not None and name != REFERENCE:
-            result["ratio"] = _range([t / o for t, o in zip(race.seconds[name], race.seconds[REFERENCE], strict=True)])
+            result["ratio"] = ratios(race.seconds[name], race.seconds[REFERENCE])
             result |= _agreement(ours, result)
     return {"batch_size": job.batch_size, "steps": job.steps, "lanes": job.lanes, "rounds": repeats,
             "loss_tolerance": LOSS_TOLERANCE, "deviation_tolerance": DEVIATION_TOLERANCE,
@@ -163,9 +163,9 @@ class _Race:
 
 
 def _timing(job: Job, seconds: list[float]) -> dict[str, Any]:
-    return {"step_time_us": _range([1e6 * s / job.steps for s in seconds]),
-            "steps_per_second": _range([job.steps / s for s in seconds]),
-            "examples_per_second": _range([job.steps * job.batch_size / s for s in seconds])}
+    return {"step_time_us": spread([1e6 * s / job.steps for s in seconds]),
+            "steps_per_second": spread([job.steps / s for s in seconds]),
+            "examples_per_second": spread([job.steps * job.batch_size / s for s in seconds])}
 
 
 def _agreement(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
@@ -173,7 +173,3 @@ def _agreement(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
     # A loss that is not a number compares false with everything, and so does not agree.
     same_steps = all(d <= DEVIATION_TOLERANCE for d in [*ours["deviation"], *theirs["deviation"]])
     return {"loss_difference": max(differences), "agrees": same_steps and all(d <= LOSS_TOLERANCE for d in differences)}
-
-
-def _range(values: list[float]) -> dict[str, float]:
-    return {"median": statistics.median(values), "min": min(values), "max": max(values)}

@@ -63,14 +63,14 @@ def serve(make_trainer: Callable[[Job], Trainer]) -> None:
     Raises:
       ValueError: the parent sent a line that is no command.
     """
-    with _private_stdout() as answers:
+    with private_stdout() as answers:
         job = Job.load(sys.argv[1])
         start = time.perf_counter()
         trainer = make_trainer(job)
         trainer.prepare(job.order[:job.warmup_steps])()
         seconds = time.perf_counter() - start
         warm = [(kernel.copy(), bias.copy()) for kernel, bias in trainer.weights()]
-        _answer(answers, {"ready": True, "compile_seconds": seconds - trainer.tuning_seconds,
+        answer(answers, {"ready": True, "compile_seconds": seconds - trainer.tuning_seconds,
                           "tuning_seconds": trainer.tuning_seconds})
         position = job.warmup_steps
         for line in sys.stdin:
@@ -78,9 +78,9 @@ def serve(make_trainer: Callable[[Job], Trainer]) -> None:
             if command == "run":
                 seconds = _time(trainer.prepare(job.order[position:position + job.steps]))
                 position += job.steps
-                _answer(answers, {"seconds": seconds, "steps": job.steps})
+                answer(answers, {"seconds": seconds, "steps": job.steps})
             elif command == "finish":
-                _answer(answers, _result(job, trainer, warm))
+                answer(answers, _result(job, trainer, warm))
                 return
             else:
                 raise ValueError(f"{command!r} is no command: run or finish")
@@ -131,7 +131,7 @@ def _result(job: Job, trainer: Trainer, warm: Weights) -> dict[str, object]:
             "peak_memory_bytes": memory, "versions": versions, "settings": trainer.settings}
 
 
-def _private_stdout() -> TextIO:
+def private_stdout() -> TextIO:
     """What stdout was; from now on whatever the libraries print there, from Python or C++, goes to stderr."""
     sys.stdout.flush()
     answers = os.fdopen(os.dup(1), "w")
@@ -139,5 +139,6 @@ def _private_stdout() -> TextIO:
     return answers
 
 
-def _answer(answers: TextIO, fields: dict[str, object]) -> None:
+def answer(answers: TextIO, fields: dict[str, object]) -> None:
+    """One JSON line to the parent."""
     print(json.dumps(fields), file=answers, flush=True)
