@@ -49,7 +49,8 @@ def _certify(command: flags.CommandLine) -> int:
         print(f"reglab: {error}", file=sys.stderr, flush=True)
         os._exit(exit_codes.PEER_LOST)
     out = open(os.devnull, "w") if not replicas.is_chief else sys.stderr if command.json else sys.stdout  # noqa: SIM115
-    print(f"{replicas.count} replicas ({replicas.name}) against one device, float64, {dataset.description}", file=out)
+    several = f"{replicas.count} replica{'s' if replicas.count > 1 else ''} ({replicas.name})"
+    print(f"{several} against one device, float64, {dataset.description}", file=out)
     findings = []
     for finding in check_replicas(config, dataset, replicas):
         findings.append(finding)

@@ -112,8 +112,9 @@ class Step:
         """The objective in its plain form: what every other function here must agree with."""
         kernels = [parameters[layer]["kernel"] for layer in self.penalized_layers]
         data = self.data_loss(parameters, batch)
-        l1 = tf.add_n([hyper.l1[k] * value(L1, kernel) for k, kernel in enumerate(kernels)])
-        l2 = tf.add_n([hyper.l2[k] * value(L2, kernel) for k, kernel in enumerate(kernels)])
+        nothing = tf.zeros([], data.dtype)  # There may be no penalized layer.
+        l1 = tf.add_n([nothing, *(hyper.l1[k] * value(L1, kernel) for k, kernel in enumerate(kernels))])
+        l2 = tf.add_n([nothing, *(hyper.l2[k] * value(L2, kernel) for k, kernel in enumerate(kernels))])
         total = data + l1 + l2
         return Objective(data, l1, l2, total)
 

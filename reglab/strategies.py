@@ -83,7 +83,7 @@ def _multi_worker(config: Config, cluster: Cluster) -> Replicas:
     wait_for_peers(cluster, config.rendezvous_timeout, _digest(config))
     os.environ["TF_CONFIG"] = cluster.tf_config()
     # All workers were there a moment ago. Should one die right now, TensorFlow would wait for it deaf to all signals.
-    faulthandler.dump_traceback_later(config.rendezvous_timeout + 30, exit=True)
+    faulthandler.dump_traceback_later(config.rendezvous_timeout + 30, exit=True, file=2)
     try:
         options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=COLLECTIVE_TIMEOUT)
         strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
