@@ -1,0 +1,166 @@
+"""What the tests of replicas run in processes of their own, where the CPU can be split before TensorFlow starts.
+
+`exactness` and `distribution` split this process's CPU; `worker` is one of two, started by `reglab.launch`. Each writes
+what it found as JSON into the folder it is given, for the tests to judge.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import pathlib
+import shutil
+import signal
+import sys
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+
+import reglab
+from reglab import certify, strategies
+from reglab.config import Config
+from reglab.console import Console
+from reglab.distribution import Replicas
+from reglab.program import Program
+
+CERTIFY = ["replicas", "--train_size=1003", "--batch_size=100", "--l1=1e-3", "--l2=1e-3", "--clip_norm=1",
+           "--hidden=8", "--strategy=mirrored", "--json"]
+ELASTIC = Config(l1=1e-3, l2=1e-3, clip_norm=1.0, hidden=(5,), train_size=1003, batch_size=100, epochs=9,
+                 precision="float64", jit=False, strategy="mirrored", cpu_devices=4)
+
+
+def call(*argv: str) -> dict[str, Any]:
+    """What `certify` returns and prints."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = certify.main(list(argv))
+    return {"code": code, "out": out.getvalue(), "err": err.getvalue()}
+
+
+# One process, whose CPU is split.
+
+def exactness() -> dict[str, Any]:
+    """`certify` for 1, 2 and 4 replicas, for programs that are wrong, and for devices that do not exist."""
+    return {**{f"{count} replicas": call(*CERTIFY, "--cpu_devices=4", f"--num_devices={count}", *more)
+               for count, more in ((1, ["--nojit"]), (2, []), (4, ["--nojit"]))},
+            **broken(), **{flag: call(*CERTIFY, flag) for flag in ("--num_devices=5", "--cpu_devices=3")}}
+
+
+def distribution() -> dict[str, Any]:
+    """What 4 replicas do to arrays, and runs that change their number."""
+    replicas = strategies.make_replicas(ELASTIC, None)
+    return {"arrays": arrays(replicas), "numbers": replicas.gather_numbers(3, 4).tolist(),
+            "devices": list(replicas.devices), **elastic()}
+
+
+def arrays(replicas: Replicas) -> dict[str, Any]:
+    """A sum over replicas of arrays of several dtypes, and the all-reduces that each replica took part in for it."""
+    def shares() -> dict[str, tf.Tensor]:
+        i = replicas.index()
+        real = tf.cast(i, tf.float64)
+        return {"matrix": tf.fill([2, 3], real), "scalar": tf.cast(10.0, tf.float64) * real,
+                "whole": tf.fill([2], tf.cast(i, tf.int64)), "empty": tf.zeros([0, 2], tf.float64)}
+
+    calls = []
+    real_all_reduce = tf.distribute.ReplicaContext.all_reduce
+
+    def counted(self: Any, operation: Any, value: Any) -> Any:
+        calls.append(value.dtype.name)
+        return real_all_reduce(self, operation, value)
+
+    with mock.patch.object(tf.distribute.ReplicaContext, "all_reduce", counted):
+        summed = replicas.program(lambda: replicas.first(replicas.run(lambda: replicas.sum(shares()))), True)()
+    local = replicas.count // replicas.workers
+    return {"calls": calls[::local], **{name: array.numpy().tolist() for name, array in summed.items()}}
+
+
+class StopAfter(Console):
+    """Sends this process SIGTERM once a step is reached, as a scheduler would."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+
+    def progress(self, step: int, epoch: int, values: Any) -> None:
+        """See `Console`."""
+        if step >= self._step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def elastic() -> dict[str, Any]:
+    """For each change of the number of replicas in mid-run: the largest difference to one device left alone."""
+    reference = flat(reglab.fit(dataclasses.replace(ELASTIC, strategy="one_device")).parameters)
+    found = {}
+    for before, afters in ((2, (1, 4)), (1, (2,))):
+        here = pathlib.Path(f"of{before}")
+        config = dataclasses.replace(ELASTIC, num_devices=before, model_dir=str(here))
+        try:
+            reglab.fit(config, console=StopAfter(50))
+        except reglab.Interrupted as stop:
+            stopped = stop.step
+        for after in afters:
+            there = pathlib.Path(f"of{before}to{after}")
+            shutil.copytree(here, there)
+            history = reglab.fit(dataclasses.replace(config, num_devices=after, model_dir=str(there), resume="must"))
+            found[f"{before} to {after}"] = {
+                "difference": float(np.abs(flat(history.parameters) - reference).max()), "stopped": stopped,
+                "resumed": history.result["resumed_from"], "steps": history.result["steps"],
+                "strategy": history.result["strategy"], "xla": history.result["xla"]}
+    return found
+
+
+def broken() -> dict[str, Any]:
+    """`certify` for 2 replicas of programs that are wrong in ways that people have got wrong."""
+    update, batch, share = Program._update_of, Program._batch, Program._gradient_share_of
+
+    def penalty_of_each(self: Program, state: Any, gradients: Any, hyper: Any) -> Any:
+        count = self.replicas.count
+        return update(self, state, gradients, hyper._replace(l1=count * hyper.l1, l2=count * hyper.l2))
+
+    def mean_of_means(self: Program, *arguments: Any) -> Any:
+        mine = batch(self, *arguments)
+        return mine._replace(total_weight=self.replicas.count * tf.maximum(tf.reduce_sum(mine.weights), 1))
+
+    def loss_of_one(self: Program, *arguments: Any) -> Any:
+        loss, gradients = share(self, *arguments)
+        return tf.where(tf.equal(self.replicas.index(), 0), loss * self.replicas.count, 0), gradients
+
+    wrong = {"penalty of each replica": ("_update_of", penalty_of_each), "mean of means": ("_batch", mean_of_means),
+             "loss of one replica": ("_gradient_share_of", loss_of_one)}
+    found = {}
+    for name, (method, replacement) in wrong.items():
+        with mock.patch.object(Program, method, replacement):
+            found[name] = call(*CERTIFY, "--nojit", "--hidden=", "--cpu_devices=4", "--num_devices=2")
+    return found
+
+
+# One worker of a cluster.
+
+def worker() -> dict[str, Any]:
+    """What replicas bring from worker to worker."""
+    config = Config(strategy="multi_worker", rendezvous_timeout=120)
+    with contextlib.redirect_stderr(io.StringIO()):  # As in a notebook, it is no file then.
+        replicas = strategies.make_replicas(config, strategies.find_cluster(config))
+    chief = [np.array([[1.5, -0.0, np.nan]], np.float32), np.array([2.0 ** 40, -np.inf]), np.array(-7, np.int64)]
+    mine = chief if replicas.is_chief else [np.full_like(array, 3) for array in chief]
+    taken = replicas.from_chief(mine)
+    return {"arrays": arrays(replicas), "devices": list(replicas.devices),
+            "numbers": replicas.gather_numbers(replicas.worker, 0.1).tolist(),
+            "from chief": all(a.tobytes() == b.tobytes() and a.dtype == b.dtype and a.shape == b.shape
+                              for a, b in zip(taken, chief, strict=True))}
+
+
+def flat(parameters: dict[str, dict[str, np.ndarray]]) -> np.ndarray:
+    return np.concatenate([array.ravel() for arrays in parameters.values() for array in arrays.values()])
+
+
+if __name__ == "__main__":
+    mode, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+    os.chdir(folder)
+    index = json.loads(os.environ["TF_CONFIG"])["task"]["index"] if mode == "worker" else 0
+    found = {"exactness": exactness, "distribution": distribution, "worker": worker}[mode]()
+    (folder / f"{mode}{index}.json").write_text(json.dumps(found))
