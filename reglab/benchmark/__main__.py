@@ -1,0 +1,63 @@
+"""`python -m reglab.benchmark`: how fast reglab is on this machine, and what of it. See `--help`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final
+
+from reglab import exit_codes, flags
+from reglab.benchmark.settings import EXTRA, WITHOUT, Settings, make_settings
+from reglab.config import ConfigError
+
+PURPOSE: Final = ("Measure training on this machine: its pace against what the device can do, and what the penalties, "
+                  "summaries and checkpoints cost; on demand how it grows, and a race against other libraries. Every "
+                  "section runs in processes of its own. A busy machine gives figures that are worth little.")
+
+
+def main(argv: list[str]) -> int:
+    """Parses the command line, measures, and returns the exit code (see `exit_codes`)."""
+    try:
+        config, values, as_json, wants_help = flags.parse_with(argv, EXTRA, WITHOUT)
+        if wants_help:
+            print(flags.help_text("reglab.benchmark", PURPOSE, EXTRA, WITHOUT))
+            return exit_codes.SUCCESS
+        return _benchmark(make_settings(config, values), as_json)
+    except ConfigError as error:
+        print(f"reglab: {error}", file=sys.stderr)
+        return exit_codes.BAD_INPUT
+    except KeyboardInterrupt:
+        print("reglab: stopped by SIGINT, nothing was written", file=sys.stderr)
+        return exit_codes.INTERRUPTED
+
+
+def _benchmark(settings: Settings, as_json: bool) -> int:
+    from reglab.benchmark.experiment import benchmark
+    from reglab.benchmark.spread import strict_json
+    from reglab.benchmark.tables import tables
+    from reglab.console import open_console
+
+    console = open_console(sys.stderr if as_json else sys.stdout)
+    result = benchmark(settings, console)
+    console.message(f"\n{tables(result)}")
+    if as_json:
+        print(strict_json(result), flush=True)
+    if settings.output is not None:
+        try:
+            with settings.output.open("x") as file:
+                file.write(strict_json(result) + "\n")
+        except OSError as error:
+            raise ConfigError(f"--output={settings.output} cannot be written ({error.strerror})") from None
+        console.message(f"\nWritten to {settings.output}")
+    return exit_codes.SUCCESS if _is_sound(result) else exit_codes.VERDICT_FAILED
+
+
+def _is_sound(result: dict[str, Any]) -> bool:
+    """Whether every section was measured, and nobody who raced did less work than the others."""
+    races = [result.get("peers", {}), *(race["peers"] for race in result.get("lanes_against", {}).values())]
+    failed = [result["failed"], result.get("peers_failed"),
+              *(race["failed"] for race in result.get("lanes_against", {}).values())]
+    return not any(failed) and all(peer.get("agrees", True) for peers in races for peer in peers.values())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

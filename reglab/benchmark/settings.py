@@ -1,0 +1,121 @@
+"""What to measure: the command's own flags, checked. No TensorFlow here."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+from reglab.benchmark.against import PEERS, REFERENCE
+from reglab.config import Config, ConfigError
+
+SECTIONS: Final = ("speed", "start", "penalty", "logging")
+"""Those measured unless `--sections` says otherwise; further ones by giving their values, such as `--lanes=1,16`."""
+AGAINST: Final = tuple(name for name in PEERS if name not in (REFERENCE, "torch_compiled"))
+DEFAULT_STRENGTH: Final = 1e-4
+
+EXTRA: Final[Mapping[str, tuple[type, str, Any]]] = {
+    "sections": (str, f"Which of {', '.join(SECTIONS)} to measure; may be empty.", ",".join(SECTIONS)),
+    "repeats": (int, "Rounds; every figure is a median with its range over them.", 5),
+    "seconds": (float, "Length of one timed stretch.", 1.0),
+    "devices": (str, "Numbers of devices to scale over, such as 1,2,4: GPUs, or else logical CPUs, which share the "
+                     "cores.", None),
+    "widths": (str, "Widths w to grow over, such as 128,512,2048,4096: hidden layers w and w/2.", None),
+    "batch_sizes": (str, "Batch sizes to grow over.", None),
+    "lanes": (str, "Numbers of lanes to train side by side, such as 1,16, against one run alone.", None),
+    "against": (str, f"Libraries to race: {', '.join(AGAINST)} (eager and compiled).", None),
+    "output": (str, "Also write the result to this new JSON file.", None),
+    "l1": (float, f"Strength of the L1 penalty; else {DEFAULT_STRENGTH:g}.", None),
+    "l2": (float, f"Strength of the L2 penalty; else {DEFAULT_STRENGTH:g}.", None),
+}
+WITHOUT: Final = frozenset({"strategy", "rendezvous_timeout", "model_dir", "resume", "checkpoint_every", "keep",
+                            "epochs", "evaluate_every", "histograms"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The benchmark to run.
+
+    Attributes:
+      config: the run to measure.
+      sections: a subset of `SECTIONS`.
+      repeats, seconds: rounds, and the length of one stretch.
+      devices, widths, batch_sizes, lanes: what to grow over; empty for nothing.
+      against: peers to race, see `against.PEERS`.
+      output: the file to write, or None.
+    """
+
+    config: Config
+    sections: tuple[str, ...] = SECTIONS
+    repeats: int = 5
+    seconds: float = 1.0
+    devices: tuple[int, ...] = ()
+    widths: tuple[int, ...] = ()
+    batch_sizes: tuple[int, ...] = ()
+    lanes: tuple[int, ...] = ()
+    against: tuple[str, ...] = ()
+    output: pathlib.Path | None = None
+
+
+def make_settings(config: Config, values: Mapping[str, Any]) -> Settings:
+    """The settings of a command line: the values of `EXTRA`.
+
+    Raises:
+      ConfigError: a value cannot be used.
+    """
+    l1, l2 = ((getattr(config, name) or DEFAULT_STRENGTH) if values[name] is None else float(values[name])
+              for name in ("l1", "l2"))
+    config = dataclasses.replace(config, model_dir=None, strategy="auto", l1=l1, l2=l2)
+    if values["repeats"] < 1:
+        raise ConfigError(f"--repeats={values['repeats']}: give at least 1")
+    if not (math.isfinite(values["seconds"]) and values["seconds"] > 0):
+        raise ConfigError(f"--seconds={values['seconds']}: give a positive number such as 1")
+    against = _names("against", values["against"], AGAINST)
+    if against:
+        _check_against(config)
+    if "torch" in against:
+        against = (*against, "torch_compiled")
+    grown = {name: _numbers(name, values[name]) for name in ("devices", "widths", "batch_sizes", "lanes")}
+    return Settings(config, _names("sections", values["sections"], SECTIONS), values["repeats"], values["seconds"],
+                    **grown, against=against, output=_new_file(values["output"]))
+
+
+def _names(flag: str, text: str | None, allowed: tuple[str, ...]) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip()))
+    for name in names:
+        if name not in allowed:
+            raise ConfigError(f"--{flag}={text}: {name!r} is unknown, choose from {', '.join(allowed)}")
+    return names
+
+
+def _numbers(flag: str, text: str | None) -> tuple[int, ...]:
+    try:
+        numbers = tuple(dict.fromkeys(int(number) for number in (text or "").split(",") if number.strip()))
+    except ValueError:
+        numbers = (0,)
+    if any(number < 1 for number in numbers):
+        raise ConfigError(f"--{flag}={text}: give whole numbers of at least 1 such as 1,2,4")
+    return numbers
+
+
+def _check_against(config: Config) -> None:
+    """The peers train one kind of run."""
+    default = Config()
+    for name in ("optimizer", "activation", "penalize", "precision", "schedule", "warmup_steps", "clip_norm", "jit"):
+        value = getattr(config, name)
+        if value != getattr(default, name):
+            raise ConfigError(f"--{name}={value} cannot be raced: with --against leave the flag out")
+
+
+def _new_file(path: str | None) -> pathlib.Path | None:
+    if path is None:
+        return None
+    file = pathlib.Path(path)
+    if file.exists():
+        raise ConfigError(f"--output={path} exists already and is not overwritten: name another file")
+    if not (file.parent.is_dir() and os.access(file.parent, os.W_OK)):
+        raise ConfigError(f"--output={path}: there is no folder {file.parent} that can be written to")
+    return file

@@ -1,0 +1,49 @@
+"""What a worker is told to measure, as JSON. No TensorFlow here."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+from reglab.config import Config
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One section of the benchmark.
+
+    Attributes:
+      section: a name that `worker` knows.
+      config: the run to measure.
+      seconds: of one timed stretch.
+      repeats: rounds.
+      started: `time.monotonic()`, the same clock in all processes of a machine, just before the worker was started.
+      import_seconds: what importing TensorFlow took in the worker.
+      counts: of lanes.
+      devices: how many to use.
+    """
+
+    section: str
+    config: Config
+    seconds: float
+    repeats: int
+    started: float = 0.0
+    import_seconds: float = 0.0
+    counts: tuple[int, ...] = ()
+    devices: int = 1
+
+    def to_json(self) -> str:
+        """One line; `from_json` gives an equal task."""
+        return json.dumps({**dataclasses.asdict(self), "config": self.config.to_dict()})
+
+    @staticmethod
+    def from_json(text: str) -> Task:
+        """Rebuilds a task."""
+        fields = json.loads(text)
+        return Task(**{**fields, "config": Config.from_dict(fields["config"]), "counts": tuple(fields["counts"])})
+
+
+def lane_configs(config: Config, count: int) -> list[Config]:
+    """Lane 0 is `config`; the others have weaker penalties and other initial weights."""
+    return [dataclasses.replace(config, l1=config.l1 / (1 + k), l2=config.l2 / (1 + k), seed=config.seed + k)
+            for k in range(count)]

@@ -1,0 +1,85 @@
+"""The parent's side of `worker`: a section measured in a process of its own. No TensorFlow here."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+from reglab.benchmark.peer_process import PeerError, PeerProcess
+from reglab.benchmark.spread import Spread, ratios, spread
+from reglab.benchmark.task import Task
+from reglab.config import ConfigError
+
+TIMEOUT: Final = 3600.0  # Seconds for one answer: large networks compile and run for minutes.
+
+
+class WorkerError(Exception):
+    """A worker died or did not answer; the message says which section and why."""
+
+
+def measure_apart(task: Task) -> dict[str, Any]:
+    """The section's result, from a fresh process.
+
+    Raises:
+      ConfigError: it cannot be measured as asked.
+      WorkerError: the process failed.
+    """
+    with contextlib.closing(_start(task)) as process:
+        return _ask(process, task, None)
+
+
+def scaling(task: Task, counts: Sequence[int]) -> dict[str, Any]:
+    """Number of devices to what it gave, strong and weak, against the first number of them; the runs take turns.
+
+    `efficiency` is the pace over that of perfect scaling from the first number: of examples a second a device.
+
+    Raises:
+      ConfigError: so many devices are not there.
+      WorkerError: a process failed.
+    """
+    tasks = {n: dataclasses.replace(task, section="scaling", devices=n) for n in counts}
+    times: dict[int, dict[str, list[float]]] = {n: {"strong": [], "weak": []} for n in counts}
+    with contextlib.ExitStack() as stack:
+        processes, facts = {}, {}
+        for n, each in tasks.items():
+            processes[n] = stack.enter_context(contextlib.closing(_start(each)))
+            facts[n] = _ask(processes[n], each, None)
+        for k in range(task.repeats):
+            for n in reversed(counts) if k % 2 else counts:
+                for kind, seconds in _ask(processes[n], tasks[n], "run").items():
+                    times[n][kind].append(seconds)
+    first = counts[0]
+    losses = {n: fact.pop("first_losses") for n, fact in facts.items()}
+    return {str(n): {**facts[n], "loss_difference": _difference(losses[n], losses[first]),
+                     "strong": _scaled(times[n]["strong"], times[first]["strong"], task.config.batch_size, n / first),
+                     "weak": _scaled(times[n]["weak"], times[first]["weak"], task.config.batch_size * n, 1.0)}
+            for n in counts}
+
+
+def _scaled(seconds: list[float], first: list[float], batch_size: int, more_devices: float) -> dict[str, Spread | int]:
+    faster = [a / b for a, b in zip(first, seconds, strict=True)]
+    return {"batch_size": batch_size, "step_time_us": spread([1e6 * t for t in seconds]),
+            "time_ratio": ratios(seconds, first), "efficiency": spread([f / more_devices for f in faster])}
+
+
+def _difference(losses: list[float], first: list[float]) -> float:
+    return max(abs(a - b) / abs(b) for a, b in zip(losses, first, strict=True))
+
+
+def _start(task: Task) -> PeerProcess:
+    started = dataclasses.replace(task, started=time.monotonic())
+    return PeerProcess([sys.executable, "-m", "reglab.benchmark.worker", started.to_json()])
+
+
+def _ask(process: PeerProcess, task: Task, command: str | None) -> dict[str, Any]:
+    try:
+        answer = process.ask(command, TIMEOUT)
+    except PeerError as error:
+        raise WorkerError(f"{task.section} could not be measured: {error}") from None
+    if "config_error" in answer:
+        raise ConfigError(answer["config_error"])
+    return answer
