@@ -6,6 +6,7 @@ The files are those of `tf.train.Checkpoint`. Which ones exist is read from the 
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -17,6 +18,7 @@ from typing import Any, Final
 import tensorflow as tf
 
 from reglab.config import ConfigError
+from reglab.parameters import map_arrays
 from reglab.step import State
 
 _OWN_FILE: Final = re.compile(
@@ -34,21 +36,27 @@ class Checkpoints:
 
     def __init__(self, directory: str | os.PathLike[str], state: State, keep: int) -> None:
         self._directory, self._state, self._keep = pathlib.Path(directory), state, keep
-        self._checkpoint = tf.train.Checkpoint(**state)
+        # What is written is a copy of the state, so that training goes on meanwhile.
+        self._copy = map_arrays(tf.Variable, state)
+        self._copied_step: int | None = None
+        self._writer = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
+        self._pending: list[concurrent.futures.Future[None]] = []
 
     def steps(self) -> list[int]:
         """The steps of the complete checkpoints, oldest first. The index file is what TensorFlow writes last."""
         found = (re.fullmatch(r"ckpt-(\d+)\.index", path.name) for path in self._directory.glob("ckpt-*.index"))
         return sorted(int(match[1]) for match in found if match)
 
-    def save(self) -> int:
+    def save(self, *, background: bool = False) -> int:
         """Saves the state under its step, drops the oldest beyond `keep`, and returns the step.
 
         Those of later steps go too: the run would stand there if they were not damaged.
+
+        Args:
+          background: return once the state is copied; `wait` tells when it is on disk.
         """
         step = int(self._state["step"])
-        self._checkpoint.write(str(self._directory / f"ckpt-{step}"))
-        _remove_all_but([at for at in self.steps() if at <= step][-self._keep:], self._directory)
+        self._write_copy(self._save_copy, step, background=background)
         return step
 
     def restore_latest(self, warn: Callable[[str], None]) -> int | None:
@@ -73,10 +81,38 @@ class Checkpoints:
                               "put back a whole one, or train into another folder")
         return None
 
-    def save_best(self, facts: Mapping[str, Any]) -> None:
+    def save_best(self, facts: Mapping[str, Any], *, background: bool = False) -> None:
         """Keeps the state as the best so far: `best/ckpt-<step>` and `best/best.json` with `facts`."""
+        self._write_copy(self._save_best_copy, dict(facts), background=background)
+
+    def wait(self) -> None:
+        """Returns when all that was saved in the background is on disk.
+
+        Raises:
+          OSError, tf.errors.OpError: it could not be written.
+        """
+        pending, self._pending = self._pending, []
+        for write in pending:
+            write.result()
+
+    def _write_copy(self, write: Callable[[Any], None], what: Any, *, background: bool) -> None:
+        """Has the writer thread `write(what)` of a copy of the state as it is now."""
+        step = int(self._state["step"])
+        if not background or step != self._copied_step:
+            self.wait()
+            map_arrays(lambda copy, variable: copy.assign(variable), self._copy, self._state)
+            self._copied_step = step
+        self._pending.append(self._writer.submit(write, what))
+        if not background:
+            self.wait()
+
+    def _save_copy(self, step: int) -> None:
+        tf.train.Checkpoint(**self._copy).write(str(self._directory / f"ckpt-{step}"))
+        _remove_all_but([at for at in self.steps() if at <= step][-self._keep:], self._directory)
+
+    def _save_best_copy(self, facts: Mapping[str, Any]) -> None:
         best = self._directory / "best"
-        self._checkpoint.write(str(best / f"ckpt-{facts['step']}"))
+        tf.train.Checkpoint(**self._copy).write(str(best / f"ckpt-{facts['step']}"))
         temporary = best / ".best.json.tmp"
         temporary.write_text(json.dumps(facts, indent=2) + "\n")
         os.replace(temporary, best / "best.json")
@@ -91,7 +127,8 @@ class Checkpoints:
             return None
 
     def _read(self, prefix: pathlib.Path) -> None:
-        self._checkpoint.read(str(prefix)).assert_existing_objects_matched()
+        self._copied_step = None
+        tf.train.Checkpoint(**self._state).read(str(prefix)).assert_existing_objects_matched()
 
 
 def _remove_all_but(steps: Collection[int], directory: pathlib.Path) -> None:

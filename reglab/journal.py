@@ -77,7 +77,10 @@ class Journal:
         """The end of a complete run."""
 
     def save(self) -> bool:
-        """A checkpoint, after all that was written so far is on disk; whether there is one now."""
+        """Begins a checkpoint, after all that was written so far is on disk; whether there will be one.
+
+        Training, and the other workers with it, go on while it is written. `close` returns when it is.
+        """
         return False
 
     def close(self) -> None:
@@ -126,7 +129,7 @@ class FolderJournal(Journal):
             "gap/data": evaluation.gap["data"], "gap/accuracy": evaluation.gap["accuracy"]}, now)
         if self._note_best(evaluation):
             assert self.best is not None
-            self._checkpoints.save_best(self.best)
+            self._checkpoints.save_best(self.best, background=True)
 
     def write_histograms(self, step: int, parameters: Mapping[str, Mapping[str, np.ndarray]]) -> None:
         """See `Journal`."""
@@ -136,19 +139,23 @@ class FolderJournal(Journal):
     def write_result(self, result: Mapping[str, Any]) -> None:
         """See `Journal`."""
         self._flush()
+        self._checkpoints.wait()
         self._directory.write_result(result)
 
     def save(self) -> bool:
         """See `Journal`."""
         self._flush()
-        self._checkpoints.save()
+        self._checkpoints.save(background=True)
         return True
 
     def close(self) -> None:
-        """See `Journal`."""
-        self._metrics.close()
-        for writer in self._writers.values():
-            writer.close()
+        """See `Journal`: when it returns, all checkpoints are on disk."""
+        try:
+            self._checkpoints.wait()
+        finally:
+            self._metrics.close()
+            for writer in self._writers.values():
+                writer.close()
 
     def _write(self, step: int, split: str, values: Mapping[str, float], wall_time: float) -> None:
         self._metrics.write(step, split, values)

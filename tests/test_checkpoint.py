@@ -261,3 +261,24 @@ def test_leftovers_of_a_killed_save_of_the_best_are_swept_by_the_next(tmp_path: 
     keep_best(tmp_path, 30)
     assert sorted(path.name for path in (tmp_path / "best").iterdir()) == [
         "best.json", f"ckpt-30.{DATA}", "ckpt-30.index"]
+
+
+def test_what_is_saved_in_the_background_is_the_state_at_the_call(tmp_path: pathlib.Path) -> None:
+    state = made_state(5)
+    checkpoints = Checkpoints(tmp_path, state, 3)
+    before = contents(state)
+    checkpoints.save_best(facts(5), background=True)
+    checkpoints.save(background=True)
+    map_arrays(lambda variable, value: variable.assign(value), state, made_state(6))
+    checkpoints.wait()
+    for folder in (tmp_path, tmp_path / "best"):
+        step, restored, _ = restore(folder)
+        assert (step, contents(restored)) == (5, before)
+
+
+def test_a_failed_write_in_the_background_is_told_by_wait(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("")
+    checkpoints = Checkpoints(tmp_path / "file" / "folder", made_state(5), 3)
+    checkpoints.save(background=True)
+    with pytest.raises((tf.errors.OpError, OSError)):
+        checkpoints.wait()

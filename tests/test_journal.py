@@ -123,7 +123,7 @@ def test_histograms_are_of_every_kernel(tmp_path: pathlib.Path, read_events: Cal
 def test_all_that_was_written_is_on_disk_before_the_checkpoint_is(tmp_path: pathlib.Path, read_events: Any,
                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
     journal, seen = opened(tmp_path), []
-    monkeypatch.setattr(Checkpoints, "save", lambda self: seen.append(
+    monkeypatch.setattr(Checkpoints, "save", lambda self, background: seen.append(
         ([line["step"] for line in lines(tmp_path)], [step for step, _ in read_events(tmp_path / "train")["accuracy"]],
          [step for step, _ in read_events(tmp_path / "validation")["gap/data"]])))
     journal.write_reports(measured(0, 1, 2, 3, 4))

@@ -355,11 +355,12 @@ def killed_copies(config: Config, dataset: Dataset, kept: Iterable[int], monkeyp
                   folder: pathlib.Path) -> None:
     """Runs `config`, and copies its folder to `folder`/<step> as a kill right after those steps would leave it.
 
-    Logs are flushed at once, so that what a kill leaves of them lies beyond the checkpoint.
+    Logs are flushed at once, so that what a kill leaves of them lies beyond the checkpoint, which is on disk.
     """
     write = FolderJournal.write_reports
     with monkeypatch.context() as patch:
-        patch.setattr(FolderJournal, "write_reports", lambda self, calls: (write(self, calls), self._flush()))
+        patch.setattr(FolderJournal, "write_reports", lambda self, calls: (
+            write(self, calls), self._flush(), self._checkpoints.wait()))
         calls_of(patch, 2)
         fit(config, dataset, console=Spy(lambda step: step in kept and shutil.copytree(
             str(config.model_dir), folder / str(step))))
