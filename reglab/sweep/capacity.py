@@ -14,7 +14,8 @@ from reglab.program import EVALUATION_BATCH
 
 CACHE_BYTES: Final = 16 * 2**20
 """What the state of all lanes may take on a CPU. Beyond its cache each step waits for memory: on two busy cores, MNIST
-at batch 32 (1.7 MB a lane) ran 1,933 lane-steps/s with 1 lane, 2,602 with 4, 2,771 with 6, 2,612 with 8, 2,392 with 16."""
+at batch 32 (1.7 MB a lane) ran 1,933 lane-steps/s with 1 lane, 2,602 with 4, 2,771 with 6, 2,612 with 8 and 2,392
+with 16."""
 CPU_LANES: Final = (4, 32)  # Never fewer for the cache's sake, never more.
 GPU_LANES: Final = 256
 _COPIES: Final = 4  # The state's variables, the loop's copy, and temporary arrays of the update.
