@@ -7,6 +7,7 @@ import os
 import sys
 
 from reglab import exit_codes, flags
+from reglab.commands import run_command
 from reglab.config import ConfigError
 
 PURPOSE = """Trains on one device and on the replicas that flags and environment describe, in float64, and compares
@@ -17,19 +18,19 @@ DEFAULTS = ["--train_size=1003", "--batch_size=100", "--l1=1e-3", "--l2=1e-3", "
 
 def main(argv: list[str]) -> int:
     """Parses the command line, runs the check and returns the exit code (see `exit_codes`)."""
-    try:
-        if argv[:1] != ["replicas"] and "--help" not in argv:
-            raise ConfigError(f"certify {' '.join(argv[:1]) or 'needs a subject'}: what can be certified is replicas")
-        given = [flag for flag in argv if flag != "replicas"]
-        names_own_data = any(flag.lstrip("-").split("=")[0] in ("dataset", "train_size") for flag in given)
-        command = flags.parse(DEFAULTS[names_own_data:] + given)
-        if command.help:
-            print(flags.help_text("reglab.certify replicas", PURPOSE))
-            return exit_codes.SUCCESS
-        return _certify(command)
-    except ConfigError as error:
-        print(f"reglab: {error}", file=sys.stderr)
-        return exit_codes.BAD_INPUT
+    return run_command(_main, argv)
+
+
+def _main(argv: list[str]) -> int:
+    if argv[:1] != ["replicas"] and "--help" not in argv:
+        raise ConfigError(f"certify {' '.join(argv[:1]) or 'needs a subject'}: what can be certified is replicas")
+    given = [flag for flag in argv if flag != "replicas"]
+    names_own_data = any(flag.lstrip("-").split("=")[0] in ("dataset", "train_size") for flag in given)
+    command = flags.parse(DEFAULTS[names_own_data:] + given)
+    if command.help:
+        print(flags.help_text("reglab.certify replicas", PURPOSE))
+        return exit_codes.SUCCESS
+    return _certify(command)
 
 
 def _certify(command: flags.CommandLine) -> int:

@@ -1,8 +1,8 @@
 """From what the compiled program sums up to what is reported: TensorBoard tags and their numbers.
 
 The program brings home few raw numbers (`step.Measurement`, `step.KernelSums`) and leaves the arithmetic on them to
-NumPy here: a scalar operation costs XLA as much compilation as a loop. Every array may have leading axes, reports and
-then lanes.
+NumPy here: as scalar operations in the program they cost a tenth to a fifth more compilation. Every array may have
+leading axes, reports and then lanes.
 """
 
 from __future__ import annotations

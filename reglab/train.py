@@ -8,25 +8,22 @@ import os
 import sys
 
 from reglab import exit_codes, flags
-from reglab.config import ConfigError
+from reglab.commands import run_command
 
 PURPOSE = "Train one network on cross-entropy plus L1 and L2 penalties of its Dense kernels."
 
 
 def main(argv: list[str]) -> int:
     """Parses the command line, trains, and returns the exit code (see `exit_codes`)."""
-    try:
-        command = flags.parse(argv)
-        if command.help:
-            print(flags.help_text("reglab.train", PURPOSE))
-            return exit_codes.SUCCESS
-        return _train(command)
-    except ConfigError as error:
-        print(f"reglab: {error}", file=sys.stderr)
-        return exit_codes.BAD_INPUT
-    except KeyboardInterrupt:  # Before training began, or the second Ctrl-C.
-        print("reglab: interrupted, nothing saved since the last checkpoint", file=sys.stderr)
-        return exit_codes.INTERRUPTED
+    return run_command(_main, argv)
+
+
+def _main(argv: list[str]) -> int:
+    command = flags.parse(argv)
+    if command.help:
+        print(flags.help_text("reglab.train", PURPOSE))
+        return exit_codes.SUCCESS
+    return _train(command)
 
 
 def _train(command: flags.CommandLine) -> int:

@@ -18,7 +18,7 @@ PACKAGE = ROOT / "reglab"
 FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
     ("config", "parameters", "startup", "signals", "exit_codes", "environment", "processes",
      "intervals"),
-    ("grid", "penalties", "optimizers", "models", "data", "distribution", "cluster", "summaries", "console",
+    ("commands", "grid", "penalties", "optimizers", "models", "data", "distribution", "cluster", "summaries", "console",
      "run_directory",
      "plots"),
     ("step", "strategies"),

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from reglab import exit_codes, flags
 from reglab.benchmark.settings import EXTRA, WITHOUT, Settings, make_settings
+from reglab.commands import run_command
 from reglab.config import ConfigError
 
 PURPOSE: Final = ("Measure training on this machine: its pace against what the device can do, and what the penalties, "
@@ -16,18 +17,15 @@ PURPOSE: Final = ("Measure training on this machine: its pace against what the d
 
 def main(argv: list[str]) -> int:
     """Parses the command line, measures, and returns the exit code (see `exit_codes`)."""
-    try:
-        config, values, as_json, wants_help = flags.parse_with(argv, EXTRA, WITHOUT)
-        if wants_help:
-            print(flags.help_text("reglab.benchmark", PURPOSE, EXTRA, WITHOUT))
-            return exit_codes.SUCCESS
-        return _benchmark(make_settings(config, values), as_json)
-    except ConfigError as error:
-        print(f"reglab: {error}", file=sys.stderr)
-        return exit_codes.BAD_INPUT
-    except KeyboardInterrupt:
-        print("reglab: stopped by SIGINT, nothing was written", file=sys.stderr)
-        return exit_codes.INTERRUPTED
+    return run_command(_main, argv)
+
+
+def _main(argv: list[str]) -> int:
+    config, values, as_json, wants_help = flags.parse_with(argv, EXTRA, WITHOUT)
+    if wants_help:
+        print(flags.help_text("reglab.benchmark", PURPOSE, EXTRA, WITHOUT))
+        return exit_codes.SUCCESS
+    return _benchmark(make_settings(config, values), as_json)
 
 
 def _benchmark(settings: Settings, as_json: bool) -> int:

@@ -14,8 +14,9 @@ import sys
 from typing import Any, Final
 
 from reglab import exit_codes, flags
+from reglab.commands import run_command
 from reglab.compare.presets import check_preset, judge, preset_flags, verdict_text
-from reglab.config import Config, ConfigError
+from reglab.config import Config
 
 PURPOSE: Final = ("Compare no penalty, L1 alone, L2 alone and both, over several seeds, in one program on the same "
                   "batches.")
@@ -30,19 +31,19 @@ WITHOUT: Final = {"strategy", "num_devices", "cpu_devices", "rendezvous_timeout"
 
 def main(argv: list[str]) -> int:
     """Parses the command line, compares, and returns the exit code (see `exit_codes`)."""
-    try:
-        config, values, as_json, wants_help = flags.parse_with(argv, EXTRA, WITHOUT)
-        if wants_help:
-            print(flags.help_text("reglab.compare", PURPOSE, EXTRA, WITHOUT))
-            return exit_codes.SUCCESS
-        preset = values["preset"]
-        if preset is not None:
-            config = flags.parse_with([*preset_flags(preset, config.dataset), *argv], EXTRA, WITHOUT)[0]
-            check_preset(preset, config.l1, config.l2)
-        return _compare(config, values["seeds"], preset, as_json)
-    except ConfigError as error:
-        print(f"reglab: {error}", file=sys.stderr)
-        return exit_codes.BAD_INPUT
+    return run_command(_main, argv)
+
+
+def _main(argv: list[str]) -> int:
+    config, values, as_json, wants_help = flags.parse_with(argv, EXTRA, WITHOUT)
+    if wants_help:
+        print(flags.help_text("reglab.compare", PURPOSE, EXTRA, WITHOUT))
+        return exit_codes.SUCCESS
+    preset = values["preset"]
+    if preset is not None:
+        config = flags.parse_with([*preset_flags(preset, config.dataset), *argv], EXTRA, WITHOUT)[0]
+        check_preset(preset, config.l1, config.l2)
+    return _compare(config, values["seeds"], preset, as_json)
 
 
 def _compare(config: Config, seeds: int, preset: str | None, as_json: bool) -> int:

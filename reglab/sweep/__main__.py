@@ -8,6 +8,7 @@ import sys
 from typing import Any, Final
 
 from reglab import exit_codes, flags
+from reglab.commands import run_command
 from reglab.config import Config, ConfigError
 from reglab.grid import Grid, parse_grid
 
@@ -32,16 +33,16 @@ WITHOUT: Final = {"strategy", "num_devices", "cpu_devices", "rendezvous_timeout"
 
 def main(argv: list[str]) -> int:
     """Parses the command line, sweeps, and returns the exit code (see `exit_codes`)."""
-    try:
-        config, values, as_json, wants_help = flags.parse_with(argv, EXTRA, WITHOUT)
-        if wants_help:
-            print(flags.help_text("reglab.sweep", PURPOSE, EXTRA, WITHOUT))
-            return exit_codes.SUCCESS
-        grid = parse_grid(config, **{name: values[name] for name in ("l1", "l2", "learning_rate", "penalize")})
-        return _sweep(config, grid, values, as_json)
-    except ConfigError as error:
-        print(f"reglab: {error}", file=sys.stderr)
-        return exit_codes.BAD_INPUT
+    return run_command(_main, argv)
+
+
+def _main(argv: list[str]) -> int:
+    config, values, as_json, wants_help = flags.parse_with(argv, EXTRA, WITHOUT)
+    if wants_help:
+        print(flags.help_text("reglab.sweep", PURPOSE, EXTRA, WITHOUT))
+        return exit_codes.SUCCESS
+    grid = parse_grid(config, **{name: values[name] for name in ("l1", "l2", "learning_rate", "penalize")})
+    return _sweep(config, grid, values, as_json)
 
 
 def _sweep(config: Config, grid: Grid, values: dict[str, Any], as_json: bool) -> int:

@@ -1,0 +1,21 @@
+"""What every command does around its work: bad input and Ctrl-C become one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from reglab import exit_codes
+from reglab.config import ConfigError
+
+
+def run_command(command: Callable[[list[str]], int], argv: list[str]) -> int:
+    """The exit code of `command(argv)`, which may raise `ConfigError` or be interrupted (see `exit_codes`)."""
+    try:
+        return command(argv)
+    except ConfigError as error:
+        print(f"reglab: {error}", file=sys.stderr)
+        return exit_codes.BAD_INPUT
+    except KeyboardInterrupt:  # Before the work began, or a second Ctrl-C.
+        print("reglab: interrupted, nothing more was saved", file=sys.stderr)
+        return exit_codes.INTERRUPTED
