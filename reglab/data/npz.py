@@ -33,6 +33,9 @@ def read_npz(path: str) -> dict[str, npt.NDArray[Any]]:
             return arrays
     except ConfigError:
         raise
+    except FileNotFoundError:
+        raise ConfigError(f"--dataset={path}: there is no such file; give the path of an .npz file, or the name of a "
+                          "data set") from None
     except Exception as error:  # a damaged zip or array header raises one of a dozen types
         raise ConfigError(f"--dataset={path}: {reading} cannot be read ({one_line(error)}); write the file again with "
                           "numpy.savez(path, x_train=…, y_train=…), numbers only") from None

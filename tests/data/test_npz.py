@@ -33,7 +33,8 @@ def test_the_flags_are_applied(tmp_path):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    assert "No such file" in refused(tmp_path / "no.npz")
+    assert refused(tmp_path / "no.npz") == (": there is no such file; give the path of an .npz file, or the name of a "
+                                            "data set")
 
 
 def test_a_bad_array_is_named_with_the_file(tmp_path):
