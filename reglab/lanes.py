@@ -18,9 +18,9 @@ import tensorflow as tf
 from reglab.assembly import check_batch_size, make_hyperparameters, make_step, parameter_dtype
 from reglab.config import Config
 from reglab.data import Dataset, epoch_order
+from reglab.lane_program import LaneProgram
 from reglab.models import penalized_layers
 from reglab.parameters import Parameters, map_arrays
-from reglab.program import Program
 from reglab.step import Hyperparameters, stack_lanes
 
 SECONDS_PER_CALL: Final = 0.5  # Short enough that Ctrl-C is answered, long enough to cost nothing.
@@ -92,7 +92,7 @@ class LaneTrainer:
         layers = {layer for pattern in penalize for layer in penalized_layers(step.model.dense_layers, pattern)}
         self._step = dataclasses.replace(
             step, penalized_layers=tuple(layer for layer in step.model.dense_layers if layer in layers))
-        self._program: Program | None = None
+        self._program: LaneProgram | None = None
         self._call_steps, self._has_compiled = FIRST_CALL_STEPS, False
 
     def train(self, lanes: Sequence[Lane], *, parameters: Parameters | None = None,
@@ -125,7 +125,7 @@ class LaneTrainer:
             if self._program is not None:
                 self._program.use_data(dataset)
 
-    def _run_epoch(self, program: Program, epoch: int, on_step: Callable[[int], None]) -> None:
+    def _run_epoch(self, program: LaneProgram, epoch: int, on_step: Callable[[int], None]) -> None:
         order = epoch_order(self._shared.resolved_data_seed, epoch, len(self._dataset.train))
         first = 0
         while first < program.steps_per_epoch:
@@ -138,15 +138,15 @@ class LaneTrainer:
             first += count
             on_step(epoch * program.steps_per_epoch + first)
 
-    def _restart(self, lanes: Sequence[Lane], parameters: Parameters | None) -> Program:
+    def _restart(self, lanes: Sequence[Lane], parameters: Parameters | None) -> LaneProgram:
         if parameters is None:
             parameters = stack_lanes([self._step.model.initialize(lane.seed) for lane in lanes])
         else:
             parameters = map_arrays(lambda array: tf.constant(array, parameter_dtype(self._shared)), parameters)
         hyper = stack_lanes([self._hyperparameters(lane) for lane in lanes])
         if self._program is None:
-            self._program = Program(self._step, parameters, hyper, self._dataset, batch_size=self._shared.batch_size,
-                                    summary_every=0, lanes=self._count, jit=self._shared.jit)
+            self._program = LaneProgram(self._step, parameters, hyper, self._dataset,
+                                        batch_size=self._shared.batch_size, jit=self._shared.jit)
         else:
             self._program.restart(parameters, hyper)
         return self._program

@@ -1,11 +1,13 @@
 """The compiled program of a run: many steps a call, on data and state that live on the device.
 
 The state is held by `tf.Variable`s between calls and by the loop's tensors within one. All that varies from call to
-call (positions, counts, penalties, learning rates) is an input, so a run traces and compiles each function once.
+call (state, positions, counts, penalties, learning rates) is an input, so a run traces and compiles each function once,
+and so do several runs of the same shapes (`Program.sibling`).
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from typing import Any, Final
 
@@ -78,6 +80,16 @@ class Program:
         self._evaluate = replicas.program(self._evaluate_range, False)
         self._inspect = traced(self._inspect_weights)
 
+    def sibling(self, parameters: Parameters, hyper: Hyperparameters) -> Program:
+        """A run of its own, of the same shapes, that shares data and compiled functions; compiles nothing anew.
+
+        The two may run at the same time, in different threads.
+        """
+        program = copy.copy(self)
+        program.hyper = hyper
+        program.state = map_arrays(tf.Variable, initial_state(self.step, parameters))
+        return program
+
     def use_data(self, dataset: Dataset) -> None:
         """From now on other data, of the same shapes and types; compiles nothing anew."""
         assert self.sizes == {"train": len(dataset.train), "validation": len(dataset.validation)}
@@ -86,6 +98,10 @@ class Program:
         self._data = self.replicas.everywhere((tf.constant(np.concatenate([dataset.train.x, dataset.validation.x])),
                                                tf.constant(np.concatenate([dataset.train.y, dataset.validation.y])),
                                                divisor))
+
+    def use_data_of(self, other: Program) -> None:
+        """From now on the data of a sibling, of which there is no second copy."""
+        self._data = other._data
 
     def restart(self, parameters: Parameters, hyper: Hyperparameters) -> None:
         """Begins again with other weights and hyper-parameters of the same shapes; compiles nothing anew."""
@@ -100,7 +116,7 @@ class Program:
         """
         start = int(self.state["step"])
         padding = self.steps_per_epoch * self._batch_size + self._share_size * self.replicas.count - len(order)
-        losses, reports = self._run(self._data, np.pad(order, (0, padding)), tf.constant(first, tf.int32),
+        losses, reports = self._run(self.state, self._data, np.pad(order, (0, padding)), tf.constant(first, tf.int32),
                                     tf.constant(count, tf.int32), self.hyper)
         measured = self._measured_steps(start, count)
         kept = [k for k, at in enumerate(measured) if at % self._summary_every == 0]
@@ -110,12 +126,12 @@ class Program:
     def evaluate(self, split: str) -> dict[str, np.ndarray]:
         """Mean cross-entropy ("data") and accuracy over every example of "train" or "validation", each once."""
         first = 0 if split == "train" else self.sizes["train"]
-        sums = self._evaluate(self._data, tf.constant(first), tf.constant(self.sizes[split]))
+        sums = self._evaluate(self.state["parameters"], self._data, tf.constant(first), tf.constant(self.sizes[split]))
         return {name: total.numpy() / self.sizes[split] for name, total in zip(("data", "accuracy"), sums, strict=True)}
 
     def inspect(self) -> dict[str, np.ndarray]:
         """Penalties, norms and sparsity of the weights as they are now, by TensorBoard tag."""
-        return self._reporter.of_weights(map_arrays(lambda sums: sums.numpy(), self._inspect()))
+        return self._reporter.of_weights(map_arrays(lambda sums: sums.numpy(), self._inspect(self.state["parameters"])))
 
     def parameters(self) -> dict[str, dict[str, np.ndarray]]:
         """The weights as they are now, as NumPy arrays."""
@@ -142,7 +158,7 @@ class Program:
 
     # The loop. What stands between `run` and its function happens once a step, what stands inside on every replica.
 
-    def _run_steps(self, data: Any, order: tf.Tensor, first: tf.Tensor, count: tf.Tensor,
+    def _run_steps(self, variables: State, data: Any, order: tf.Tensor, first: tf.Tensor, count: tf.Tensor,
                    hyper: Hyperparameters) -> tuple[tf.Tensor, tf.Tensor]:
         """Stretches of steps with a measurement before each: the steps themselves carry no report."""
         replicas, end = self.replicas, first + count
@@ -166,9 +182,9 @@ class Program:
             return i, k + 1, state, losses, reports
 
         order, hyper = replicas.everywhere((order, hyper))
-        state = replicas.everywhere(map_arrays(lambda variable: variable.read_value(), self.state))
+        state = replicas.everywhere(map_arrays(lambda variable: variable.read_value(), variables))
         *_, state, losses, reports = tf.while_loop(lambda i, *_: i < end, stretch, (first, 0, state, losses, reports))
-        map_arrays(lambda variable, value: variable.assign(value), self.state, replicas.first(state))
+        map_arrays(lambda variable, value: variable.assign(value), variables, replicas.first(state))
         return losses.stack(), reports.stack() if self._summary_every else tf.zeros([0], self._dtype)
 
     def _train_step(self, i: tf.Tensor, state: State, data: Any, order: tf.Tensor,
@@ -229,7 +245,8 @@ class Program:
 
         return over_lanes(measure, self.lanes)((state["parameters"], state["slots"], shares, hyper), state["step"])
 
-    def _evaluate_range(self, data: Any, first: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _evaluate_range(self, weights: Parameters, data: Any, first: tf.Tensor,
+                        size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Sums of cross-entropy and of right predictions over `size` examples from `first` on."""
         def evaluate(parameters: Parameters, data: Any, first: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, ...]:
             offset = self.replicas.index() * EVALUATION_BATCH
@@ -245,11 +262,11 @@ class Program:
 
             return self.replicas.sum(tf.while_loop(lambda i, *_: i < size, add_batch, (0, zeros, zeros))[1:])
 
-        parameters = self.replicas.everywhere(map_arrays(tf.identity, self.state["parameters"]))
+        parameters = self.replicas.everywhere(map_arrays(tf.identity, weights))
         return self.replicas.first(self.replicas.run(evaluate, parameters, data, first, size))
 
-    def _inspect_weights(self) -> KernelSums:
-        return over_lanes(self.step.inspect, self.lanes)(map_arrays(tf.identity, self.state["parameters"]))
+    def _inspect_weights(self, weights: Parameters) -> KernelSums:
+        return over_lanes(self.step.inspect, self.lanes)(map_arrays(tf.identity, weights))
 
     def _batch(self, i: tf.Tensor, replica: Any, data: Any, order: tf.Tensor) -> Batch:
         """A replica's consecutive part of global batch `i`; empty places have weight 0."""

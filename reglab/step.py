@@ -202,8 +202,9 @@ def _correct(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
 
 
 def _kernel_sums(kernel: tf.Tensor) -> tf.Tensor:
-    """[4] `KernelSums` of one kernel, as one reduction: XLA compiles it in a fraction of the time of four."""
+    """[4] `KernelSums` of one kernel, as a product with ones: XLA compiles it in less than half the time of a sum."""
     absolute = L1.terms(kernel)
-    terms = [absolute, L2.terms(kernel), tf.cast(absolute <= SPARSITY_THRESHOLD, absolute.dtype),
-             tf.cast(absolute > 0, absolute.dtype)]
-    return tf.reduce_sum(tf.stack(terms), list(range(1, kernel.shape.rank + 1)))
+    terms = tf.stack([absolute, L2.terms(kernel), tf.cast(absolute <= SPARSITY_THRESHOLD, absolute.dtype),
+                      tf.cast(absolute > 0, absolute.dtype)])
+    entries = kernel.shape.num_elements()
+    return tf.linalg.matvec(tf.reshape(terms, [terms.shape[0], entries]), tf.ones([entries], absolute.dtype))

@@ -24,7 +24,7 @@ FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
     ("step", "strategies"),
     ("measurement", "checkpoint"),
     ("program",),
-    ("assembly", "journal"),
+    ("assembly", "journal", "lane_program"),
     ("report", "lanes", "exactness"),
     ("loop", "lane_summaries"),
     ("sweep", "compare", "benchmark", "export", "launch"),

@@ -24,6 +24,7 @@ from reglab.config import Config
 from reglab.data import Dataset, epoch_order
 from reglab.distribution import Replicas
 from reglab.environment import device_name
+from reglab.program import Program
 from reglab.strategies import make_replicas
 
 
@@ -31,11 +32,12 @@ def speed(config: Config, dataset: Dataset, task: Task) -> dict[str, Any]:
     """The pace of training, and how much of what the device can do it is; both in turn."""
     replicas = make_replicas(config, None)
     began = time.perf_counter()
-    stepper = Stepper(make_program(config, dataset, replicas), dataset)
+    program = make_program(config, dataset, replicas)
+    stepper = Stepper(program, dataset)
     compiled = time.perf_counter() - began - timed(stepper, FIRST_STEPS)
     stretch(stepper, task.seconds / 4)
     memory = _memory()  # Before the limit takes any.
-    limit = _limit(config, dataset, stepper, replicas)
+    limit = _limit(config, dataset, program, replicas)
     times = interleaved({"step": stepper, **limit.runs()}, task.seconds, task.repeats)
     examples = len(dataset.train) / stepper.program.steps_per_epoch
     rates = [examples / t for t in times["step"]]
@@ -116,10 +118,10 @@ class Scaling:
                 for name, stepper in self._steppers.items()}
 
 
-def _limit(config: Config, dataset: Dataset, stepper: Stepper, replicas: Replicas) -> Limit:
+def _limit(config: Config, dataset: Dataset, program: Program, replicas: Replicas) -> Limit:
     dtype = parameter_dtype(config)
     return Limit((dataset.train.x.shape[1], *config.hidden, dataset.classes), -(-config.batch_size // replicas.count),
-                 stepper.program.step.optimizer, dtype, tf.bfloat16 if config.precision == "bfloat16" else dtype)
+                 program.step.optimizer, dtype, tf.bfloat16 if config.precision == "bfloat16" else dtype)
 
 
 def _against_limit(limit: Limit, devices: int, times: dict[str, list[float]]) -> dict[str, Any]:

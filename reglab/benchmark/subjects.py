@@ -12,6 +12,7 @@ from reglab.assembly import check_batch_size, make_hyperparameters, make_step
 from reglab.config import Config
 from reglab.data import Dataset, epoch_order
 from reglab.distribution import Replicas
+from reglab.lane_program import LaneProgram
 from reglab.program import Program
 from reglab.step import stack_lanes
 
@@ -27,7 +28,7 @@ class Stepper:
       last_loss: the data loss of the last step so far, the mean over lanes.
     """
 
-    def __init__(self, program: Program, dataset: Dataset) -> None:
+    def __init__(self, program: Program | LaneProgram, dataset: Dataset) -> None:
         self.program = program
         self._order = epoch_order(0, 0, len(dataset.train))
         self._at = 0
@@ -65,9 +66,9 @@ def make_program(config: Config, dataset: Dataset, replicas: Replicas, *, penali
                    batch_size=config.batch_size, summary_every=0, jit=config.jit, replicas=replicas)
 
 
-def make_lanes(configs: Sequence[Config], dataset: Dataset) -> Program:
+def make_lanes(configs: Sequence[Config], dataset: Dataset) -> LaneProgram:
     """The program that trains them all side by side, on one device."""
     step = make_step(configs[0], dataset)
-    return Program(step, stack_lanes([step.model.initialize(config.seed) for config in configs]),
+    return LaneProgram(step, stack_lanes([step.model.initialize(config.seed) for config in configs]),
                    stack_lanes([make_hyperparameters(config, step) for config in configs]), dataset,
-                   batch_size=configs[0].batch_size, summary_every=0, lanes=len(configs), jit=configs[0].jit)
+                   batch_size=configs[0].batch_size, jit=configs[0].jit)

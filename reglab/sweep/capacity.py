@@ -12,11 +12,9 @@ from reglab.config import Config
 from reglab.data import Dataset
 from reglab.program import EVALUATION_BATCH
 
-CACHE_BYTES: Final = 16 * 2**20
-"""What the state of all lanes may take on a CPU. Beyond its cache each step waits for memory: on two busy cores, MNIST
-at batch 32 (1.7 MB a lane) ran 1,933 lane-steps/s with 1 lane, 2,602 with 4, 2,771 with 6, 2,612 with 8 and 2,392
-with 16."""
-CPU_LANES: Final = (4, 32)  # Never fewer for the cache's sake, never more.
+CPU_LANES: Final = 32
+"""More make no step faster, since `LaneProgram` keeps those at work in the cache, and a finished call is what a killed
+sweep keeps."""
 GPU_LANES: Final = 256
 _COPIES: Final = 4  # The state's variables, the loop's copy, and temporary arrays of the update.
 _SHARE: Final = 0.5  # Of the memory that is free.
@@ -30,8 +28,7 @@ def choose_lanes_per_call(total: int, config: Config, dataset: Dataset) -> int:
     state, activations = lane_bytes(config, dataset)
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     in_memory = int(_SHARE * _free_memory(on_gpu)) // (_COPIES * state + activations)
-    fast = GPU_LANES if on_gpu else min(max(CACHE_BYTES // state, CPU_LANES[0]), CPU_LANES[1])
-    largest = max(1, min(in_memory, fast))
+    largest = max(1, min(in_memory, GPU_LANES if on_gpu else CPU_LANES))
     return -(-total // -(-total // largest))
 
 

@@ -1,4 +1,4 @@
-"""reglab itself: `program.Program`, as `fit` uses it, without summaries. Any number of lanes."""
+"""reglab itself: `program.Program` as `fit` uses it, without summaries, or `LaneProgram` as sweeps do."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from reglab import models, optimizers
 from reglab.benchmark.peers.job import Job, Weights
 from reglab.benchmark.peers.protocol import serve
 from reglab.data import Dataset, Examples
+from reglab.lane_program import LaneProgram
 from reglab.parameters import Parameters
 from reglab.program import Program
 from reglab.step import Hyperparameters, Step
@@ -34,15 +35,15 @@ class Trainer:
         hyper = Hyperparameters(l1, l2, tf.constant(job.learning_rate))
         parameters: Parameters = {name: {"kernel": tf.constant(kernel), "bias": tf.constant(bias)}
                                   for name, (kernel, bias) in zip(model.dense_layers, job.weights, strict=True)}
-        lanes = job.lanes if job.lanes > 1 else None
-        if lanes is None:
+        if job.lanes == 1:
             hyper, parameters = tf.nest.map_structure(lambda array: array[0], (hyper, parameters))
         train, validation = Examples(job.x, job.y), Examples(job.x[:1], job.y[:1])  # The latter is not used.
         dataset = Dataset("job", train, validation, job.classes, job.x.shape[1:], job.divisor)
-        self._program = Program(step, parameters, hyper, dataset, batch_size=job.batch_size, summary_every=0,
-                                lanes=lanes)
+        self._program: Program | LaneProgram = (
+            Program(step, parameters, hyper, dataset, batch_size=job.batch_size, summary_every=0) if job.lanes == 1
+            else LaneProgram(step, parameters, hyper, dataset, batch_size=job.batch_size))
         self._most_steps = len(job.x) // job.batch_size
-        self._layers, self._lanes = model.dense_layers, lanes
+        self._layers, self._lanes = model.dense_layers, job.lanes
 
     def prepare(self, order: npt.NDArray[np.int32]) -> Callable[[], None]:
         """See `protocol.Trainer`."""
@@ -57,9 +58,9 @@ class Trainer:
 
     def weights(self) -> Weights:
         """See `protocol.Trainer`."""
-        parameters = self._program.state["parameters"]
-        arrays = [(parameters[name]["kernel"].numpy(), parameters[name]["bias"].numpy()) for name in self._layers]
-        return arrays if self._lanes else [(kernel[None], bias[None]) for kernel, bias in arrays]
+        parameters = self._program.parameters()
+        arrays = [(parameters[name]["kernel"], parameters[name]["bias"]) for name in self._layers]
+        return arrays if self._lanes > 1 else [(kernel[None], bias[None]) for kernel, bias in arrays]
 
 
 if __name__ == "__main__":
