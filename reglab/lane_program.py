@@ -44,8 +44,9 @@ class LaneProgram:
     def __init__(self, step: Step, parameters: Parameters, hyper: Hyperparameters, dataset: Dataset, *,
                  batch_size: int, jit: bool = True, group_size: int | None = None) -> None:
         self.lanes = int(hyper.learning_rate.shape[0])
-        at_work = 1 if tf.config.list_physical_devices("GPU") else usable_cores()
-        largest = group_size or (self.lanes if at_work == 1 else _cached_lanes(parameters, self.lanes, at_work))
+        on_gpu = bool(tf.config.list_physical_devices("GPU"))
+        at_work = 1 if on_gpu else usable_cores()
+        largest = group_size or (self.lanes if on_gpu else _cached_lanes(parameters, self.lanes, at_work))
         rounds = -(-self.lanes // (at_work * largest))
         self._group_size = min(largest, -(-self.lanes // (at_work * rounds)))
         (parameters, hyper), *others = self._split((parameters, hyper))
