@@ -3,8 +3,8 @@
 The lanes of a group run as one, in arrays with a lane axis (`step.over_lanes`). On a GPU all lanes are one group. On a
 CPU every core takes a group of its own, since cores that work on different lanes never wait for each other, while
 those that share the small products of one step mostly do; and a group is small enough that the states at work stay in
-the cache. MNIST, batch 32, two cores, time a lane over that of a run alone: 0.72 for 16 lanes in groups of 2, 1.04 in
-groups of 8, 1.16 as one group.
+the cache. MNIST, batch 32, two cores, time a lane over that of a run alone: 0.66-0.80 for 16 lanes in groups of
+2, 0.79-1.04 in groups of 8, 1.16 as one group.
 """
 
 from __future__ import annotations
