@@ -10,7 +10,7 @@ from reglab import data
 from reglab.config import Config, ConfigError
 from reglab.data import Dataset
 from reglab.distribution import Replicas
-from reglab.models import mlp, penalized_layers
+from reglab.models import Model, mlp, penalized_layers
 from reglab.optimizers import make_optimizer, scheduled
 from reglab.program import Program
 from reglab.step import Hyperparameters, Step
@@ -27,15 +27,19 @@ def load_dataset(config: Config) -> Dataset:
                      seed=config.resolved_data_seed)
 
 
+def make_model(config: Config, features: int, classes: int) -> Model:
+    """The network."""
+    return mlp(features, config.hidden, classes, activation=config.activation, dtype=parameter_dtype(config),
+               product_dtype=tf.bfloat16 if config.precision == "bfloat16" else None)
+
+
 def make_step(config: Config, dataset: Dataset) -> Step:
     """The objective and the steps on it.
 
     Raises:
       ConfigError: `penalize` matches no layer.
     """
-    model = mlp(dataset.train.x.shape[1], config.hidden, dataset.classes, activation=config.activation,
-                dtype=parameter_dtype(config),
-                product_dtype=tf.bfloat16 if config.precision == "bfloat16" else None)
+    model = make_model(config, dataset.train.x.shape[1], dataset.classes)
     optimizer = make_optimizer(config.optimizer, momentum=config.momentum, weight_decay=config.resolved_weight_decay)
     schedule = functools.partial(scheduled, schedule=config.schedule, warmup_steps=config.warmup_steps,
                                  total_steps=total_steps(config, dataset))

@@ -18,11 +18,13 @@ from typing import Any, Final
 import tensorflow as tf
 
 from reglab.config import ConfigError
-from reglab.parameters import map_arrays
+from reglab.parameters import Parameters, map_arrays
 from reglab.step import State
 
 _OWN_FILE: Final = re.compile(
     r"ckpt-(?P<step>\d+)(?:\.(?:index|data-\d+-of-\d+)(?P<leftover>\.tempstate\d*)?|_temp)")
+
+_UNREADABLE: Final = (tf.errors.OpError, ValueError, IndexError, AssertionError, OSError)
 
 
 class Checkpoints:
@@ -45,8 +47,7 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """The steps of the complete checkpoints, oldest first. The index file is what TensorFlow writes last."""
-        found = (re.fullmatch(r"ckpt-(\d+)\.index", path.name) for path in self._directory.glob("ckpt-*.index"))
-        return sorted(int(match[1]) for match in found if match)
+        return _steps(self._directory)
 
     def save(self, *, background: bool = False) -> int:
         """Saves the state under its step, drops the oldest beyond `keep`, and returns the step.
@@ -75,7 +76,7 @@ class Checkpoints:
             try:
                 self._read(self._directory / f"ckpt-{step}")
                 return step
-            except (tf.errors.OpError, ValueError, IndexError, AssertionError, OSError) as error:
+            except _UNREADABLE as error:
                 warn(f"checkpoint ckpt-{step} is damaged and passed over ({_first_line(error)})")
         if steps:
             raise ConfigError(f"--model_dir: none of the {len(steps)} checkpoints in {self._directory} can be read; "
@@ -130,6 +131,33 @@ class Checkpoints:
     def _read(self, prefix: pathlib.Path) -> None:
         self._copied_step = None
         tf.train.Checkpoint(**self._state).read(str(prefix)).assert_existing_objects_matched()
+
+
+def read_parameters(directory: pathlib.Path, parameters: Parameters) -> int:
+    """Reads the weights of the newest checkpoint in a folder into variables, and leaves the folder as it is.
+
+    Returns:
+      The step of the checkpoint.
+
+    Raises:
+      ConfigError: there is none, it is damaged, or it is of another network.
+    """
+    steps = _steps(directory)
+    if not steps:
+        raise ConfigError(f"--model_dir: {directory} holds no checkpoint: train the run until it has saved one")
+    prefix = directory / f"ckpt-{steps[-1]}"
+    try:
+        # The rest of the state is in the file, but not wanted.
+        tf.train.Checkpoint(parameters=parameters).read(str(prefix)).expect_partial().assert_existing_objects_matched()
+    except _UNREADABLE as error:
+        raise ConfigError(f"--model_dir: {prefix} cannot be read ({_first_line(error)}): give the other --state, or "
+                          "go on with the run, which passes damaged checkpoints over") from None
+    return steps[-1]
+
+
+def _steps(directory: pathlib.Path) -> list[int]:
+    found = (re.fullmatch(r"ckpt-(\d+)\.index", path.name) for path in directory.glob("ckpt-*.index"))
+    return sorted(int(match[1]) for match in found if match)
 
 
 def _remove_all_but(steps: Collection[int], directory: pathlib.Path) -> None:

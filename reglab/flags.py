@@ -71,6 +71,8 @@ _OTHER: Final = {
     "help": "Show this help.", "flagfile": "Read flags from a file, one a line.",
 }
 
+_OF_RUNS: Final = frozenset({"config_file"}.union(*_SECTIONS.values()))
+
 ExtraFlags = Mapping[str, tuple[type, str, Any]]
 """Flags that a command has of its own: name to (str, int, float or bool; help; default). One that has the name of a
 run's flag stands in its place."""
@@ -117,13 +119,7 @@ def parse_with(argv: list[str], extra: ExtraFlags,
       ConfigError: a flag is unknown or its value cannot be used.
     """
     hidden = {*extra, *without}
-    values = _define(extra, hidden)
-    try:
-        rest = values(["reglab", *argv], known_only=False)[1:]
-    except (flags.Error, UnicodeDecodeError) as error:  # The latter is of a flagfile that holds no text.
-        raise ConfigError(" ".join(str(error).split()) + "; --help lists the flags") from None
-    if rest:
-        raise ConfigError(f"unexpected argument {rest[0]!r}: every setting is a flag such as --l1=1e-3")
+    values = _parsed(argv, extra, hidden, example="--l1=1e-3")
     given = {name: values[name].value for section in _SECTIONS.values() for name in section
              if name not in hidden and values[name].present}
     if "hidden" in given:
@@ -133,8 +129,24 @@ def parse_with(argv: list[str], extra: ExtraFlags,
             values.help)
 
 
-def help_text(command: str, purpose: str, extra: ExtraFlags | None = None, without: Collection[str] = ()) -> str:
-    """The help of a command that trains: its purpose and every flag with its default, by section, its own first."""
+def parse_own(argv: list[str], extra: ExtraFlags) -> tuple[dict[str, Any], bool, bool]:
+    """Parses the command line of a command that trains nothing: its own flags by name; `json`; `help`.
+
+    Raises:
+      ConfigError: a flag is unknown or its value cannot be used.
+    """
+    values = _parsed(argv, extra, _OF_RUNS, example=f"--{next(iter(extra))}=...")
+    return {name: values[name].value for name in extra}, values.json, values.help
+
+
+def help_text(command: str, purpose: str, extra: ExtraFlags | None = None,
+              without: Collection[str] = (), *, trains: bool = True) -> str:
+    """The help of a command: its purpose and every flag with its default, by section, its own first.
+
+    Args:
+      trains: whether it has the flags of a run.
+    """
+    without = without if trains else _OF_RUNS
     extra = extra or {}
     lines = [f"usage: python -m {command} [--flag=value ...]", "", purpose]
     if extra:
@@ -148,8 +160,19 @@ def help_text(command: str, purpose: str, extra: ExtraFlags | None = None, witho
             lines += _entry(name, text, _shown(getattr(Config(), name)))
     lines += ["", "Other:"]
     for name, text in _OTHER.items():
-        lines += _entry(name, text, "")
+        lines += _entry(name, text, "") if name not in without else []
     return "\n".join(lines)
+
+
+def _parsed(argv: list[str], extra: ExtraFlags, hidden: Collection[str], *, example: str) -> flags.FlagValues:
+    values = _define(extra, hidden)
+    try:
+        rest = values(["reglab", *argv], known_only=False)[1:]
+    except (flags.Error, UnicodeDecodeError) as error:  # The latter is of a flagfile that holds no text.
+        raise ConfigError(" ".join(str(error).split()) + "; --help lists the flags") from None
+    if rest:
+        raise ConfigError(f"unexpected argument {rest[0]!r}: every setting is a flag such as {example}")
+    return values
 
 
 def _define(extra: ExtraFlags, hidden: Collection[str]) -> flags.FlagValues:
@@ -163,7 +186,8 @@ def _define(extra: ExtraFlags, hidden: Collection[str]) -> flags.FlagValues:
                 define[kind](name, None, text, flag_values=values)
     for name, (type_, text, default) in extra.items():
         define[_KINDS[type_]](name, default, text, flag_values=values)
-    flags.DEFINE_string("config_file", None, _OTHER["config_file"], flag_values=values)
+    if "config_file" not in hidden:
+        flags.DEFINE_string("config_file", None, _OTHER["config_file"], flag_values=values)
     flags.DEFINE_string("flagfile", "", _OTHER["flagfile"], flag_values=values)
     flags.DEFINE_bool("json", False, _OTHER["json"], flag_values=values)
     flags.DEFINE_bool("help", False, _OTHER["help"], short_name="h", flag_values=values)

@@ -90,7 +90,7 @@ def fit(config: Config, data: Dataset | None = None, *, console: Console | None 
     directory = RunDirectory(config) if config.model_dir is not None and is_chief else None
     dataset = load_dataset(config) if data is None else data
     if directory is not None:
-        directory.bind(dataset.digest, dataset.description)
+        directory.bind(dataset.facts)
     check_fit(config, dataset)  # Before other workers are kept waiting.
     try:
         program = make_program(config, dataset, make_replicas(config, cluster))

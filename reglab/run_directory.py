@@ -34,7 +34,7 @@ class RunDirectory:
         assert config.model_dir is not None
         self.path = _usable_path(config.model_dir)
         self._config = config
-        self._data: dict[str, str] | None = None
+        self._data: Mapping[str, Any] | None = None
         self.exists = self._check_contents()
         if config.resume == "must" and not self.exists:
             raise ConfigError(f"--resume=must, but --model_dir={self.path} holds no run: "
@@ -51,12 +51,13 @@ class RunDirectory:
         """Where the metrics are."""
         return self.path / "metrics.jsonl"
 
-    def bind(self, digest: str, description: str) -> None:
-        """Says which data the run is trained on, by a digest of them.
+    def bind(self, facts: Mapping[str, Any]) -> None:
+        """Says which data the run is trained on: the contents of `data.json`, among them a digest of the data.
 
         Raises:
           ConfigError: the folder's run was trained on other data.
         """
+        digest = facts["digest"]
         try:
             theirs = json.loads((self.path / "data.json").read_text())["digest"]
         except (OSError, ValueError, KeyError, TypeError):
@@ -64,7 +65,7 @@ class RunDirectory:
         if self.exists and theirs != digest:
             raise ConfigError(f"--model_dir={self.path} holds a run on other data (digest {theirs}, here {digest}): "
                               "name another folder, or put the data back")
-        self._data = {"description": description, "digest": digest}
+        self._data = facts
 
     def create(self) -> None:
         """Makes the folder and writes `config.json`.

@@ -159,8 +159,10 @@ def test_default_names_tell_data_and_penalties_and_are_unique(tmp_path: pathlib.
 def test_a_run_is_not_resumed_on_other_data(tmp_path: pathlib.Path) -> None:
     config = Config(model_dir=str(tmp_path / "run"))
     directory = RunDirectory(config)
-    directory.bind("00000001", "some data")
+    facts = {"description": "some data", "digest": "00000001", "divisor": 16.0}
+    directory.bind(facts)
     directory.create()
-    RunDirectory(config).bind("00000001", "some data")
+    assert json.loads((tmp_path / "run" / "data.json").read_text()) == facts
+    RunDirectory(config).bind(facts)
     with pytest.raises(ConfigError, match=r"other data \(digest 00000001, here 00000002\): name another folder"):
-        RunDirectory(config).bind("00000002", "other data")
+        RunDirectory(config).bind({**facts, "digest": "00000002"})

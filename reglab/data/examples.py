@@ -63,3 +63,9 @@ class Dataset:
             for array in (split.x, split.y):
                 crc = zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data, crc)
         return f"{crc:08x}"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What `data.json` of a run says of its data: enough to refuse others, and to use the network without them."""
+        return {"description": self.description, "digest": self.digest, "input_shape": list(self.input_shape),
+                "divisor": self.divisor, "classes": self.classes}

@@ -81,7 +81,9 @@ def test_each_lane_equals_the_same_configuration_trained_alone(tmp_path: pathlib
                 np.testing.assert_allclose(weights[layer][part][at], array, rtol=0, atol=1e-10)
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, as it saves.
 def test_the_winner_is_a_run_with_the_weights_of_its_lane(tmp_path: pathlib.Path, dataset: Dataset) -> None:
+    from reglab.export import export
     from reglab.lanes import LaneTrainer
     from reglab.loop import fit
 
@@ -95,6 +97,8 @@ def test_the_winner_is_a_run_with_the_weights_of_its_lane(tmp_path: pathlib.Path
             for layer, arrays in weights.items():
                 for part, array in arrays.items():
                     np.testing.assert_allclose(curves.parameters[layer][part][2 * at], array, rtol=1e-10, atol=1e-12)
+            exported = export(tmp_path / name).network.parameters
+            np.testing.assert_array_equal(exported["logits"]["kernel"], weights["logits"]["kernel"])
     assert (tmp_path / "winner").exists()
 
 

@@ -1,0 +1,118 @@
+"""`export`: reads a run, writes its network, reads that back and compares."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import shutil
+import tempfile
+from typing import Any, Final
+
+import numpy as np
+
+from reglab.config import ConfigError
+from reglab.export.formats import Format, format_of
+from reglab.export.network import Network, read_network
+
+TOLERANCE: Final = 1e-5
+"""The largest difference of a logit, over the largest logit, that rounding explains: Keras multiplies by 1 / divisor,
+which it rounds to float32 even in a float64 model, and products may be summed in another order."""
+_EXAMPLES: Final = 64
+
+
+class WrongCopy(ArithmeticError):
+    """What was written does not compute what the run's network computes; it was removed again."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+    """What was exported.
+
+    Attributes:
+      output: the file or folder.
+      format: the name of its format.
+      usage: a line of Python that reads it.
+      state: `best` or `last`.
+      network: what is in it.
+      largest_difference: of the logits of random inputs, read back against the run's, over the largest logit.
+    """
+
+    output: pathlib.Path
+    format: str
+    usage: str
+    state: str
+    network: Network
+    largest_difference: float
+
+    @property
+    def validation(self) -> dict[str, float] | None:
+        """Data loss and accuracy of the validation split as the run noted them, or None."""
+        return self.network.validation
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain JSON values."""
+        network = self.network
+        return {"output": str(self.output), "format": self.format, "state": self.state, "step": network.step,
+                "validation": network.validation, "input_shape": list(network.input_shape),
+                "divisor": network.divisor, "classes": network.classes,
+                "largest_difference": self.largest_difference}
+
+
+def export(model_dir: str | os.PathLike[str], output: str | os.PathLike[str] | None = None, *,
+           state: str = "best") -> Exported:
+    """Writes the network of a run for use elsewhere, and makes sure that what was written computes the same.
+
+    The run stays as it is. The network takes x in the units of the data files and gives logits.
+
+    Args:
+      model_dir: the folder of the run.
+      output: `*.keras` for a Keras model, `*.npz` for NumPy arrays, any other name for a SavedModel folder; by
+        default `model.keras` in the run's folder.
+      state: `best`, the state of lowest validation data loss, or `last`.
+
+    Raises:
+      ConfigError: the run cannot be read, or `output` exists or cannot be written.
+      WrongCopy: the written network's logits differ from those of the run's by more than rounding.
+    """
+    model_dir = pathlib.Path(model_dir).expanduser()
+    path = model_dir / "model.keras" if output is None else pathlib.Path(output).expanduser()
+    form = format_of(path)
+    if path.exists() or path.is_symlink():
+        raise ConfigError(f"--output={path} exists already: name another file, or remove it")
+    network = read_network(model_dir, state)
+    difference = _write_and_compare(network, form, path)
+    return Exported(path, form.name, form.usage.format(path=path), state, network, difference)
+
+
+def _write_and_compare(network: Network, form: Format, path: pathlib.Path) -> float:
+    """Writes beside the place and moves it there when it is right; returns the largest difference."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = pathlib.Path(tempfile.mkdtemp(prefix=".export-", dir=path.parent))
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    try:
+        written = scratch / f"network{path.suffix}"
+        form.write(network, written)
+        difference = _difference(network, form, written)
+        if not difference <= TOLERANCE:
+            raise WrongCopy(f"the {form.name} differs from the run's network by {difference:.1e} of the largest logit; "
+                            "nothing was written")
+        written.rename(path)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    finally:
+        shutil.rmtree(scratch)
+    return difference
+
+
+def _difference(network: Network, form: Format, written: pathlib.Path) -> float:
+    """max |logits read back − logits| / max |logits| on random inputs of the range of the data."""
+    x = np.random.default_rng(0).uniform(0, network.divisor, (_EXAMPLES, *network.input_shape)).astype(np.float32)
+    expected, found = network.logits(x), form.read(network, written)(x)
+    return float(np.abs(found - expected).max() / max(np.abs(expected).max(), np.finfo(expected.dtype).tiny))
+
+
+def _unwritable(path: pathlib.Path, error: OSError) -> ConfigError:
+    return ConfigError(f"--output={path} cannot be written ({error.strerror or error}): name a place you may write to")

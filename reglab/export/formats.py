@@ -1,0 +1,100 @@
+"""The formats: how a network is written, and how what was written computes its logits when it is read back."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from reglab.config import ConfigError
+from reglab.export.network import Network
+from reglab.parameters import map_arrays
+
+
+class Format(NamedTuple):
+    """One format.
+
+    Attributes:
+      name: for people.
+      write: writes a network to a path that does not exist yet.
+      read: reads it back as a function from x [batch, *input_shape] to logits [batch, classes], by the library that
+        the format belongs to.
+      usage: a line of Python that reads it, with {path} for the path.
+    """
+
+    name: str
+    write: Callable[[Network, pathlib.Path], None]
+    read: Callable[[Network, pathlib.Path], Callable[[np.ndarray], np.ndarray]]
+    usage: str
+
+
+def format_of(output: pathlib.Path) -> Format:
+    """The format that the name of a file asks for.
+
+    Raises:
+      ConfigError: reglab does not write files of that ending.
+    """
+    if output.suffix in _OTHERS:
+        raise ConfigError(f"--output={output}: reglab writes .keras and .npz files, and SavedModel folders of any "
+                          "other name")
+    return _BY_SUFFIX.get(output.suffix, SAVED_MODEL)
+
+
+def keras_model(network: Network) -> keras.Model:
+    """The network as a Keras model that takes x as the data have it: it flattens and divides by itself."""
+    dtype, layers = network.parameters["logits"]["kernel"].dtype.name, keras.layers
+    model = keras.Sequential([keras.Input(network.input_shape, dtype=dtype, name="x"),
+                              layers.Flatten(dtype=dtype), layers.Rescaling(1 / network.divisor, dtype=dtype)],
+                             name="reglab")
+    for name, arrays in network.parameters.items():
+        activation = None if name == "logits" else network.config.activation
+        model.add(layers.Dense(arrays["kernel"].shape[1], activation=activation, name=name, dtype=dtype))
+        model.get_layer(name).set_weights([arrays["kernel"].numpy(), arrays["bias"].numpy()])
+    return model
+
+
+def _write_keras(network: Network, path: pathlib.Path) -> None:
+    keras_model(network).save(path)
+
+
+def _read_keras(network: Network, path: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
+    model = keras.models.load_model(path)
+    return lambda x: model(x).numpy()
+
+
+def _write_saved_model(network: Network, path: pathlib.Path) -> None:
+    keras_model(network).export(path, format="tf_saved_model", verbose=False)
+
+
+def _read_saved_model(network: Network, path: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
+    loaded = tf.saved_model.load(str(path))
+    dtype = network.parameters["logits"]["kernel"].dtype
+    return lambda x: loaded.serve(tf.cast(x, dtype)).numpy()
+
+
+def _write_npz(network: Network, path: pathlib.Path) -> None:
+    arrays = {f"{layer}/{name}": array.numpy()
+              for layer, arrays in network.parameters.items() for name, array in arrays.items()}
+    with path.open("wb") as file:  # A name would get the ending .npz.
+        np.savez(file, **arrays, divisor=network.divisor, activation=network.config.activation)
+
+
+def _read_npz(network: Network, path: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
+    with np.load(path) as file:
+        arrays: dict[str, Any] = dict(file)
+    parameters = {layer: {name: arrays[f"{layer}/{name}"] for name in own} for layer, own in network.parameters.items()}
+    return dataclasses.replace(network, parameters=map_arrays(tf.constant, parameters),
+                               divisor=float(arrays["divisor"])).logits
+
+
+KERAS: Final = Format("Keras model", _write_keras, _read_keras, 'keras.models.load_model("{path}")')
+NPZ: Final = Format("NumPy arrays", _write_npz, _read_npz, 'np.load("{path}")["logits/kernel"]')
+SAVED_MODEL: Final = Format("SavedModel", _write_saved_model, _read_saved_model,
+                            'model = tf.saved_model.load("{path}"); model.serve(x)')
+_BY_SUFFIX: Final = {".keras": KERAS, ".npz": NPZ}
+_OTHERS: Final = frozenset({".h5", ".hdf5", ".onnx", ".pb", ".pt", ".tflite", ".json", ".npy", ".zip"})

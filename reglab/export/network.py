@@ -1,0 +1,107 @@
+"""The network of a run, read from its folder; needs neither its data nor the rest of its state."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import pathlib
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+
+from reglab.assembly import make_model
+from reglab.checkpoint import read_parameters
+from reglab.config import Config, ConfigError
+from reglab.models import Model
+from reglab.parameters import Parameters, map_arrays
+
+STATES: Final = ("best", "last")
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A trained network.
+
+    Attributes:
+      config: that of its run. Matrix products in bfloat16 become float32: who uses the network chooses anew.
+      model: the network as a function.
+      parameters: its weights.
+      input_shape: the shape of one example as the data have it, such as (28, 28).
+      divisor: the network's input is x / divisor.
+      classes: the number of logits.
+      step: the updates it has behind it.
+      validation: data loss and accuracy of the validation split, where the run noted them for this step.
+    """
+
+    config: Config
+    model: Model
+    parameters: Parameters
+    input_shape: tuple[int, ...]
+    divisor: float
+    classes: int
+    step: int
+    validation: dict[str, float] | None
+
+    def logits(self, x: np.ndarray) -> np.ndarray:
+        """[batch, classes] logits of `x` [batch, *input_shape], which is in the data's units, before the division."""
+        dtype = self.parameters["logits"]["kernel"].dtype
+        flat = tf.reshape(tf.cast(x, dtype), [len(x), math.prod(self.input_shape)])
+        return self.model.apply(self.parameters, flat / tf.constant(self.divisor, dtype)).numpy()
+
+
+def read_network(model_dir: pathlib.Path, state: str) -> Network:
+    """The network of a run.
+
+    Args:
+      state: `best`, the state of lowest validation data loss, or `last`, that of the newest checkpoint.
+
+    Raises:
+      ConfigError: the folder holds no run, or none that can be read.
+    """
+    if state not in STATES:
+        raise ConfigError(f"--state={state}: choose one of {', '.join(STATES)}")
+    config = _config(model_dir)
+    facts = _read_json(model_dir / "data.json")
+    try:
+        shape, divisor, classes = tuple(facts["input_shape"]), float(facts["divisor"]), int(facts["classes"])
+        model = make_model(config, math.prod(shape), classes)
+        parameters = map_arrays(tf.Variable, model.initialize(config.seed))
+    except (KeyError, TypeError, ValueError, tf.errors.OpError):
+        raise ConfigError(f"--model_dir={model_dir}: data.json does not tell the shape of the data: give the command "
+                          "of the run again, which writes it anew") from None
+    checkpoints = model_dir / "checkpoints"
+    step = read_parameters(checkpoints / "best" if state == "best" else checkpoints, parameters)
+    return Network(config, model, parameters, shape, divisor, classes, step, _validation(model_dir, step))
+
+
+def _config(model_dir: pathlib.Path) -> Config:
+    if not (model_dir / "config.json").is_file():
+        chosen = next((name for name in ("winner", "winner_1se") if (model_dir / name / "config.json").is_file()), None)
+        hint = f", for example --model_dir={model_dir / chosen}" if chosen else ""
+        raise ConfigError(f"--model_dir={model_dir} holds no run: name the folder of one{hint}")
+    try:
+        config = Config.from_file(model_dir / "config.json")
+    except ConfigError as error:
+        raise ConfigError(f"--model_dir={model_dir} holds a run that cannot be used: {error}") from None
+    return dataclasses.replace(config, precision="float32") if config.precision == "bfloat16" else config
+
+
+def _validation(model_dir: pathlib.Path, step: int) -> dict[str, float] | None:
+    """What the run wrote of its validation split at this step: of the best state, or at the end."""
+    best, result = _read_json(model_dir / "checkpoints" / "best" / "best.json"), _read_json(model_dir / "result.json")
+    noted: Any = {result.get("steps"): result.get("validation"), best.get("step"): best}.get(step)
+    try:
+        return {name: float(noted[name]) for name in ("data", "accuracy")}
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _read_json(path: pathlib.Path) -> dict[str, Any]:
+    """The object in a file; an empty one where there is none."""
+    try:
+        read = json.loads(path.read_text())
+        return read if isinstance(read, dict) else {}
+    except (OSError, ValueError):
+        return {}
