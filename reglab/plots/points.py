@@ -10,6 +10,7 @@ import numpy as np
 from reglab.plots.style import TRAIN, VALIDATION, numbers, places
 
 Point = Mapping[str, Any]
+_WIDE_RANGE: Final = 4
 STRENGTH_LABELS: Final = {"l1": "L1 strength (nats per |w|)", "l2": "L2 strength (nats per w²)"}
 
 
@@ -34,11 +35,24 @@ def draw_points(panels: Sequence[Any], strengths: Sequence[float], points: Seque
             error = scale * numbers([point[split][metric]["se"] for point in points])
             axis.errorbar(x, [scale * mean(point, split, metric) for point in points], np.nan_to_num(error), capsize=3,
                           marker="o" if split == "train" else "s", markersize=5, **style)
+    _spread_losses(panels[1], [mean(point, split, "data") for point in points for split in ("train", "validation")])
     panels[2].plot(x, [mean(point, "nonzero") for point in points], marker="o", color="0.2")
     panels[2].yaxis.set_major_formatter("{x:,.0f}")
     panels[-1].set_xticks(ticks, labels, rotation=45)
     panels[-1].set_xlabel(STRENGTH_LABELS[along])
     return x
+
+
+def _spread_losses(axis: Any, losses: Sequence[float]) -> None:
+    """A logarithmic axis where strong penalties would press the losses worth comparing into one line."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    known = [loss for loss in losses if np.isfinite(loss)]
+    if known and min(known) > 0 and max(known) > _WIDE_RANGE * min(known):
+        axis.set_yscale("log")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter(NullFormatter())
 
 
 def label_rows(axes: Any, threshold: float) -> None:

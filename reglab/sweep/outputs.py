@@ -62,9 +62,9 @@ def _figures(point: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 def point_name(at: int, point: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> str:
     """A folder name that sorts and tells: `003_l1=0.001_l2=0`, with learning rate and layers where they vary."""
-    name = f"{at:03}_l1={point['l1']:g}_l2={point['l2']:g}"
+    name = f"{at:03}_l1={point['l1']:.3g}_l2={point['l2']:.3g}"
     if len(grid["learning_rate"]) > 1:
-        name += f"_lr={point['learning_rate']:g}"
+        name += f"_lr={point['learning_rate']:.3g}"
     return name if len(grid["penalize"]) == 1 else f"{name}_{re.sub(r'[^A-Za-z0-9]+', '-', point['penalize'])}"
 
 

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
+
 from reglab import environment
 from reglab.console import Console
 from reglab.console.format import duration, number, percent
@@ -88,17 +90,18 @@ class Progress:
 
 
 def best_so_far(plan: Plan, chunks: Sequence[Mapping[str, Any]]) -> tuple[str, dict[str, float]]:
-    """The best lane of those that are finished, in words and as losses for a progress line."""
-    validation = join_chunks(chunks).validation
-    lanes = [lane for chunk in plan.chunks[:len(chunks)] for lane in chunk.lanes]
-    finals = {name: values[-1] for name, values in validation.items()}
-    sign = 1 if plan.selection == "data" else -1
-    scores = {at: sign * value for at, value in enumerate(finals[plan.selection].tolist()) if value == value}
-    if not scores:
-        return "every lane diverged so far", {}
-    at = min(scores, key=lambda at: scores[at])
-    figures = {name: float(values[at]) for name, values in finals.items()}
-    return (f"best so far l1={lanes[at].l1:g} l2={lanes[at].l2:g}: validation data loss {number(figures['data'])}, "
+    """The best point so far, in words and as losses for a progress line: by the mean over its finished lanes."""
+    validation = {name: values[-1] for name, values in join_chunks(chunks).validation.items()}
+    # Fold by fold, point by point, seed by seed; a point counts as diverged with any lane of it.
+    points = np.arange(len(validation["data"])) % len(plan.lanes) // plan.seeds
+    means = {name: np.bincount(points, values) / np.bincount(points) for name, values in validation.items()}
+    scores = means["data"] if plan.selection == "data" else np.where(np.isnan(means["data"]), np.nan,
+                                                                    -means["accuracy"])
+    if np.isnan(scores).all():
+        return "every point diverged so far", {}
+    at = int(np.nanargmin(scores))
+    point, figures = plan.grid.points[at], {name: float(values[at]) for name, values in means.items()}
+    return (f"best so far l1={point.l1:g} l2={point.l2:g}: validation data loss {number(figures['data'])}, "
             f"accuracy {percent(figures['accuracy'])}"), figures
 
 

@@ -63,6 +63,9 @@ PICTURES: Mapping[str, tuple[Callable[..., None], Any, set[str], tuple[str, ...]
     "sweep, one seed": (sweep_pictures, sweep([point(0, 0, se=None), point(1e-3, 0, se=None)], 1, None),
                         {"heatmap", "path"}, ("best", "validation data loss", "0.500")),
     "sweep, one point": (sweep_pictures, sweep([point(0, 0)], 0, 0), {"heatmap", "path"}, SWEEP_TEXTS),
+    "sweep, a ruinous penalty": (sweep_pictures, sweep([point(0, 0, 0.1, 0.01), point(1e-3, 0, 0.2, 0.01),
+                                                        point(1e-2, 0, 2.0, 0.01)]), {"heatmap", "path"},
+                                 ("\n0.2\n", "\n0.5\n", "\n1\n")),  # A logarithmic axis.
     "sweep, a lane diverged": (sweep_pictures, sweep([*GRID[:5], point(1e-3, 1e-4, None, None)]), {"heatmap", "path"},
                                ("diverged",)),
     "sweep, all diverged": (sweep_pictures, sweep([point(0, 0, None)], None, None), set(), ()),

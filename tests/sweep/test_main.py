@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from reglab.console.format import number, percent
 from reglab.sweep.__main__ import main
 
 QUICK = ["--hidden=4", "--epochs=2", "--batch_size=64", "--jit=false", "--train_size=200"]
@@ -45,7 +46,11 @@ def test_json_on_stdout_and_all_else_on_stderr(tmp_path: pathlib.Path, capsys: p
     path = tmp_path / "sweep"
     assert main([*QUICK, "--l1=0,1e-3", "--seeds=2", f"--model_dir={path}", "--json"]) == 0
     shown = capsys.readouterr()
-    assert json.loads(shown.out) == json.loads((path / "sweep.json").read_text())
+    result = json.loads(shown.out)
+    assert result == json.loads((path / "sweep.json").read_text())
+    best = result["points"][result["best"]]  # The last line of progress names it, as the mean over its seeds.
+    assert (f"best so far l1={best['l1']:g} l2=0: validation data loss {number(best['validation']['data']['mean'])}, "
+            f"accuracy {percent(best['validation']['accuracy']['mean'])}") in shown.err
     for text in ("2 of 2 points done", "best so far", "<- best", "tensorboard --logdir", "winner"):
         assert text in shown.err
 
