@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import IO, Final
 
+from reglab.compile_cache import use_compile_cache
+
 # What TensorFlow's C++ logs, in the formats of absl ("I0000 00:00:1795.6 51 file.cc:1]") and of older releases
 # ("2026-01-31 12:00:00.0: I file.cc:1]"), and the two unmarked lines that go with it. Fatal lines stay.
 _NOISE: Final = re.compile(
@@ -28,11 +30,16 @@ def quiet_tensorflow() -> ModuleType:
     The first lines obey no environment variable, so they are held back (`captured_stderr`). Later ones do:
     `TF_CPP_MIN_LOG_LEVEL` is set to 2 (errors only), which also silences what the first XLA compilation logs. A user
     who set the variable to 0 or 1 wants to see the noise and sees all of it.
+
+    Raises:
+      ConfigError: the folder that `REGLAB_COMPILE_CACHE` names cannot be used.
     """
     loaded = sys.modules.get("tensorflow")
     if loaded is not None:
         return loaded
-    noisy = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") in ("0", "1")
+    # Reading a compile cache, TensorFlow logs as an error that it is no text. True errors are Python exceptions too.
+    level = "3" if use_compile_cache() else "2"
+    noisy = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", level) in ("0", "1")
     with contextlib.nullcontext() if noisy else captured_stderr():
         tensorflow = importlib.import_module("tensorflow")
         tensorflow.config.list_physical_devices()

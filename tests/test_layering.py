@@ -16,12 +16,10 @@ PACKAGE = ROOT / "reglab"
 
 # A folder stands for every module in it.
 FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
-    ("config", "parameters", "startup", "signals", "exit_codes", "environment", "processes",
-     "intervals"),
-    ("commands", "grid", "penalties", "optimizers", "models", "data", "distribution", "cluster", "summaries", "console",
-     "run_directory",
-     "plots"),
-    ("step", "strategies"),
+    ("config", "parameters", "signals", "exit_codes", "environment", "processes", "intervals"),
+    ("compile_cache", "commands", "grid", "penalties", "optimizers", "models", "data", "distribution", "cluster",
+     "summaries", "console", "run_directory", "plots"),
+    ("step", "strategies", "startup"),
     ("measurement", "checkpoint"),
     ("program",),
     ("assembly", "journal", "lane_program"),
