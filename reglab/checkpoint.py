@@ -149,7 +149,8 @@ def read_parameters(directory: pathlib.Path, parameters: Parameters) -> int:
     """
     steps = _steps(directory)
     if not steps:
-        raise ConfigError(f"--model_dir: {directory} holds no checkpoint: train the run until it has saved one")
+        raise ConfigError(f"--model_dir: {directory} holds no checkpoint: give the other --state, or train the run "
+                          "until it has saved one")
     prefix = directory / f"ckpt-{steps[-1]}"
     try:
         # The rest of the state is in the file, but not wanted.
