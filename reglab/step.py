@@ -202,9 +202,14 @@ def _correct(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
 
 
 def _kernel_sums(kernel: tf.Tensor) -> tf.Tensor:
-    """[4] `KernelSums` of one kernel, as a product with ones: XLA compiles it in less than half the time of a sum."""
+    """[4] `KernelSums` of one kernel: of each row as a product with ones, which XLA compiles faster than a sum of all.
+
+    Row by row, since a product adds up one entry after another: in float32 a whole kernel of 4096 x 4096 as a single
+    product was 4e-4 off.
+    """
     absolute = L1.terms(kernel)
     terms = tf.stack([absolute, L2.terms(kernel), tf.cast(absolute <= SPARSITY_THRESHOLD, absolute.dtype),
                       tf.cast(absolute > 0, absolute.dtype)])
-    entries = kernel.shape.num_elements()
-    return tf.linalg.matvec(tf.reshape(terms, [terms.shape[0], entries]), tf.ones([entries], absolute.dtype))
+    kinds, rows, columns = terms.shape
+    of_rows = tf.linalg.matvec(tf.reshape(terms, [kinds * rows, columns]), tf.ones([columns], absolute.dtype))
+    return tf.reduce_sum(tf.reshape(of_rows, [kinds, rows]), 1)

@@ -353,3 +353,15 @@ def test_one_lane_is_called_as_it_is() -> None:
         return lane, shared
 
     assert over_lanes(function, None) is function
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_the_sums_over_a_wide_kernel_are_exact_to_float32(make_step: Callable[..., Step], jit: bool) -> None:
+    step = make_step(hidden=(2048,), features=2048, dtype=tf.float32)
+    parameters = step.model.initialize(0)
+    kernels = [np.float64(parameters[layer]["kernel"]) for layer in step.model.dense_layers]
+    sums = tf.function(step.inspect, jit_compile=jit)(parameters)
+    np.testing.assert_allclose(sums.absolute, [np.abs(kernel).sum() for kernel in kernels], rtol=1e-6)
+    np.testing.assert_allclose(sums.square, [np.square(kernel).sum() for kernel in kernels], rtol=1e-6)
+    assert sums.nonzero.numpy().tolist() == [np.count_nonzero(kernel) for kernel in kernels]
+    assert sums.small.numpy().tolist() == [(np.abs(kernel) <= SPARSITY_THRESHOLD).sum() for kernel in kernels]
