@@ -185,7 +185,7 @@ class Config:
 
 
 _CHOICES: Final = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "activation": ACTIVATIONS, "precision": PRECISIONS,
-                   "strategy": STRATEGIES,                   "resume": RESUME_MODES}
+                   "strategy": STRATEGIES, "resume": RESUME_MODES}
 
 _SCALE_FIX: Final = "give a finite number of at least 0, for example 1e-3"
 _AT_LEAST: Final = {

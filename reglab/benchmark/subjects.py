@@ -70,5 +70,5 @@ def make_lanes(configs: Sequence[Config], dataset: Dataset) -> LaneProgram:
     """The program that trains them all side by side, on one device."""
     step = make_step(configs[0], dataset)
     return LaneProgram(step, stack_lanes([step.model.initialize(config.seed) for config in configs]),
-                   stack_lanes([make_hyperparameters(config, step) for config in configs]), dataset,
-                   batch_size=configs[0].batch_size, jit=configs[0].jit)
+                       stack_lanes([make_hyperparameters(config, step) for config in configs]), dataset,
+                       batch_size=configs[0].batch_size, jit=configs[0].jit)
