@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from reglab.config import ConfigError
 from reglab.distribution import traced
+from reglab.files import write_atomically
 from reglab.parameters import Parameters, map_arrays
 from reglab.step import State
 
@@ -120,9 +121,7 @@ class Checkpoints:
     def _save_best_copy(self, facts: Mapping[str, Any]) -> None:
         best = self._directory / "best"
         self._saver.write(str(best / f"ckpt-{facts['step']}"))
-        temporary = best / ".best.json.tmp"
-        temporary.write_text(json.dumps(facts, indent=2) + "\n")
-        os.replace(temporary, best / "best.json")
+        write_atomically(best / "best.json", json.dumps(facts, indent=2) + "\n")
         _remove_all_but([facts["step"]], best)
 
     def best(self, last_step: int) -> dict[str, Any] | None:

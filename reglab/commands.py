@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from reglab import exit_codes
 from reglab.config import ConfigError
+from reglab.files import StorageError
 
 
 def run_command(command: Callable[[list[str]], int], argv: list[str]) -> int:
@@ -16,6 +17,9 @@ def run_command(command: Callable[[list[str]], int], argv: list[str]) -> int:
     except ConfigError as error:
         print(f"reglab: {error}", file=sys.stderr)
         return exit_codes.BAD_INPUT
+    except StorageError as error:
+        print(f"reglab: {error}", file=sys.stderr)
+        return exit_codes.STORAGE_FAILED
     except KeyboardInterrupt:  # Before the work began, or a second Ctrl-C.
         print("reglab: interrupted, nothing more was saved", file=sys.stderr)
         return exit_codes.INTERRUPTED

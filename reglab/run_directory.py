@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from reglab.config import Config, ConfigError
+from reglab.files import write_atomically
 
 _OWN_NAMES: Final = ("config.json", "data.json", "result.json", "metrics.jsonl", "train", "validation", "checkpoints")
 
@@ -76,15 +77,15 @@ class RunDirectory:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if self._data is not None:
-                _write_atomically(self.path / "data.json", json.dumps(self._data, indent=2) + "\n")
-            _write_atomically(self.path / "config.json", self._config.to_json())
+                write_atomically(self.path / "data.json", json.dumps(self._data, indent=2) + "\n")
+            write_atomically(self.path / "config.json", self._config.to_json())
         except OSError as error:
             raise ConfigError(f"--model_dir={self.path} cannot be written ({error.strerror}): "
                               "name a folder you may write to") from None
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Writes `result.json`, whole or not at all."""
-        _write_atomically(self.path / "result.json", json.dumps(result, indent=2) + "\n")
+        write_atomically(self.path / "result.json", json.dumps(result, indent=2) + "\n")
 
     def finished_result(self, step: int) -> dict[str, Any] | None:
         """The contents of `result.json` if the run is complete and its last checkpoint, of `step`, could be read."""
@@ -148,9 +149,3 @@ def _check_writable(path: pathlib.Path) -> None:
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         raise ConfigError(f"--model_dir={path} cannot be written ({existing} is not a writable folder): "
                           "name a folder you may write to")
-
-
-def _write_atomically(path: pathlib.Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

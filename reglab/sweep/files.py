@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 from reglab.config import ConfigError
+from reglab.files import write_atomically
 
 
 class SweepFolder:
@@ -74,13 +75,7 @@ class SweepFolder:
 
     def write_bytes(self, name: str, write: Callable[[IO[bytes]], object]) -> None:
         """Writes a file, whole or not at all."""
-        path = self.path / name
-        temporary = path.with_name(f".{path.name}.tmp")
-        with open(temporary, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        write_atomically(self.path / name, write)
 
     def read_json(self, name: str) -> Any:
         """The contents of a file; None if there is none or it is damaged."""
