@@ -34,14 +34,15 @@ def _main(argv: list[str]) -> int:
 
 
 def _certify(command: flags.CommandLine) -> int:
-    from reglab.startup import quiet_tensorflow
-    quiet_tensorflow()
+    from reglab.startup import quiet_tensorflow, start_devices
+    quiet_tensorflow(whole_process=True)
     from reglab.assembly import check_fit, load_dataset
     from reglab.cluster import RendezvousError
     from reglab.exactness import TOLERANCE, check_replicas
     from reglab.strategies import find_cluster, make_replicas
 
     config = command.config
+    start_devices(config.compile_cache, lambda problem: print(f"reglab: {problem}", file=sys.stderr))
     dataset = load_dataset(config)
     check_fit(config, dataset)
     try:

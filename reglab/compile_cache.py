@@ -1,58 +1,147 @@
 """XLA's compiled code, kept on disk so that later runs of the same shapes need not compile.
 
-TensorFlow does the keeping, but it names an entry after the program alone and fails on a damaged one. So a folder of
-entries serves one TensorFlow, one kind of processor and one set of flags, since code for one processor may crash
-another; and an entry counts only with a seal, a checksum written after it. What a kill or a full disk left behind has
-none, is removed and compiled anew.
+TensorFlow does the keeping, but it names an entry after the program alone, and fails on a damaged entry or a full
+disk. So it works on a folder of this process alone, in memory where the system has that. Whole entries of the user's
+folder appear there as links, and what was compiled is moved to the user's folder when the process ends. An entry bears
+its checksum in its name. A folder of entries serves one TensorFlow, one kind of processor and one set of flags, since
+code for one processor may crash another.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import hashlib
 import importlib.metadata
 import os
 import pathlib
 import platform
+import shutil
+import stat
+import tempfile
 import zlib
 from typing import Final
 
-from reglab.config import ConfigError
+from reglab.files import write_atomically
 
 VARIABLE: Final = "REGLAB_COMPILE_CACHE"
-MOST_ENTRIES: Final = 64  # Of half a megabyte each, or so.
-_SEAL: Final = ".seal"
+OFF: Final = "off"
+MOST_ENTRIES: Final = 64  # Of half a megabyte each, or so, for one TensorFlow, processor and set of flags.
+MOST_BYTES: Final = 128 * 2**20  # Of all of them together.
+_ROOM: Final = 64 * 2**20  # Bytes that must be free for the entries of one process.
 _OWN_FLAG: Final = "--tf_xla_persistent_cache"
+_OWN_FOLDER: Final = "reglab-compiled-"
 
 
-def use_compile_cache() -> bool:
-    """Lets the TensorFlow that is imported next keep its compiled code in the folder named by `REGLAB_COMPILE_CACHE`.
+def use_compile_cache(setting: str | None = None) -> str | None:
+    """Has TensorFlow, which has not started its devices yet, keep its compiled code. Later calls change nothing.
 
     On CPUs only: on a GPU compiled code depends on more than is asked for here, and none was at hand to try it.
 
+    Args:
+      setting: a folder, or "off". If None, the environment variable `REGLAB_COMPILE_CACHE` decides; if that is unset
+        too, it is `reglab` in the user's cache folder.
+
     Returns:
-      Whether the variable names a folder.
+      A line for the user if the folder cannot be used. That is never a reason to fail: everything is compiled then.
+    """
+    global _decided
+    if _decided:
+        return None
+    _decided = True
+    flags = _other_flags()
+    try:
+        folder = cache_folder(setting)
+        if folder is None:
+            return None
+        entries = folder / _fingerprint()
+        _make_own(folder)
+        _make_own(entries)
+        scratch = _scratch_folder()
+        flags += [f"{_OWN_FLAG}_directory={scratch}", f"{_OWN_FLAG}_device_types=CPU"]
+        _link_whole_entries(entries, scratch)
+    except (OSError, RuntimeError) as error:
+        where = getattr(error, "filename", None) or setting or "the user's cache folder"
+        return (f"compiled code is not kept in {where} ({getattr(error, 'strerror', None) or error}): "
+                "give another --compile_cache, or off")
+    finally:
+        if flags:
+            os.environ["TF_XLA_FLAGS"] = " ".join(flags)
+        else:
+            os.environ.pop("TF_XLA_FLAGS", None)
+    atexit.register(_keep, scratch, entries)
+    return None
+
+
+_decided = False
+
+
+def cache_folder(setting: str | None) -> pathlib.Path | None:
+    """The folder that `use_compile_cache(setting)` means; None for "off".
 
     Raises:
-      ConfigError: the folder cannot be used.
+      RuntimeError: it is in a home folder, and there is none.
     """
-    name = os.environ.get(VARIABLE)
-    if not name:
-        return False
-    folder = pathlib.Path(name).expanduser().absolute() / _fingerprint()
-    if any(map(str.isspace, str(folder))):
-        raise ConfigError(f"{VARIABLE}={name} holds a blank, which TensorFlow's flags cannot: name another folder")
+    setting = setting or os.environ.get(VARIABLE)
+    if setting == OFF:
+        return None
+    if setting:
+        return pathlib.Path(setting).expanduser().absolute()
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    # The specification has relative paths ignored.
+    return (pathlib.Path(base) if os.path.isabs(base) else pathlib.Path.home() / ".cache") / "reglab"
+
+
+def _make_own(folder: pathlib.Path) -> None:
+    """Makes a folder, or checks one: whoever may write to it may have this process run any code.
+
+    Raises:
+      OSError: it cannot be made, or others may write to it.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.stat()
+    if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
+        raise PermissionError(0, "others may write to it", str(folder))
+    with tempfile.TemporaryFile(dir=folder):  # A file system that is read-only says so now.
+        pass
+
+
+def _scratch_folder() -> pathlib.Path:
+    """A folder for this process alone, locked while the process lives, and nothing left of those that were killed.
+
+    Raises:
+      OSError: there is no room for one.
+    """
+    shared = pathlib.Path("/dev/shm")
+    places = [place for place in (shared, pathlib.Path(tempfile.gettempdir()))
+              if os.access(place, os.W_OK | os.X_OK) and not any(map(str.isspace, str(place)))
+              and shutil.disk_usage(place).free >= _ROOM]
+    if not places:
+        raise OSError(0, "there is no room in /dev/shm or the temporary folder", tempfile.gettempdir())
+    prefix = f"{_OWN_FOLDER}{os.geteuid()}-"
+    for left in places[0].glob(f"{prefix}*"):
+        with contextlib.suppress(OSError):
+            if left.is_dir() and not left.is_symlink() and left.stat().st_uid == os.geteuid() and _lock(left):
+                shutil.rmtree(left)
+    while True:  # Another process that starts may take a folder not locked yet for one that was left.
+        scratch = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=places[0]))
+        if _lock(scratch) and scratch.exists():
+            return scratch
+
+
+def _lock(scratch: pathlib.Path) -> bool:
+    """Takes the lock of a folder until this process ends, however it does; False if another process has it."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _keep_whole_entries(folder)
-        (folder / ".probe").touch()
-    except (OSError, RuntimeError) as error:
-        raise ConfigError(f"{VARIABLE}={name} cannot be written ({getattr(error, 'strerror', None) or error}): name a "
-                          "folder you may write to, or unset it") from None
-    os.environ["TF_XLA_FLAGS"] = " ".join([*_other_flags(), f"{_OWN_FLAG}_directory={folder}",
-                                           f"{_OWN_FLAG}_device_types=CPU"])
-    atexit.register(_seal_entries, folder)
+        descriptor = os.open(scratch, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return False
     return True
 
 
@@ -73,33 +162,40 @@ def _other_flags() -> list[str]:
     return [flag for flag in os.environ.get("TF_XLA_FLAGS", "").split() if not flag.startswith(_OWN_FLAG)]
 
 
-def _entries(folder: pathlib.Path) -> list[pathlib.Path]:
-    """The entries, newest first. Another process may remove some meanwhile."""
+def _link_whole_entries(entries: pathlib.Path, scratch: pathlib.Path) -> None:
+    """Lets TensorFlow find the entries whose checksum is right; removes the others, and the oldest of too many."""
+    for place, entry in enumerate(_newest_first(entries)):
+        with contextlib.suppress(OSError):
+            name, checksum = entry.stem, entry.suffix[1:]
+            if place >= MOST_ENTRIES or _checksum(entry.read_bytes()) != checksum or (scratch / name).is_symlink():
+                entry.unlink()
+            else:
+                (scratch / name).symlink_to(entry)
+
+
+def _keep(scratch: pathlib.Path, entries: pathlib.Path) -> None:
+    """At the end of a process: what it compiled goes to the user's folder, and the oldest of too much goes."""
+    with contextlib.suppress(OSError):
+        for made in scratch.glob("*.pb"):
+            if not made.is_symlink():
+                code = made.read_bytes()
+                write_atomically(entries / f"{made.name}.{_checksum(code)}", code)
+        total = 0
+        for entry in _newest_first(entries.parent, "*/*.pb.*"):
+            total += entry.stat().st_size
+            if total > MOST_BYTES:
+                entry.unlink()
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _newest_first(folder: pathlib.Path, pattern: str = "*.pb.*") -> list[pathlib.Path]:
+    """The entries in a folder. Another process may remove some meanwhile."""
     found = []
-    for path in folder.glob("*.pb"):
-        with contextlib.suppress(FileNotFoundError):
+    for path in folder.glob(pattern):
+        with contextlib.suppress(OSError):
             found.append((path.stat().st_mtime, path))
     return [path for _, path in sorted(found, reverse=True)]
 
 
-def _keep_whole_entries(folder: pathlib.Path) -> None:
-    """Removes entries without their seal, and the oldest of too many. Who has read an entry needs it no more."""
-    for place, entry in enumerate(_entries(folder)):
-        seal = entry.with_suffix(_SEAL)
-        with contextlib.suppress(FileNotFoundError):
-            if place >= MOST_ENTRIES or not seal.exists() or seal.read_text() != _checksum(entry):
-                entry.unlink()
-                seal.unlink(missing_ok=True)
-
-
-def _seal_entries(folder: pathlib.Path) -> None:
-    """At the end of a process: TensorFlow has moved whole entries to their places by now."""
-    with contextlib.suppress(OSError):
-        for entry in _entries(folder):
-            seal = entry.with_suffix(_SEAL)
-            if not seal.exists():
-                seal.write_text(_checksum(entry))
-
-
-def _checksum(path: pathlib.Path) -> str:
-    return f"{zlib.crc32(path.read_bytes()):08x}"
+def _checksum(code: bytes) -> str:
+    return f"{zlib.crc32(code):08x}"

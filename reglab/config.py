@@ -25,7 +25,7 @@ STRATEGIES: Final = ("auto", "one_device", "mirrored", "multi_worker")
 
 # Fields that say where a run is kept and what carries it, not what is trained: they may differ on resume.
 HANDLING_FIELDS: Final = frozenset({"model_dir", "data_dir", "resume", "keep", "checkpoint_every", "strategy",
-                                     "num_devices", "cpu_devices", "rendezvous_timeout"})
+                                     "num_devices", "cpu_devices", "rendezvous_timeout", "compile_cache"})
 
 DEFAULT_WEIGHT_DECAY: Final = 0.004  # Keras' AdamW
 
@@ -40,7 +40,8 @@ class Config:
 
     `None` means "not given": `data_seed` then takes `seed`, `weight_decay` what the optimizer is known for,
     `train_size` everything, `clip_norm` no clipping, `num_devices` all there are, `cpu_devices` one,
-    `checkpoint_every` once an epoch, `model_dir` no files (the commands choose `runs/<time>-<name>`).
+    `checkpoint_every` once an epoch, `model_dir` no files (the commands choose `runs/<time>-<name>`), `compile_cache`
+    what `REGLAB_COMPILE_CACHE` says or else `reglab` in the user's cache folder.
     `checkpoint_every` and `summary_every` count steps, `evaluate_every` epochs, `rendezvous_timeout` seconds.
 
     Raises:
@@ -79,6 +80,7 @@ class Config:
     num_devices: int | None = None
     cpu_devices: int | None = None
     rendezvous_timeout: float = 300.0
+    compile_cache: str | None = None
     # What a run leaves.
     model_dir: str | None = None
     resume: str = "auto"

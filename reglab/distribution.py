@@ -35,6 +35,7 @@ class Replicas:
       workers: processes that train together.
       worker: this process's place among them; 0 is the chief.
       name: of the strategy, for people.
+      compiles_whole: whether a program is compiled as one, and not piece by piece when these first run.
     """
 
     count: int = 1
@@ -42,6 +43,7 @@ class Replicas:
     workers: int = 1
     worker: int = 0
     name: str = "one_device"
+    compiles_whole: bool = True
 
     @property
     def is_chief(self) -> bool:
@@ -88,6 +90,8 @@ class Replicas:
 
 class StrategyReplicas(Replicas):
     """The replicas of a `tf.distribute` strategy."""
+
+    compiles_whole: bool = False
 
     def __init__(self, strategy: tf.distribute.Strategy, name: str, devices: tuple[str, ...], *, workers: int = 1,
                  worker: int = 0) -> None:

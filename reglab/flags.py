@@ -54,6 +54,8 @@ _SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "num_devices": ("integer", "Devices of this machine to use; else all."),
         "cpu_devices": ("integer", "Split the CPU into this many logical devices, to try replicas without GPUs."),
         "rendezvous_timeout": ("float", "Seconds to wait for the other workers of a cluster."),
+        "compile_cache": ("string", "Folder to keep compiled code in, or off; else what REGLAB_COMPILE_CACHE says, or "
+                                    "reglab in the user's cache folder (XDG_CACHE_HOME or ~/.cache)."),
     },
     "Files": {
         "model_dir": ("string", "Folder of the run; else runs/<time>-<name>."),

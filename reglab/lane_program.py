@@ -56,6 +56,10 @@ class LaneProgram:
         self.steps_per_epoch = program.steps_per_epoch
         self._pool = concurrent.futures.ThreadPoolExecutor(at_work)
 
+    def prepare(self) -> None:
+        """See `Program`: one group's functions are those of all."""
+        self.programs[0].prepare()
+
     def use_data(self, dataset: Dataset) -> None:
         """See `Program`."""
         first, *others = self.programs

@@ -147,6 +147,7 @@ class LaneTrainer:
         if self._program is None:
             self._program = LaneProgram(self._step, parameters, hyper, self._dataset,
                                         batch_size=self._shared.batch_size, jit=self._shared.jit)
+            self._program.prepare()
         else:
             self._program.restart(parameters, hyper)
         return self._program

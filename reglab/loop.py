@@ -21,6 +21,7 @@ from reglab.program import Program
 from reglab.report import describe_run, make_result
 from reglab.run_directory import RunDirectory
 from reglab.signals import StopRequest, stop_request
+from reglab.startup import start_devices
 from reglab.strategies import find_cluster, make_replicas
 
 SECONDS_PER_CALL: Final = 0.5  # Short enough that Ctrl-C is answered and progress moves, long enough to cost nothing.
@@ -87,6 +88,7 @@ def fit(config: Config, data: Dataset | None = None, *, console: Console | None 
     cluster = find_cluster(config)
     is_chief = cluster is None or cluster.is_chief
     console = console if console is not None and is_chief else Console()
+    start_devices(config.compile_cache, console.warning)
     directory = RunDirectory(config) if config.model_dir is not None and is_chief else None
     dataset = load_dataset(config) if data is None else data
     if directory is not None:
@@ -98,6 +100,8 @@ def fit(config: Config, data: Dataset | None = None, *, console: Console | None 
         with contextlib.closing(open_journal(config, directory, program.state, console.warning)) as journal, \
                 stop_request() as stop:
             _agree_on_start(program, journal)
+            if journal.finished_result is None:
+                program.prepare()
             return _Run(config, dataset, program, journal, console, stop).fit()
     except tf.errors.OpError as error:
         if cluster is None:

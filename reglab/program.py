@@ -7,6 +7,7 @@ and so do several runs of the same shapes (`Program.sibling`).
 
 from __future__ import annotations
 
+import concurrent.futures
 import copy
 import dataclasses
 from typing import Any, Final
@@ -79,6 +80,25 @@ class Program:
         # Not by XLA: large batches run as fast without, and there is nothing to wait for.
         self._evaluate = replicas.program(self._evaluate_range, False)
         self._inspect = traced(self._inspect_weights)
+        self._compiling: concurrent.futures.Future[Any] | None = None
+
+    def prepare(self) -> None:
+        """Traces all functions, and has XLA compile the loop in a thread meanwhile, which the first `run` waits for.
+
+        By calls of no step and no example: they change nothing. XLA does not hold the interpreter, so whatever the
+        caller does before `run` costs no time, but it must not change the state. A program of several replicas
+        compiles its pieces when they first run, so for it this does nothing.
+        """
+        if not self.replicas.compiles_whole:
+            return
+        order = np.zeros(self.sizes["train"], np.int32)
+        arguments = self._arguments(order, 0, 0)
+        self._run.get_concrete_function(*arguments)
+        compiler = concurrent.futures.ThreadPoolExecutor(1, "compile")
+        self._compiling = compiler.submit(self._run, *arguments)
+        compiler.shutdown(wait=False)
+        self._evaluate(self.state["parameters"], self._data, tf.constant(0), tf.constant(0))
+        self._inspect(self.state["parameters"])
 
     def sibling(self, parameters: Parameters, hyper: Hyperparameters) -> Program:
         """A run of its own, of the same shapes, that shares data and compiled functions; compiles nothing anew.
@@ -86,7 +106,7 @@ class Program:
         The two may run at the same time, in different threads.
         """
         program = copy.copy(self)
-        program.hyper = hyper
+        program.hyper, program._compiling = hyper, None
         program.state = map_arrays(tf.Variable, initial_state(self.step, parameters))
         return program
 
@@ -114,14 +134,21 @@ class Program:
         Args:
           order: [training examples] int32, this epoch's permutation of the training examples.
         """
+        if self._compiling is not None:
+            self._compiling.result()
+            self._compiling = None
         start = int(self.state["step"])
-        padding = self.steps_per_epoch * self._batch_size + self._share_size * self.replicas.count - len(order)
-        losses, reports = self._run(self.state, self._data, np.pad(order, (0, padding)), tf.constant(first, tf.int32),
-                                    tf.constant(count, tf.int32), self.hyper)
+        losses, reports = self._run(*self._arguments(order, first, count))
         measured = self._measured_steps(start, count)
         kept = [k for k, at in enumerate(measured) if at % self._summary_every == 0]
         return Calls(losses.numpy()[first:first + count], np.array([measured[k] for k in kept], np.int64),
                      self._reporter.of_step(self._unflatten(reports.numpy()[kept])) if kept else {})
+
+    def _arguments(self, order: np.ndarray, first: int, count: int) -> tuple[Any, ...]:
+        """What `_run_steps` takes, from what `run` does."""
+        padding = self.steps_per_epoch * self._batch_size + self._share_size * self.replicas.count - len(order)
+        return (self.state, self._data, np.pad(order, (0, padding)), tf.constant(first, tf.int32),
+                tf.constant(count, tf.int32), self.hyper)
 
     def evaluate(self, split: str) -> dict[str, np.ndarray]:
         """Mean cross-entropy ("data") and accuracy over every example of "train" or "validation", each once."""

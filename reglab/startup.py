@@ -1,103 +1,116 @@
-"""Importing TensorFlow without its noise on stderr."""
+"""Importing TensorFlow quickly and quietly.
+
+`import tensorflow` takes as long as all the rest of a small run: it imports all of Keras, only to register Keras'
+optimizers with its checkpoints, and every page of its public interface. Neither is needed to train here. Both are as
+ever afterwards: whoever asks for `tf.keras`, `import keras` or a page of the interface gets it then.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import faulthandler
+import gc
 import importlib
+import importlib.machinery
+import importlib.util
 import os
-import re
 import sys
-import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import IO, Final
+from typing import Any, Final
 
 from reglab.compile_cache import use_compile_cache
+from reglab.noise import captured_stderr
 
-# What TensorFlow's C++ logs, in the formats of absl ("I0000 00:00:1795.6 51 file.cc:1]") and of older releases
-# ("2026-01-31 12:00:00.0: I file.cc:1]"), and the two unmarked lines that go with it. Fatal lines stay.
-_NOISE: Final = re.compile(
-    rb"[IWE]\d{4} \d\d:\d\d:\S+ +\d+ \S+:\d+\] |"
-    rb"\d{4}-\d\d-\d\d \S+: [IWE] \S+:\d+\] |"
-    rb"WARNING: All log messages before absl::InitializeLog\(\) is called |"
-    rb"To enable the following instructions: ")
+_PUT_OFF: Final = ("tensorflow._api.v2.", "tensorflow.python.keras.")
+"""Pages of TensorFlow's interface, and the Keras of its first version, which still hangs on some of them."""
+_NEVER_PUT_OFF: Final = "tensorflow._api.v2.compat."
+"""Modules that put others in their own place when they are loaded."""
 
 
-def quiet_tensorflow() -> ModuleType:
-    """Imports TensorFlow and looks for devices, showing nothing unless that fails; returns the module.
+def quiet_tensorflow(*, whole_process: bool = False) -> ModuleType:
+    """Imports TensorFlow, showing nothing unless that fails; returns the module. One that is imported already stays.
 
-    The first lines obey no environment variable, so they are held back (`captured_stderr`). Later ones do:
-    `TF_CPP_MIN_LOG_LEVEL` is set to 2 (errors only), which also silences what the first XLA compilation logs. A user
-    who set the variable to 0 or 1 wants to see the noise and sees all of it.
+    The first lines that TensorFlow logs obey no environment variable, so they are held back (`captured_stderr`). Later
+    ones do: `TF_CPP_MIN_LOG_LEVEL` is set to 3, since TensorFlow logs as an error that it has read compiled code from
+    disk; true errors are Python exceptions too. A user who set the variable to 0 or 1 sees all of the noise.
 
-    Raises:
-      ConfigError: the folder that `REGLAB_COMPILE_CACHE` names cannot be used.
+    Args:
+      whole_process: nobody but reglab uses this process. Then pages of TensorFlow's interface are loaded when they are
+        first used, and the garbage collector passes over what was imported.
     """
     loaded = sys.modules.get("tensorflow")
     if loaded is not None:
         return loaded
-    # Reading a compile cache, TensorFlow logs as an error that it is no text. True errors are Python exceptions too.
-    level = "3" if use_compile_cache() else "2"
-    noisy = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", level) in ("0", "1")
+    noisy = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") in ("0", "1")
     with contextlib.nullcontext() if noisy else captured_stderr():
-        tensorflow = importlib.import_module("tensorflow")
-        tensorflow.config.list_physical_devices()
+        tensorflow = _import_tensorflow(whole_process)
+    if whole_process:
+        gc.freeze()  # Half a million objects that live to the end, and that each collection would look at.
     return tensorflow
 
 
-@contextlib.contextmanager
-def captured_stderr() -> Iterator[None]:
-    """Holds file descriptor 2 back: what TensorFlow's C++ logs to it is dropped, anything else shows at the end.
+def start_devices(compile_cache: str | None, warn: Callable[[str], None]) -> None:
+    """Has TensorFlow look for its devices, quietly, after telling it where compiled code is kept.
 
-    After an exception all of it shows, in the order it came. Python warnings and messages are no C++ logs, so they are
-    never lost. Does nothing where descriptor 2 is closed or there is no room for a temporary file.
-
-    Should the process die inside (TensorFlow aborts on a processor it was not built for), what was held is lost; a
-    Python traceback still shows where.
+    Args:
+      compile_cache: see `Config.compile_cache`. TensorFlow hears of it only once a process: what was said first holds.
+      warn: told, in a line, if the folder of compiled code cannot be used.
     """
-    with contextlib.ExitStack() as stack:
-        held = _temporary_file()
-        if held is None:
-            yield
-            return
-        stack.enter_context(held)
-        real = os.dup(2)
-        stack.callback(os.close, real)
-        if not faulthandler.is_enabled():
-            faulthandler.enable(real)
-            stack.callback(faulthandler.disable)
-        _flush_stderr()
-        os.dup2(held.fileno(), 2)
-        failed = False
-        try:
-            yield
-        except Exception:
-            failed = True
-            raise
-        finally:
-            _flush_stderr()
-            os.dup2(real, 2)
-            _replay(held, everything=failed)
+    import tensorflow as tf
+    problem = use_compile_cache(compile_cache)
+    noisy = os.environ.get("TF_CPP_MIN_LOG_LEVEL") in ("0", "1")
+    with contextlib.nullcontext() if noisy else captured_stderr():
+        tf.config.list_physical_devices()
+    if problem is not None:
+        warn(problem)
 
 
-def _temporary_file() -> IO[bytes] | None:
+def _import_tensorflow(lazily: bool) -> ModuleType:
+    """TensorFlow, imported with less; should it not bear that, in the plain way."""
+    if "keras" in sys.modules:
+        return importlib.import_module("tensorflow")
+    was_enabled = gc.isenabled()
+    gc.disable()  # Nothing that an import makes is garbage.
+    finders: list[Any] = [_HoldKerasBack(), *([_PutOff()] if lazily else [])]
+    sys.meta_path[:0] = finders
     try:
-        os.fstat(2)  # if descriptor 2 is closed, the file would become it
-        return tempfile.TemporaryFile()
-    except OSError:
-        return None
+        return importlib.import_module("tensorflow")
+    except Exception:
+        sys.meta_path[:] = [finder for finder in sys.meta_path if finder not in finders]
+    finally:
+        sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not finders[0]]
+        if was_enabled:
+            gc.enable()
+    return importlib.import_module("tensorflow")
 
 
-def _replay(held: IO[bytes], everything: bool) -> None:
-    held.seek(0)
-    shown = b"".join(line for line in held if everything or not _NOISE.match(line))
-    with contextlib.suppress(OSError):  # nobody reads stderr any more
-        while shown:
-            shown = shown[os.write(2, shown):]
+class _HoldKerasBack:
+    """Refuses the modules of Keras to the thread that made it: TensorFlow goes on without them."""
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> None:
+        """Finds nothing.
+
+        Raises:
+          ImportError: the module is one of Keras'.
+        """
+        # Not `keras` itself: TensorFlow asks where that lies.
+        if name.startswith("keras.") and threading.get_ident() == self._thread:
+            raise ImportError(f"{name} is imported when it is used", name=name)
 
 
-def _flush_stderr() -> None:
-    if sys.stderr is not None:
-        with contextlib.suppress(OSError, ValueError):
-            sys.stderr.flush()
+class _PutOff:
+    """Finds some modules of TensorFlow as modules that load when they are first used."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None,
+                  target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
+        """See the class; None for any other module."""
+        if not name.startswith(_PUT_OFF) or name.startswith(_NEVER_PUT_OFF):
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = importlib.util.LazyLoader(spec.loader)
+        return spec

@@ -17,9 +17,9 @@ from typing import Any, Final
 
 import numpy as np
 from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
-from tensorboard.compat.proto import event_pb2, summary_pb2
+from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, types_pb2
 from tensorboard.plugins.custom_scalar import layout_pb2
-from tensorboard.plugins.custom_scalar import summary as custom_scalar
+from tensorboard.plugins.custom_scalar import metadata as custom_scalar_metadata
 from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.hparams import summary_v2 as hparams_v2
@@ -67,7 +67,7 @@ class RunWriter:
         Args:
           name: the run's name on that page, else a hash of the hyper-parameters.
         """
-        for summary in (custom_scalar.pb(_layout()), _hparams_page(hyperparameters),
+        for summary in (_custom_scalars_page(), _hparams_page(hyperparameters),
                         hparams_v2.hparams_pb(dict(hyperparameters), trial_id=name)):
             self._write(0, _values(summary), time.time())
 
@@ -187,9 +187,15 @@ def _hparams_page(hyperparameters: Mapping[str, Any]) -> summary_pb2.Summary:
         metadata=hparams_metadata.create_summary_metadata(content))])
 
 
-def _layout() -> layout_pb2.Layout:
-    return layout_pb2.Layout(category=[
+def _custom_scalars_page() -> summary_pb2.Summary:
+    """The charts of `LAYOUT`. TensorBoard's own function for it imports all of TensorFlow 1's interface."""
+    layout = layout_pb2.Layout(category=[
         layout_pb2.Category(title=title, chart=[
             layout_pb2.Chart(title=name, multiline=layout_pb2.MultilineChartContent(tag=[f"^{tag}$" for tag in tags]))
             for name, tags in charts.items()])
         for title, charts in LAYOUT])
+    content = tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, string_val=[layout.SerializeToString()])
+    content.tensor_shape.SetInParent()
+    return summary_pb2.Summary(value=[summary_pb2.Summary.Value(
+        tag=custom_scalar_metadata.CONFIG_SUMMARY_TAG, tensor=content,
+        metadata=custom_scalar_metadata.create_summary_metadata())])

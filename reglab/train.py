@@ -29,7 +29,7 @@ def _main(argv: list[str]) -> int:
 def _train(command: flags.CommandLine) -> int:
     # TensorFlow is imported only now, so that help and a bad flag are answered at once.
     from reglab.startup import quiet_tensorflow
-    quiet_tensorflow()
+    quiet_tensorflow(whole_process=True)
     from reglab.cluster import RendezvousError
     from reglab.console import open_console
     from reglab.loop import Diverged, Interrupted, PeerLost, fit

@@ -25,6 +25,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "cpu_devices": ("2", 2), "rendezvous_timeout": ("9", 9.0), "model_dir": ("runs/a", "runs/a"),
     "resume": ("must", "must"), "checkpoint_every": ("50", 50), "keep": ("1", 1), "evaluate_every": ("2", 2),
     "summary_every": ("0", 0), "histograms": ("true", True),
+    "compile_cache": ("off", "off"),
 }
 FIELDS = {field.name for field in dataclasses.fields(Config)}
 

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "reglab"
 # A folder stands for every module in it.
 FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
     ("config", "parameters", "signals", "exit_codes", "environment", "processes", "intervals",
-     "files"),
+     "files", "noise"),
     ("compile_cache", "commands", "grid", "penalties", "optimizers", "models", "data", "distribution", "cluster",
      "summaries", "console", "run_directory", "plots"),
     ("step", "strategies", "startup"),

@@ -132,6 +132,32 @@ def test_a_call_of_no_steps_does_nothing(dataset: Dataset, make_program: MakePro
     assert_equal(before, arrays(program))
 
 
+@pytest.mark.parametrize("jit", [False, True])
+def test_preparing_compiles_all_and_changes_nothing(dataset: Dataset, make_program: MakeProgram, jit: bool) -> None:
+    prepared, other = (make_program(dataset, l1=0.01, optimizer="adam", summary_every=3, jit=jit) for _ in range(2))
+    prepared.prepare()
+    assert_near(arrays(prepared), arrays(other), atol=0)
+    assert data_losses(run_chunks(prepared, [9])).tolist() == data_losses(run_chunks(other, [9])).tolist()
+    assert_near(arrays(prepared), arrays(other), atol=0)
+    for function in (prepared._run, prepared._evaluate, prepared._inspect):
+        assert function.experimental_get_tracing_count() == 1
+
+
+def test_what_fails_in_compilation_is_raised_by_the_first_run(dataset: Dataset, make_program: MakeProgram,
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    program = make_program(dataset)
+    run = program._run
+
+    def fail(*arguments: Any) -> None:
+        raise tf.errors.InternalError(None, None, "no room")
+
+    fail.get_concrete_function = run.get_concrete_function  # type: ignore[attr-defined]
+    monkeypatch.setattr(program, "_run", fail)
+    program.prepare()
+    with pytest.raises(tf.errors.InternalError, match="no room"):
+        run_chunks(program, [1])
+
+
 def test_measuring_does_not_change_the_training(dataset: Dataset, make_program: MakeProgram) -> None:
     ends = []
     for every in (0, 1, 4, 100):

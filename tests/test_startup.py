@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import pathlib
 import subprocess
@@ -44,19 +45,25 @@ config = types.SimpleNamespace(list_physical_devices=log)
     return make
 
 
-QUIET = "from reglab.startup import quiet_tensorflow; tf = quiet_tensorflow(); print(tf.__name__)"
+QUIET = """
+from reglab.startup import quiet_tensorflow, start_devices
+tf = quiet_tensorflow()
+start_devices("off", print)
+print(tf.__name__)
+"""
 
 
 def test_real_tensorflow_and_first_compilation_are_silent():
     done = run("""
 import sys, warnings
-from reglab.startup import quiet_tensorflow
+from reglab.startup import quiet_tensorflow, start_devices
 tf = quiet_tensorflow()
+start_devices("off", print)
 warnings.warn("mine")
 print(float(tf.function(lambda x: x * 2, jit_compile=True)(tf.constant(3.0))))
 """)
     assert done.stdout == "6.0\n"
-    assert done.stderr == "<string>:5: UserWarning: mine\n"
+    assert done.stderr == "<string>:6: UserWarning: mine\n"
 
 
 def test_noise_is_dropped_but_python_output_stays(fake):
@@ -72,12 +79,57 @@ def test_the_user_decides_with_the_environment(fake, level, shown):
     assert run(QUIET, fake(), level).stderr.count("oneDNN") == shown
 
 
-@pytest.mark.parametrize("code", ["raise ImportError('libfoo.so')", "config.list_physical_devices = lambda: 1 / 0"])
+@pytest.mark.parametrize("code", ["raise ImportError('libfoo.so')",
+                                  "config.list_physical_devices = lambda: (log(), 1 / 0)"])
 def test_a_failure_replays_everything(fake, code):
     done = run(QUIET, fake(code))
     assert done.returncode == 1
     assert done.stderr.startswith(NOISE)
     assert "libfoo.so" in done.stderr or "ZeroDivisionError" in done.stderr
+
+
+REAL = """
+import gc, sys
+from reglab.startup import quiet_tensorflow
+tf = quiet_tensorflow(whole_process={whole_process})
+held = [name for name in sys.modules if name.split(".")[0] in ("keras", "matplotlib")]
+print(held, gc.isenabled(), "tensorflow.python.keras.models" in sys.modules)
+model = tf.keras.Sequential([tf.keras.layers.Dense(2)])
+model.compile("adam", "mse")
+print(model.predict(tf.ones([1, 3]), verbose=0).shape, tf.nn.relu(-1.0).numpy(), tf.compat.v1.Session.__name__)
+"""
+
+
+@pytest.mark.parametrize("whole_process", [False, True])
+def test_keras_is_held_back_and_works_when_it_is_used(whole_process):
+    done = run(REAL.format(whole_process=whole_process))
+    assert done.stdout.splitlines() == [f"[] True {not whole_process}", "(1, 2) 0.0 Session"], done.stderr
+
+
+def test_a_keras_that_is_imported_already_is_left_alone(fake):
+    (fake() / "keras").mkdir()
+    (fake() / "keras" / "__init__.py").touch()
+    (fake() / "keras" / "src.py").write_text("print('whole Keras')")
+    done = run("import keras\n" + QUIET, fake("import keras.src"))
+    assert done.stdout == "whole Keras\ntensorflow\n"
+    assert done.stderr == ""
+
+
+def test_a_tensorflow_that_cannot_do_without_keras_gets_it(fake):
+    (fake() / "keras").mkdir()
+    (fake() / "keras" / "__init__.py").touch()
+    (fake() / "keras" / "src.py").write_text("print('whole Keras')")
+    done = run(QUIET, fake("import keras.src"))
+    assert done.stdout == "whole Keras\ntensorflow\n"
+    assert done.stderr == ""
+
+
+def test_other_threads_may_import_keras_meanwhile():
+    finder = startup._HoldKerasBack()
+    with pytest.raises(ImportError, match="keras.src"):
+        finder.find_spec("keras.src")
+    with concurrent.futures.ThreadPoolExecutor(1) as other:
+        assert other.submit(finder.find_spec, "keras.src").result() is None
 
 
 def test_missing_tensorflow_is_the_usual_error():
@@ -108,30 +160,3 @@ def test_loaded_tensorflow_is_returned_as_it_is(monkeypatch):
     monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
     assert startup.quiet_tensorflow() is loaded
     assert "TF_CPP_MIN_LOG_LEVEL" not in os.environ
-
-
-def test_captured_stderr_restores_the_descriptor(capfd):
-    with startup.captured_stderr():
-        os.write(2, NOISE.encode() + b"a real complaint\n")
-        assert capfd.readouterr().err == ""
-    os.write(2, b"after\n")
-    assert capfd.readouterr().err == "a real complaint\nafter\n"
-    with pytest.raises(RuntimeError), startup.captured_stderr():
-        os.write(2, NOISE.encode())
-        raise RuntimeError
-    assert capfd.readouterr().err == NOISE
-
-
-def test_captured_stderr_leaks_no_descriptor():
-    before = len(os.listdir("/dev/fd"))
-    for _ in range(3):
-        with startup.captured_stderr():
-            pass
-    assert len(os.listdir("/dev/fd")) == before
-
-
-def test_fatal_lines_and_unknown_lines_are_no_noise():
-    for line in (b"F0000 00:00:1795386888.46    5192 cpu_feature_guard.cc:1] The TensorFlow library was compiled",
-                 b"Could not load dynamic library", b"ERROR: out of memory"):
-        assert not startup._NOISE.match(line)
-    assert startup._NOISE.match(b"2026-01-31 12:00:00.123456: I tensorflow/core/util/port.cc:153] oneDNN")

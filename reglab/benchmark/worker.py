@@ -22,8 +22,9 @@ def main(argv: list[str]) -> int:
     with private_stdout() as answers:
         try:
             began = time.monotonic()
-            from reglab.startup import quiet_tensorflow
-            quiet_tensorflow()
+            from reglab.startup import quiet_tensorflow, start_devices
+            quiet_tensorflow(whole_process=True)
+            start_devices(task.config.compile_cache, lambda problem: print(problem, file=sys.stderr))
             task = dataclasses.replace(task, import_seconds=time.monotonic() - began)
             if task.section != "scaling":
                 answer(answers, measure(task))

@@ -18,6 +18,8 @@ __all__ = ["Comparison", "compare"]
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
+        from reglab.startup import quiet_tensorflow
+        quiet_tensorflow()
         from reglab.compare import experiment
         return getattr(experiment, name)
     raise AttributeError(f"module 'reglab.compare' has no attribute {name!r}")

@@ -49,7 +49,7 @@ def _main(argv: list[str]) -> int:
 def _compare(config: Config, seeds: int, preset: str | None, as_json: bool) -> int:
     # TensorFlow is imported only now, so that help and a bad flag are answered at once.
     from reglab.startup import quiet_tensorflow
-    quiet_tensorflow()
+    quiet_tensorflow(whole_process=True)
     from reglab.compare.experiment import compare
     from reglab.compare.files import ComparisonFolder
     from reglab.console import open_console

@@ -19,6 +19,7 @@ from reglab.intervals import CONFIDENCE, mean_and_half_width
 from reglab.lanes import Lane, LaneCurves, LaneTrainer
 from reglab.loop import Interrupted
 from reglab.signals import StopRequest, stop_request
+from reglab.startup import start_devices
 from reglab.step import SPARSITY_THRESHOLD
 from reglab.summaries import json_number
 
@@ -70,6 +71,7 @@ def compare(config: Config, seeds: int = SEEDS, data: Dataset | None = None, *,
         raise ConfigError(f"--seeds={seeds}: give at least 1; intervals need at least 2")
     console = console or Console()
     arms = arms_of(config)
+    start_devices(config.compile_cache, console.warning)
     lanes = lanes_of(arms, config, seeds)
     dataset = load_dataset(config) if data is None else data
     trainer = LaneTrainer(config, dataset, len(lanes), [config.penalize])

@@ -35,7 +35,7 @@ def _main(argv: list[str]) -> int:
         raise ConfigError("--model_dir is missing: name the folder of a run")
     # TensorFlow is imported only now, so that help and a bad flag are answered at once.
     from reglab.startup import quiet_tensorflow
-    quiet_tensorflow()
+    quiet_tensorflow(whole_process=True)
     from reglab.export.exporting import WrongCopy, export
 
     try:

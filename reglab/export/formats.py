@@ -7,7 +7,6 @@ import pathlib
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -45,8 +44,10 @@ def format_of(output: pathlib.Path) -> Format:
     return _BY_SUFFIX.get(output.suffix, SAVED_MODEL)
 
 
-def keras_model(network: Network) -> keras.Model:
+def keras_model(network: Network) -> Any:
     """The network as a Keras model that takes x as the data have it: it flattens and divides by itself."""
+    import keras
+
     dtype, layers = network.parameters["logits"]["kernel"].dtype.name, keras.layers
     model = keras.Sequential([keras.Input(network.input_shape, dtype=dtype, name="x"),
                               layers.Flatten(dtype=dtype), layers.Rescaling(1 / network.divisor, dtype=dtype)],
@@ -63,6 +64,8 @@ def _write_keras(network: Network, path: pathlib.Path) -> None:
 
 
 def _read_keras(network: Network, path: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
+    import keras
+
     model = keras.models.load_model(path)
     return lambda x: model(x).numpy()
 

@@ -24,5 +24,7 @@ _HOMES: Final = {"Sweep": "experiment", "sweep": "experiment", "Path": "warm", "
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
+        from reglab.startup import quiet_tensorflow
+        quiet_tensorflow()
         return getattr(importlib.import_module(f"reglab.sweep.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'reglab.sweep' has no attribute {name!r}")

@@ -48,7 +48,7 @@ def _main(argv: list[str]) -> int:
 def _sweep(config: Config, grid: Grid, values: dict[str, Any], as_json: bool) -> int:
     # TensorFlow is imported only now, so that help and a bad flag are answered at once.
     from reglab.startup import quiet_tensorflow
-    quiet_tensorflow()
+    quiet_tensorflow(whole_process=True)
     from reglab.console import open_console
     from reglab.loop import Interrupted
     from reglab.run_directory import default_model_dir

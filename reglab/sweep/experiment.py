@@ -16,6 +16,7 @@ from reglab.grid import Grid
 from reglab.lanes import LaneTrainer
 from reglab.loop import Diverged, fit
 from reglab.signals import StopRequest, stop_request
+from reglab.startup import start_devices
 from reglab.sweep.capacity import choose_lanes_per_call
 from reglab.sweep.files import SweepFolder
 from reglab.sweep.folds import fold_dataset
@@ -82,6 +83,7 @@ def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = Non
     check_options(seeds, folds, selection, lanes_per_call)
     console, shared = console or Console(), shared_config(config, grid.checked(config))
     folder = SweepFolder(config.model_dir, config.resume)
+    start_devices(config.compile_cache, console.warning)
     dataset = load_dataset(shared) if data is None else data
     if lanes_per_call is None:  # What a resumed sweep chose before counts: free memory may have changed.
         lanes_per_call = (folder.plan or {}).get("lanes_per_call") or choose_lanes_per_call(

@@ -28,6 +28,7 @@ from reglab.grid import Grid
 from reglab.lanes import LaneCurves, LaneTrainer
 from reglab.parameters import Parameters, map_arrays
 from reglab.signals import StopRequest, stop_request
+from reglab.startup import start_devices
 from reglab.step import stack_lanes
 from reglab.sweep.files import SweepFolder
 from reglab.sweep.path_results import path_dict, write_path
@@ -58,9 +59,10 @@ def path(config: Config, grid: Grid, *, seeds: int = 1, data: Dataset | None = N
     _check_grid(grid)
     shared = dataclasses.replace(shared_config(config, grid.checked(config)), evaluate_every=1)
     plan = Plan(shared, grid, seeds, None, "data", seeds)
-    folder = SweepFolder(config.model_dir, config.resume, "path")
+    folder, console = SweepFolder(config.model_dir, config.resume, "path"), console or Console()
+    start_devices(config.compile_cache, console.warning)
     dataset = load_dataset(shared) if data is None else data
-    runner = _Runner(plan, dataset, folder, console or Console())
+    runner = _Runner(plan, dataset, folder, console)
     folder.open(plan.to_dict())
     with stop_request() as stop:
         began = time.perf_counter()
