@@ -54,7 +54,9 @@ def _is_sound(result: dict[str, Any]) -> bool:
     races = [result.get("peers", {}), *(race["peers"] for race in result.get("lanes_against", {}).values())]
     failed = [result["failed"], result.get("peers_failed"),
               *(race["failed"] for race in result.get("lanes_against", {}).values())]
-    return not any(failed) and all(peer.get("agrees", True) for peers in races for peer in peers.values())
+    scripts = [peer for peer in result.get("whole", {}).values() if isinstance(peer, dict)]
+    return not any(failed) and all(peer.get("agrees", True)
+                                   for peer in [*scripts, *(peer for peers in races for peer in peers.values())])
 
 
 if __name__ == "__main__":

@@ -12,13 +12,14 @@ from typing import Any, Final
 from reglab.benchmark.against import PEERS, REFERENCE
 from reglab.config import Config, ConfigError
 
-SECTIONS: Final = ("speed", "start", "penalty", "logging")
+DEFAULT_SECTIONS: Final = ("speed", "start", "penalty", "logging")
 """Those measured unless `--sections` says otherwise; further ones by giving their values, such as `--lanes=1,16`."""
+SECTIONS: Final = (*DEFAULT_SECTIONS, "whole")
 AGAINST: Final = tuple(name for name in PEERS if name not in (REFERENCE, "torch_compiled"))
 DEFAULT_STRENGTH: Final = 1e-4
 
 EXTRA: Final[Mapping[str, tuple[type, str, Any]]] = {
-    "sections": (str, f"Which of {', '.join(SECTIONS)} to measure; may be empty.", ",".join(SECTIONS)),
+    "sections": (str, f"Which of {', '.join(SECTIONS)} to measure; may be empty.", ",".join(DEFAULT_SECTIONS)),
     "repeats": (int, "Rounds; every figure is a median with its range over them.", 5),
     "seconds": (float, "Length of one timed stretch.", 1.0),
     "devices": (str, "Numbers of devices to scale over, such as 1,2,4: GPUs, or else logical CPUs, which share the "
@@ -49,7 +50,7 @@ class Settings:
     """
 
     config: Config
-    sections: tuple[str, ...] = SECTIONS
+    sections: tuple[str, ...] = DEFAULT_SECTIONS
     repeats: int = 5
     seconds: float = 1.0
     devices: tuple[int, ...] = ()
@@ -74,12 +75,15 @@ def make_settings(config: Config, values: Mapping[str, Any]) -> Settings:
     if not (math.isfinite(values["seconds"]) and values["seconds"] > 0):
         raise ConfigError(f"--seconds={values['seconds']}: give a positive number such as 1")
     against = _names("against", values["against"], AGAINST)
+    sections = _names("sections", values["sections"], SECTIONS)
     if against:
-        _check_against(config)
+        _check_against(config, "--against")
+    if "whole" in sections:
+        _check_against(config, "--sections=whole")
     if "torch" in against:
         against = (*against, "torch_compiled")
     grown = {name: _numbers(name, values[name]) for name in ("devices", "widths", "batch_sizes", "lanes")}
-    return Settings(config, _names("sections", values["sections"], SECTIONS), values["repeats"], values["seconds"],
+    return Settings(config, sections, values["repeats"], values["seconds"],
                     **grown, against=against, output=_new_file(values["output"]))
 
 
@@ -101,13 +105,13 @@ def _numbers(flag: str, text: str | None) -> tuple[int, ...]:
     return numbers
 
 
-def _check_against(config: Config) -> None:
+def _check_against(config: Config, flag: str) -> None:
     """The peers train one kind of run."""
     default = Config()
     for name in ("optimizer", "activation", "penalize", "precision", "schedule", "warmup_steps", "clip_norm", "jit"):
         value = getattr(config, name)
         if value != getattr(default, name):
-            raise ConfigError(f"--{name}={value} cannot be raced: with --against leave the flag out")
+            raise ConfigError(f"--{name}={value} cannot be raced: with {flag} leave the flag out")
 
 
 def _new_file(path: str | None) -> pathlib.Path | None:

@@ -17,7 +17,7 @@ def tables(result: Mapping[str, Any]) -> str:
              f"hidden layers {','.join(map(str, config['hidden'])) or 'none'}, batch {config['batch_size']}, "
              f"{config['optimizer']}, l1 = {config['l1']:g}, l2 = {config['l2']:g}, {config['precision']}",
              f"median (range) of {result['repeats']} rounds" + ("" if load is None else f", load average {load:g}")]
-    sections = (_speed, _start, _penalty, _logging, _devices, _growth, _lanes, _peers, _failed)
+    sections = (_speed, _start, _penalty, _logging, _whole, _devices, _growth, _lanes, _peers, _failed)
     return "\n".join(lines + [line for section in sections for line in section(result)])
 
 
@@ -58,6 +58,20 @@ def _logging(result: Mapping[str, Any]) -> list[str]:
     title = "" if not cost else (f"Cost of summaries every {cost['summary_every']} steps and of a checkpoint an epoch "
                                  f"({cost['steps_per_epoch']} steps)")
     return _costs(title, "epoch, s", "epoch_seconds", cost)
+
+
+def _whole(result: Mapping[str, Any]) -> list[str]:
+    found = result.get("whole", {})
+    titles = (("import", "import tensorflow", ""), ("kept", "reglab.train, compiled code kept", "of import tensorflow"),
+              ("empty", "reglab.train, empty cache", "of import tensorflow"),
+              ("keras", "a Keras script", "reglab's of it"), ("torch", "a PyTorch script", "reglab's of it"),
+              ("alone", "start to first evaluation, one process", ""),
+              ("two_workers", "the same, two workers", "of one process"))
+    rows = [(title, _cell(found[name]["seconds"]), f"{_cell(found[name]['ratio'])} {of}" if of else "",
+             "" if found[name].get("agrees", True) else "DIFFERENT ACCURACY")
+            for name, title, of in titles if name in found]
+    left_out = [f"  {name} is left out: it is not installed" for name in found.get("missing", ())]
+    return ["", "Whole processes, seconds", *_aligned(rows), *left_out] if rows else []
 
 
 def _costs(title: str, unit: str, key: str, costs: Mapping[str, Any] | None) -> list[str]:

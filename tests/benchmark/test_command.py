@@ -17,7 +17,7 @@ from reglab.benchmark import __main__ as command
 from reglab.benchmark import experiment, workers
 from reglab.benchmark.experiment import benchmark
 from reglab.benchmark.peer_process import PeerError
-from reglab.benchmark.settings import EXTRA, SECTIONS, WITHOUT, Settings, make_settings
+from reglab.benchmark.settings import DEFAULT_SECTIONS, EXTRA, WITHOUT, Settings, make_settings
 from reglab.benchmark.tables import tables
 from reglab.benchmark.task import Task
 from reglab.benchmark.worker import measure
@@ -64,7 +64,7 @@ def test_settings() -> None:
     assert found.against == ("torch", "jax", "torch_compiled")
     assert (found.config.l1, found.config.l2) == (1e-4, 0.0)
     assert found.sections == ()
-    assert settings().sections == SECTIONS
+    assert settings().sections == DEFAULT_SECTIONS
 
 
 def test_help_and_a_bad_flag_import_no_tensorflow() -> None:
