@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
+import dataclasses
 import functools
+from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 
 from reglab import data
-from reglab.config import Config, ConfigError
+from reglab.config import HANDLING_FIELDS, Config, ConfigError
 from reglab.data import Dataset
 from reglab.distribution import Replicas
 from reglab.models import Model, mlp, penalized_layers
@@ -66,10 +71,40 @@ def make_program(config: Config, dataset: Dataset, replicas: Replicas | None = N
       ConfigError: the batch is larger than the training data, or `penalize` matches no layer.
     """
     check_batch_size(config, dataset)
-    step = make_step(config, dataset)
-    return Program(step, step.model.initialize(config.seed), make_hyperparameters(config, step), dataset,
-                   batch_size=config.batch_size, summary_every=config.summary_every, jit=config.jit,
-                   replicas=replicas)
+    step, replicas = make_step(config, dataset), replicas or Replicas()
+    start = step.model.initialize(config.seed), make_hyperparameters(config, step)
+    shared = _shared.get()
+    key = (_compiled_with(config), dataset.digest if shared is not None else "", replicas.devices)
+    if shared is not None and key in shared:
+        return shared[key].sibling(*start)
+    program = Program(step, *start, dataset, batch_size=config.batch_size, summary_every=config.summary_every,
+                      jit=config.jit, replicas=replicas)
+    if shared is not None and replicas.compiles_whole:
+        shared[key] = program
+    return program
+
+
+@contextlib.contextmanager
+def shared_programs() -> Iterator[None]:
+    """Inside the block, runs on the same data that differ only in what a compiled program takes as an input share one.
+
+    For several runs in a row: the block keeps their programs, and with them their data, in memory.
+    """
+    token = _shared.set({})
+    try:
+        yield
+    finally:
+        _shared.reset(token)
+
+
+_shared: contextvars.ContextVar[dict[Any, Program] | None] = contextvars.ContextVar("shared_programs", default=None)
+
+
+def _compiled_with(config: Config) -> Config:
+    """The configuration without what may differ between runs of one compiled program."""
+    default = Config()
+    inputs = ("l1", "l2", "learning_rate", "seed", "data_seed", *HANDLING_FIELDS)
+    return dataclasses.replace(config, **{name: getattr(default, name) for name in inputs})
 
 
 def check_fit(config: Config, dataset: Dataset) -> None:

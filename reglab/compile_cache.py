@@ -30,6 +30,7 @@ OFF: Final = "off"
 MOST_ENTRIES: Final = 64  # Of half a megabyte each, or so, for one TensorFlow, processor and set of flags.
 MOST_BYTES: Final = 128 * 2**20  # Of all of them together.
 _ROOM: Final = 64 * 2**20  # Bytes that must be free for the entries of one process.
+_ROUND_NUMBER: Final = 2**14  # More tensors than there are when a run begins, and counted in 2 ms.
 _OWN_FLAG: Final = "--tf_xla_persistent_cache"
 _OWN_FOLDER: Final = "reglab-compiled-"
 
@@ -91,6 +92,18 @@ def cache_folder(setting: str | None) -> pathlib.Path | None:
     base = os.environ.get("XDG_CACHE_HOME", "")
     # The specification has relative paths ignored.
     return (pathlib.Path(base) if os.path.isabs(base) else pathlib.Path.home() / ".cache") / "reglab"
+
+
+def name_alike() -> None:
+    """Gives the functions that are traced next the names that they would have in another process.
+
+    TensorFlow names a function after a counter of all tensors so far, and an entry after all names in its program: a
+    run that is resumed would not find what it compiled when it began. So the counter goes on to a round number.
+    """
+    with contextlib.suppress(ImportError):
+        from tensorflow.python.framework.ops import uid
+        while (uid() + 1) % _ROUND_NUMBER:
+            pass
 
 
 def _make_own(folder: pathlib.Path) -> None:

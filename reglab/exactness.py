@@ -18,6 +18,7 @@ from reglab.assembly import make_program
 from reglab.config import Config
 from reglab.data import Dataset, epoch_order
 from reglab.distribution import Replicas
+from reglab.program import Program
 
 TOLERANCE: Final = 1e-12
 STEPS: Final = 200
@@ -66,14 +67,15 @@ def cases(config: Config, replicas: int) -> Iterator[tuple[str, Config, int]]:
 def check_replicas(config: Config, dataset: Dataset, replicas: Replicas) -> Iterator[Finding]:
     """Trains each case on one device and on `replicas`, and yields what differs, case by case."""
     for case, chosen, steps in cases(config, replicas.count):
-        single = _train(chosen, dataset, Replicas(), steps)
-        several = _train(chosen, dataset, replicas, steps)
+        alone, together = make_program(chosen, dataset), make_program(chosen, dataset, replicas)
+        alone.prepare()  # It compiles while the other one trains.
+        several = _train(chosen, dataset, together, steps)
+        single = _train(chosen, dataset, alone, steps)
         yield Finding(case, {name: _difference(single[name], several[name]) for name in single})
 
 
-def _train(config: Config, dataset: Dataset, replicas: Replicas, steps: int) -> dict[str, np.ndarray]:
+def _train(config: Config, dataset: Dataset, program: Program, steps: int) -> dict[str, np.ndarray]:
     """The numbers to compare: weights, slots, losses of every step, reports and evaluations of both splits."""
-    program = make_program(config, dataset, replicas)
     losses, reports, taken = [], [], 0
     while taken < steps:
         epoch, first = divmod(taken, program.steps_per_epoch)

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import tensorflow as tf
 
+from reglab.compile_cache import name_alike
 from reglab.data import Dataset
 from reglab.distribution import Replicas, traced
 from reglab.measurement import Reporter
@@ -89,6 +90,7 @@ class Program:
         caller does before `run` costs no time, but it must not change the state. A program of several replicas
         compiles its pieces when they first run, so for it this does nothing.
         """
+        name_alike()
         if not self.replicas.compiles_whole:
             return
         order = np.zeros(self.sizes["train"], np.int32)

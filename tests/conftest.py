@@ -5,11 +5,18 @@ The factories are fixtures, so that tests which need no TensorFlow do not import
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import pathlib
+import shutil
 import signal
+import tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# The processes that tests start share the code they compile, and leave the user's own alone.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="reglab-tests-")
+atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 # A shell's background job ignores Ctrl-C, and so would every process that a test starts and interrupts.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -27,6 +34,12 @@ if TYPE_CHECKING:
     from reglab.step import Step
 
 FEATURES, CLASSES = 6, 3
+
+
+def pytest_collection_finish() -> None:
+    """What was imported by now stays to the end: no collection of garbage needs to look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def made_dataset(train: int = 53, validation: int = 20, seed: int = 0) -> Dataset:

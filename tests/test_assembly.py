@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from reglab import assembly
 from reglab.config import Config, ConfigError
-from reglab.data import Dataset
+from reglab.data import Dataset, Examples
 from reglab.optimizers import SGD, Adam
 from reglab.step import Step
 
@@ -115,3 +115,21 @@ def test_what_does_not_fit_the_data_is_refused(dataset: Dataset, fields: dict[st
             check(dataclasses.replace(CONFIG, **fields), dataset)
         assert "\n" not in str(caught.value)
     assembly.check_fit(dataclasses.replace(CONFIG, batch_size=53), dataset)
+
+
+def test_shared_programs_serve_runs_that_differ_in_inputs_only(dataset: Dataset) -> None:
+    config = dataclasses.replace(CONFIG, optimizer="sgd")
+    inputs = dataclasses.replace(config, l1=1e-3, l2=1e-2, learning_rate=0.5, seed=3, model_dir="elsewhere")
+    adam = dataclasses.replace(config, optimizer="adam")
+    data = dataclasses.replace(dataset, train=Examples(1 - dataset.train.x, dataset.train.y))
+    with assembly.shared_programs():
+        first, second, third, fourth = (assembly.make_program(*pair) for pair in (
+            (config, dataset), (inputs, dataset), (adam, dataset), (config, data)))
+    alone = assembly.make_program(inputs, dataset)
+    assert second._run is first._run
+    assert all(program._run is not first._run for program in (third, fourth, alone))
+    order = np.arange(len(dataset.train), dtype=np.int32)
+    for program in (first, second, alone):
+        program.run(order, 0, 3)
+    for mine, theirs in zip(tf.nest.flatten(second.state), tf.nest.flatten(alone.state), strict=True):
+        np.testing.assert_array_equal(mine, theirs)

@@ -231,3 +231,20 @@ def test_a_command_trains_without_a_folder_and_says_so(tmp_path: pathlib.Path) -
                f"--compile_cache={tmp_path / 'file'}")
     assert done.returncode == exit_codes.SUCCESS
     assert f"Warning: compiled code is not kept in {tmp_path / 'file'} (" in done.stdout
+
+
+NAMES = """
+import sys
+from reglab.startup import quiet_tensorflow
+tf = quiet_tensorflow(whole_process=True)
+from reglab.compile_cache import name_alike
+for _ in range(int(sys.argv[1])):
+    tf.constant(0)
+name_alike()
+print(tf.function(lambda x: x + 1).get_concrete_function(tf.constant(1)).name)
+"""
+
+
+def test_functions_have_the_same_names_whatever_came_before() -> None:
+    names = [run("-c", NAMES, count).stdout for count in ("0", "1000")]
+    assert names[0] == names[1] and "__inference_" in names[0]

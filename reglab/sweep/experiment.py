@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from reglab.assembly import load_dataset, total_steps
+from reglab.assembly import load_dataset, shared_programs, total_steps
 from reglab.config import Config, ConfigError
 from reglab.console import Console
 from reglab.data import Dataset
@@ -98,7 +98,8 @@ def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = Non
         result = sweep_dict(plan, chunks)
         folder.write_json("timing.json", {"seconds": time.perf_counter() - began, **runner.timing})
         write_outputs(folder, plan, chunks, result, runner.steps_per_epoch)
-    return Sweep(plan, result, folder, _train_winners(plan, result, folder, data, console))
+    with shared_programs():
+        return Sweep(plan, result, folder, _train_winners(plan, result, folder, data, console))
 
 
 class _Runner:
