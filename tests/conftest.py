@@ -5,7 +5,6 @@ The factories are fixtures, so that tests which need no TensorFlow do not import
 
 from __future__ import annotations
 
-import atexit
 import gc
 import os
 import pathlib
@@ -16,7 +15,6 @@ import tempfile
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # The processes that tests start share the code they compile, and leave the user's own alone.
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="reglab-tests-")
-atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 # A shell's background job ignores Ctrl-C, and so would every process that a test starts and interrupts.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -34,6 +32,11 @@ if TYPE_CHECKING:
     from reglab.step import Step
 
 FEATURES, CLASSES = 6, 3
+
+
+def pytest_unconfigure() -> None:
+    """Removes what the tests compiled."""
+    shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 
 def pytest_collection_finish() -> None:
