@@ -48,7 +48,8 @@ def make_step(config: Config, dataset: Dataset) -> Step:
     optimizer = make_optimizer(config.optimizer, momentum=config.momentum, weight_decay=config.resolved_weight_decay)
     schedule = functools.partial(scheduled, schedule=config.schedule, warmup_steps=config.warmup_steps,
                                  total_steps=total_steps(config, dataset))
-    return Step(model, penalized_layers(model.dense_layers, config.penalize), optimizer, schedule, config.clip_norm)
+    return Step(model, penalized_layers(model.dense_layers, config.penalize), optimizer, schedule, config.clip_norm,
+                skip_nonfinite=config.on_nonfinite != "stop")
 
 
 def make_hyperparameters(config: Config, step: Step, penalized: tuple[str, ...] | None = None) -> Hyperparameters:
@@ -77,8 +78,8 @@ def make_program(config: Config, dataset: Dataset, replicas: Replicas | None = N
     key = (_compiled_with(config), dataset.digest if shared is not None else "", replicas.devices)
     if shared is not None and key in shared:
         return shared[key].sibling(*start)
-    program = Program(step, *start, dataset, batch_size=config.batch_size, summary_every=config.summary_every,
-                      jit=config.jit, replicas=replicas)
+    program = Program(step, *start, dataset, batch_size=config.batch_size,
+                      summary_every=summary_interval(config, dataset), jit=config.jit, replicas=replicas)
     if shared is not None and replicas.compiles_whole:
         shared[key] = program
     return program
@@ -129,6 +130,13 @@ def check_batch_size(config: Config, dataset: Dataset) -> None:
 def parameter_dtype(config: Config) -> tf.DType:
     """The dtype of parameters, sums and optimizer: bfloat16 concerns the matrix products alone."""
     return tf.float64 if config.precision == "float64" else tf.float32
+
+
+def summary_interval(config: Config, dataset: Dataset) -> int:
+    """Steps between measured steps: `summary_every`, or more for `max_points` of them at the most; 0 for none."""
+    if not config.summary_every or config.max_points is None:
+        return config.summary_every
+    return max(config.summary_every, (total_steps(config, dataset) - 1) // config.max_points + 1)
 
 
 def total_steps(config: Config, dataset: Dataset) -> int:

@@ -31,6 +31,9 @@ except ImportError:
 _OWN_FILE: Final = re.compile(
     r"ckpt-(?P<step>\d+)(?:\.(?:index|data-\d+-of-\d+)(?P<leftover>\.tempstate\d*)?|_temp)")
 
+COUNTERS: Final = "nonfinite"
+"""The name of what `nonfinite.Guard` counts, among the variables of a state that is saved."""
+
 _UNREADABLE: Final = (tf.errors.OpError, ValueError, IndexError, AssertionError, OSError)
 
 
@@ -41,10 +44,13 @@ class Checkpoints:
       directory: the folder; made at the first save.
       state: the variables that are saved and restored, all of the training state.
       keep: how many to keep, besides the best.
+      holds: whether the one of a step may be gone back to: the newest of these is kept too.
     """
 
-    def __init__(self, directory: str | os.PathLike[str], state: State, keep: int) -> None:
+    def __init__(self, directory: str | os.PathLike[str], state: State, keep: int,
+                 holds: Callable[[int], bool] = lambda step: False) -> None:
         self._directory, self._state, self._keep = pathlib.Path(directory), state, keep
+        self._holds = holds
         # What is written is a copy of the state, so that training goes on meanwhile.
         self._copy = map_arrays(tf.Variable, state)
         self._copy_state = traced(self._assign_copy)  # One call for all arrays: a fifth of the time of one each.
@@ -91,6 +97,18 @@ class Checkpoints:
                               "put back a whole one, or train into another folder")
         return None
 
+    def go_back(self, warn: Callable[[str], None]) -> int:
+        """Reads the newest checkpoint that may be gone back to and can be read; its step, 0 where there is none."""
+        self.wait()
+        self._copied_step = None  # Of a state that is no more.
+        for step in reversed(list(filter(self._holds, self.steps()))):
+            try:
+                self._read(self._directory / f"ckpt-{step}")
+                return step
+            except _UNREADABLE as error:
+                warn(f"checkpoint ckpt-{step} is damaged and passed over ({_first_line(error)})")
+        return 0
+
     def save_best(self, facts: Mapping[str, Any], *, background: bool = False) -> None:
         """Keeps the state as the best so far: `best/ckpt-<step>` and `best/best.json` with `facts`."""
         self._write_copy(self._save_best_copy, dict(facts), background=background)
@@ -121,7 +139,8 @@ class Checkpoints:
 
     def _save_copy(self, step: int) -> None:
         self._saver.write(str(self._directory / f"ckpt-{step}"))
-        _remove_all_but([at for at in self.steps() if at <= step][-self._keep:], self._directory)
+        steps = [at for at in self.steps() if at <= step]
+        _remove_all_but(steps[-self._keep:] + list(filter(self._holds, steps))[-1:], self._directory)
 
     def _save_best_copy(self, facts: Mapping[str, Any]) -> None:
         best = self._directory / "best"
@@ -139,7 +158,12 @@ class Checkpoints:
 
     def _read(self, prefix: pathlib.Path) -> None:
         self._copied_step = None
-        Checkpoint(**self._state).read(str(prefix)).assert_existing_objects_matched()
+        state: dict[str, Any] = {**self._state}
+        if COUNTERS in state:
+            saved = {name.split("/")[0] for name, _ in tf.train.list_variables(str(prefix))}
+            if COUNTERS not in saved:  # When --on_nonfinite was stop, and nothing left out.
+                state.pop(COUNTERS).assign(tf.zeros([3], tf.int64))
+        Checkpoint(**state).read(str(prefix)).assert_existing_objects_matched()
 
 
 def read_parameters(directory: pathlib.Path, parameters: Parameters) -> int:

@@ -22,6 +22,7 @@ ACTIVATIONS: Final = ("relu", "gelu", "elu", "selu", "silu", "tanh", "sigmoid", 
 PRECISIONS: Final = ("float32", "float64", "bfloat16")
 RESUME_MODES: Final = ("auto", "never", "must")
 STRATEGIES: Final = ("auto", "one_device", "mirrored", "multi_worker")
+ON_NONFINITE: Final = ("stop", "skip", "restore")
 
 # Fields that say where a run is kept and what carries it, not what is trained: they may differ on resume.
 HANDLING_FIELDS: Final = frozenset({"model_dir", "data_dir", "resume", "keep", "checkpoint_every", "strategy",
@@ -40,8 +41,8 @@ class Config:
 
     `None` means "not given": `data_seed` then takes `seed`, `weight_decay` what the optimizer is known for,
     `train_size` everything, `clip_norm` no clipping, `num_devices` all there are, `cpu_devices` one,
-    `checkpoint_every` once an epoch, `model_dir` no files (the commands choose `runs/<time>-<name>`), `compile_cache`
-    what `REGLAB_COMPILE_CACHE` says or else `reglab` in the user's cache folder.
+    `checkpoint_every` once an epoch, `max_points` no bound, `model_dir` no files (the commands choose
+    `runs/<time>-<name>`), `compile_cache` what `REGLAB_COMPILE_CACHE` says or else `reglab` in the user's cache folder.
     `checkpoint_every` and `summary_every` count steps, `evaluate_every` epochs, `rendezvous_timeout` seconds.
 
     Raises:
@@ -73,9 +74,11 @@ class Config:
     epochs: int = 10
     batch_size: int = 32
     seed: int = 0
+    on_nonfinite: str = "stop"
     # Execution.
     jit: bool = True
     precision: str = "float32"
+    deterministic: bool = False
     strategy: str = "auto"
     num_devices: int | None = None
     cpu_devices: int | None = None
@@ -88,6 +91,7 @@ class Config:
     keep: int = 3
     evaluate_every: int = 1
     summary_every: int = 100
+    max_points: int | None = None
     histograms: bool = False
 
     def __post_init__(self) -> None:
@@ -179,15 +183,17 @@ class Config:
     def differences(self, other: Config) -> list[str]:
         """The fields that make `other` another experiment, as `name: mine, not theirs` texts.
 
-        Fields that only say where and how a run is kept (`HANDLING_FIELDS`) do not count.
+        Fields that only say where and how a run is kept (`HANDLING_FIELDS`) do not count, nor does another
+        `on_nonfinite` than the stop of `other`: as long as all was finite, the three are the same.
         """
         mine, theirs = self.to_dict(), other.to_dict()
+        same = HANDLING_FIELDS | ({"on_nonfinite"} if other.on_nonfinite == "stop" else set())
         return [f"{name}: {mine[name]!r}, not {theirs[name]!r}" for name in mine
-                if name not in HANDLING_FIELDS and mine[name] != theirs[name]]
+                if name not in same and mine[name] != theirs[name]]
 
 
 _CHOICES: Final = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "activation": ACTIVATIONS, "precision": PRECISIONS,
-                   "strategy": STRATEGIES, "resume": RESUME_MODES}
+                   "strategy": STRATEGIES, "resume": RESUME_MODES, "on_nonfinite": ON_NONFINITE}
 
 _SCALE_FIX: Final = "give a finite number of at least 0, for example 1e-3"
 _AT_LEAST: Final = {
@@ -202,6 +208,7 @@ _AT_LEAST: Final = {
     "cpu_devices": (1, "give a number of logical devices, or leave it out for one"),
     "rendezvous_timeout": (1, "give a number of seconds of at least 1"),
     "summary_every": (0, "give a number of steps, or 0 for none"),
+    "max_points": (1, "give a number of points, or leave it out for no bound"),
 }
 
 

@@ -45,10 +45,15 @@ _SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "epochs": ("integer", "Passes over the training data."),
         "batch_size": ("integer", "Examples a step, over all replicas."),
         "seed": ("integer", "Seed of the initial weights, and of all else unless --data_seed is given."),
+        "on_nonfinite": ("string", "Where the data loss or the gradient of a step is not finite: stop; skip (leave "
+                                   "that update out); or restore (go back to the weights of the last checkpoint and "
+                                   "leave out all updates since then)."),
     },
     "Execution": {
         "jit": ("bool", "Compile the training loop with XLA."),
         "precision": ("string", "float32, float64 (for checks: everything in it), or bfloat16 (matrix products only)."),
+        "deterministic": ("bool", "Have TensorFlow use operations that give the same bits each time, at some cost on "
+                                  "GPUs."),
         "strategy": ("string", "auto (a cluster if TF_CONFIG or Slurm describes one, else all GPUs), one_device, "
                                "mirrored, or multi_worker."),
         "num_devices": ("integer", "Devices of this machine to use; else all."),
@@ -64,6 +69,8 @@ _SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "keep": ("integer", "How many checkpoints to keep, besides the best."),
         "evaluate_every": ("integer", "Epochs between evaluations of both splits."),
         "summary_every": ("integer", "Steps between measured steps in metrics.jsonl and TensorBoard; 0 for none."),
+        "max_points": ("integer", "Most points of a tag in metrics.jsonl and TensorBoard: where there would be more, "
+                                  "measured steps and evaluations are written more rarely; else no bound."),
         "histograms": ("bool", "Write histograms of the kernels at each evaluation."),
     },
 }

@@ -7,6 +7,7 @@ restored one is dropped before the run goes on. So every step is told exactly on
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -66,8 +67,8 @@ class Journal:
     def write_reports(self, calls: Calls) -> None:
         """The measured steps of a call."""
 
-    def write_evaluation(self, evaluation: Evaluation, pace: Mapping[str, float]) -> None:
-        """An evaluation of both splits; keeps the state if it is the best so far."""
+    def write_evaluation(self, evaluation: Evaluation, extra: Mapping[str, float]) -> None:
+        """An evaluation of both splits, and further tags for training; keeps the state if it is the best so far."""
         self._note_best(evaluation)
 
     def write_histograms(self, step: int, parameters: Mapping[str, Mapping[str, np.ndarray]]) -> None:
@@ -83,24 +84,32 @@ class Journal:
         """
         return False
 
+    def go_back(self) -> int:
+        """Restores the newest checkpoint that was due and is whole; returns its step, 0 where there is none."""
+        return 0
+
     def close(self) -> None:
         """Ends all files."""
 
     def _note_best(self, evaluation: Evaluation) -> bool:
         """Whether the evaluation has the lowest validation data loss so far: the penalty never chooses."""
-        if self.best is not None and evaluation.validation["data"] >= self.best["data"]:
+        data = evaluation.validation["data"]
+        if not math.isfinite(data) or (self.best is not None and data >= self.best["data"]):
             return False
         self.best = {"step": evaluation.step, "epoch": evaluation.epoch,
-                     "data": evaluation.validation["data"], "accuracy": evaluation.validation["accuracy"]}
+                     "data": data, "accuracy": evaluation.validation["accuracy"]}
         return True
 
 
 class FolderJournal(Journal):
     """The journal of a run with a folder. Opening it restores the state, if there is one to restore."""
 
-    def __init__(self, config: Config, directory: RunDirectory, state: State, warn: Callable[[str], None]) -> None:
-        self._directory = directory
-        self._checkpoints = Checkpoints(directory.checkpoints, state, config.keep)
+    def __init__(self, config: Config, directory: RunDirectory, state: State, warn: Callable[[str], None],
+                 is_due: Callable[[int], bool] = lambda step: False) -> None:
+        self._directory, self._warn = directory, warn
+        self._checkpoints = Checkpoints(directory.checkpoints, state, config.keep,
+                                        *([is_due] if config.on_nonfinite == "restore" else []))
+        self._is_written, self._wrote_evaluation = written_epochs(config), True
         if directory.exists:
             self.restored_step = self._checkpoints.restore_latest(warn) or 0
             self.finished_result = directory.finished_result(self.restored_step)
@@ -118,23 +127,29 @@ class FolderJournal(Journal):
         for k, step in enumerate(calls.report_steps.tolist()):
             self._write(step, "train", {tag: float(values[k]) for tag, values in calls.reports.items()}, now)
 
-    def write_evaluation(self, evaluation: Evaluation, pace: Mapping[str, float]) -> None:
+    def write_evaluation(self, evaluation: Evaluation, extra: Mapping[str, float]) -> None:
         """See `Journal`."""
+        self._wrote_evaluation = self._is_written(evaluation.epoch)
+        if self._wrote_evaluation:
+            self._write_both(evaluation, extra)
+        if self._note_best(evaluation):
+            assert self.best is not None
+            self._checkpoints.save_best(self.best, background=True)
+
+    def _write_both(self, evaluation: Evaluation, extra: Mapping[str, float]) -> None:
         now, step = time.time(), evaluation.step
-        self._write(step, "train", {**_evaluation_tags(evaluation.train), **pace}, now)
+        self._write(step, "train", {**_evaluation_tags(evaluation.train), **extra}, now)
         self._write(step, "validation", {
             "loss/total": evaluation.validation["total"], "loss/data": evaluation.validation["data"],
             "accuracy": evaluation.validation["accuracy"], **evaluation.weights,
             **_evaluation_tags(evaluation.validation),
             "gap/data": evaluation.gap["data"], "gap/accuracy": evaluation.gap["accuracy"]}, now)
-        if self._note_best(evaluation):
-            assert self.best is not None
-            self._checkpoints.save_best(self.best, background=True)
 
     def write_histograms(self, step: int, parameters: Mapping[str, Mapping[str, np.ndarray]]) -> None:
         """See `Journal`."""
-        self._writers["train"].histograms(step, {f"evaluation/{layer}/kernel": arrays["kernel"]
-                                                 for layer, arrays in parameters.items()})
+        if self._wrote_evaluation:
+            self._writers["train"].histograms(step, {f"evaluation/{layer}/kernel": arrays["kernel"]
+                                                     for layer, arrays in parameters.items()})
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """See `Journal`."""
@@ -147,6 +162,10 @@ class FolderJournal(Journal):
         self._flush()
         self._checkpoints.save(background=True)
         return True
+
+    def go_back(self) -> int:
+        """See `Journal`."""
+        return self._checkpoints.go_back(self._warn)
 
     def close(self) -> None:
         """See `Journal`: when it returns, all checkpoints are on disk."""
@@ -167,14 +186,24 @@ class FolderJournal(Journal):
             writer.flush()
 
 
-def open_journal(config: Config, directory: RunDirectory | None, state: State,
-                 warn: Callable[[str], None]) -> Journal:
+def open_journal(config: Config, directory: RunDirectory | None, state: State, warn: Callable[[str], None],
+                 is_due: Callable[[int], bool] = lambda step: False) -> Journal:
     """The journal of a run; one that writes nothing if there is no folder.
+
+    Args:
+      is_due: whether a checkpoint is made at a step however the run is interrupted.
 
     Raises:
       ConfigError: the folder cannot be written, or none of its checkpoints can be read.
     """
-    return Journal() if directory is None else FolderJournal(config, directory, state, warn)
+    return Journal() if directory is None else FolderJournal(config, directory, state, warn, is_due)
+
+
+def written_epochs(config: Config) -> Callable[[int], bool]:
+    """Whether an epoch's evaluation is written: `max_points` of them at the most, the last among them."""
+    last = -(-config.epochs // config.evaluate_every)  # The last is evaluated in any case.
+    every = 1 if config.max_points is None else (last - 1) // config.max_points + 1
+    return lambda epoch: epoch == config.epochs or epoch // config.evaluate_every % every == 0
 
 
 def _evaluation_tags(split: Mapping[str, float]) -> dict[str, float]:

@@ -7,7 +7,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import tensorflow as tf
@@ -16,12 +16,15 @@ from reglab.assembly import check_fit, load_dataset, make_program, total_steps
 from reglab.config import Config, ConfigError
 from reglab.console import Console, EpochRow
 from reglab.data import Dataset, epoch_order
-from reglab.journal import Evaluation, Journal, open_journal
+from reglab.divergence import Diverged
+from reglab.journal import Evaluation, Journal, open_journal, written_epochs
+from reglab.nonfinite import Guard
 from reglab.program import Program
 from reglab.report import describe_run, make_result
 from reglab.run_directory import RunDirectory
 from reglab.signals import StopRequest, stop_request
 from reglab.startup import start_devices
+from reglab.step import State
 from reglab.strategies import find_cluster, make_replicas
 
 SECONDS_PER_CALL: Final = 0.5  # Short enough that Ctrl-C is answered and progress moves, long enough to cost nothing.
@@ -33,14 +36,6 @@ class Interrupted(KeyboardInterrupt):
 
     def __init__(self, signal_name: str, step: int, saved: bool) -> None:
         super().__init__(f"stopped by {signal_name} after step {step}" + (", saved" if saved else ", nothing saved"))
-        self.step = step
-
-
-class Diverged(ArithmeticError):
-    """The data loss is no longer finite. What the last whole checkpoint holds was saved before that."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__(f"the data loss is not finite at step {step}: try a lower --learning_rate, or --clip_norm=1")
         self.step = step
 
 
@@ -71,20 +66,25 @@ class History:
     is_chief: bool = True
 
 
-def fit(config: Config, data: Dataset | None = None, *, console: Console | None = None) -> History:
+def fit(config: Config, data: Dataset | None = None, *, console: Console | None = None,
+        until: int | None = None) -> History:
     """Trains one network as `config` says, from where its `model_dir` stands.
 
     Args:
       data: the data to use instead of `config.dataset`; `reglab.data.from_arrays` makes one of NumPy arrays.
       console: who is told of the progress; nobody if not given.
+      until: stop after so many steps, if that is before the end, as a signal would have it.
 
     Raises:
       ConfigError: something in the configuration or the files cannot be used; nothing was written or trained.
-      Interrupted: SIGINT or SIGTERM came; the same call goes on from there.
-      Diverged: the data loss became infinite or NaN.
+      Interrupted: SIGINT or SIGTERM came, or `until`; the same call goes on from there.
+      Diverged: the data loss became infinite or NaN, and `on_nonfinite` has no way on.
       RendezvousError: a worker of the cluster did not appear.
       PeerLost: a worker of the cluster ended or hung.
     """
+    if config.on_nonfinite == "restore" and config.model_dir is None:
+        raise ConfigError("--on_nonfinite=restore goes back to checkpoints, and there are none without a model_dir: "
+                          "name a folder, or give --on_nonfinite=skip")
     cluster = find_cluster(config)
     is_chief = cluster is None or cluster.is_chief
     console = console if console is not None and is_chief else Console()
@@ -96,13 +96,11 @@ def fit(config: Config, data: Dataset | None = None, *, console: Console | None 
     check_fit(config, dataset)  # Before other workers are kept waiting.
     try:
         program = make_program(config, dataset, make_replicas(config, cluster))
+        run = _Run(config, dataset, program, console, until)
         # The signals are handled only now: TensorFlow's runtime for several machines would take SIGTERM for itself.
-        with contextlib.closing(open_journal(config, directory, program.state, console.warning)) as journal, \
-                stop_request() as stop:
-            _agree_on_start(program, journal)
-            if journal.finished_result is None:
-                program.prepare()
-            return _Run(config, dataset, program, journal, console, stop).fit()
+        with contextlib.closing(open_journal(config, directory, cast(State, run.guard.state), console.warning,
+                                             run.is_due)) as journal, stop_request() as stop:
+            return run.fit(journal, stop)
     except tf.errors.OpError as error:
         if cluster is None:
             raise
@@ -112,19 +110,36 @@ def fit(config: Config, data: Dataset | None = None, *, console: Console | None 
 
 
 class _Run:
-    """One call of `fit`."""
+    """One call of `fit`.
 
-    def __init__(self, config: Config, dataset: Dataset, program: Program, journal: Journal, console: Console,
-                 stop: StopRequest) -> None:
+    Attributes:
+      guard: what is done about steps that are not finite.
+    """
+
+    _journal: Journal
+    _stop: StopRequest
+
+    def __init__(self, config: Config, dataset: Dataset, program: Program, console: Console,
+                 until: int | None) -> None:
         self._config, self._dataset, self._program = config, dataset, program
-        self._journal, self._console, self._stop = journal, console, stop
+        self._console, self._until = console, until
+        self.guard = Guard(config, program, self._go_back, console.warning)
         self._pace = _Pace()
         self._evaluations: list[Evaluation] = []
+        self._is_kept = written_epochs(config)
         self._total_steps = total_steps(config, dataset)
 
-    def fit(self) -> History:
+    def is_due(self, step: int) -> bool:
+        """Whether a checkpoint is made at a step however the run is interrupted."""
+        return step % (self._config.checkpoint_every or self._program.steps_per_epoch) == 0
+
+    def fit(self, journal: Journal, stop: StopRequest) -> History:
         """All epochs from the restored step on, then the result."""
-        config, console, journal = self._config, self._console, self._journal
+        self._journal, self._stop = journal, stop
+        config, console = self._config, self._console
+        self._agree_on_start()
+        if journal.finished_result is None:
+            self._program.prepare()
         console.header(describe_run(config, self._dataset, self._program))
         begun = time.perf_counter()
         if journal.finished_result is not None:
@@ -141,7 +156,7 @@ class _Run:
         console.finish()
         result = make_result(config, self._dataset, self._program, self._evaluations[-1], best=journal.best,
                              seconds=time.perf_counter() - begun, steps_per_second=self._pace.steps_per_second,
-                             resumed_from=journal.restored_step)
+                             resumed_from=journal.restored_step, nonfinite=self.guard.figures)
         journal.write_result(result)
         console.summary(result)
         return self._history(result)
@@ -154,11 +169,15 @@ class _Run:
         began = time.perf_counter()
         while first < program.steps_per_epoch:
             count = self._agree(self._next_count(first, epoch * program.steps_per_epoch))
+            self.guard.before_call()
             with self._pace.measure(count):
                 calls = program.run(order, first, count)
-            first += count
-            self._journal.write_reports(calls)
-            self._check_finite(calls.data_losses)
+            if config.on_nonfinite != "restore":  # Which may take some of it back.
+                self._journal.write_reports(calls)
+            calls = self.guard.after_call(calls)
+            if config.on_nonfinite == "restore":
+                self._journal.write_reports(calls)
+            first += len(calls.data_losses)
             self._show_progress(epoch, calls.data_losses)
             if first < program.steps_per_epoch and self._checkpoint_due():
                 self._save()
@@ -170,12 +189,20 @@ class _Run:
 
     def _finish_epoch(self, epoch: int, seconds: float) -> None:
         evaluation = self._evaluate(epoch + 1)
-        if not math.isfinite(evaluation.train["data"] + evaluation.validation["data"]):
-            raise Diverged(evaluation.step)
+        # With finite weights, skip and restore go on: one example that is not finite makes its whole split so.
+        if not math.isfinite(evaluation.train["data"] + evaluation.validation["data"]) and (
+                self._config.on_nonfinite == "stop" or not self._has_finite_weights()):
+            self.guard.not_finite(evaluation.step, resume_at=evaluation.step)
+            evaluation = self._evaluate(epoch + 1)
+        if self._evaluations and not self._is_kept(self._evaluations[-1].epoch):
+            self._evaluations.pop()
         self._evaluations.append(evaluation)
         rate = self._pace.recent
-        self._journal.write_evaluation(evaluation, {} if rate is None else {
-            "perf/steps_per_second": rate, "perf/examples_per_second": rate * self._config.batch_size})
+        pace = {} if rate is None else {
+            "perf/steps_per_second": rate, "perf/examples_per_second": rate * self._config.batch_size}
+        left_out = {} if self._config.on_nonfinite == "stop" else {
+            "updates/left_out": float(self.guard.figures["left_out"])}
+        self._journal.write_evaluation(evaluation, {**left_out, **pace})
         if self._config.histograms:
             self._journal.write_histograms(evaluation.step, self._program.parameters())
         self._console.epoch(EpochRow(epoch + 1, self._config.epochs, evaluation.step, evaluation.train,
@@ -193,11 +220,14 @@ class _Run:
         every = self._config.checkpoint_every
         if every is not None:
             ends.append(every - (epoch_start + first) % every)
+        if self._until is not None and self._until > epoch_start + first:
+            ends.append(self._until - epoch_start - first)
         return min(ends)
 
     def _agree(self, count: int) -> int:
         """The steps of the next call, the same in every worker; a stop signal to any one of them stops all here."""
-        counts, stops = self._program.replicas.gather_numbers(count, bool(self._stop)).T
+        is_over = bool(self._stop) or int(self._program.state["step"]) == self._until
+        counts, stops = self._program.replicas.gather_numbers(count, is_over).T
         if stops.any():
             self._save_and_stop()
         return int(counts.min())
@@ -206,40 +236,57 @@ class _Run:
         every = self._config.checkpoint_every
         return every is not None and int(self._program.state["step"]) % every == 0
 
-    def _check_finite(self, data_losses: np.ndarray) -> None:
-        bad = np.flatnonzero(~np.isfinite(data_losses))
-        if len(bad):
-            raise Diverged(int(self._program.state["step"]) - len(data_losses) + int(bad[0]))
-
     def _show_progress(self, epoch: int, data_losses: np.ndarray) -> None:
-        self._console.progress(int(self._program.state["step"]), epoch + 1, {"data": float(data_losses.mean())})
+        finite = data_losses[np.isfinite(data_losses)]
+        self._console.progress(int(self._program.state["step"]), epoch + 1,
+                               {"data": float(finite.mean()) if len(finite) else math.nan})
 
     def _save_and_stop(self) -> None:
         saved = self._save() or not self._program.replicas.is_chief  # Where not here, then by the chief.
-        reason = self._stop.signal.name if self._stop.signal else "a signal to another worker"
+        reason = (self._stop.signal.name if self._stop.signal else "a signal to another worker"
+                  if int(self._program.state["step"]) != self._until else "request")
         raise Interrupted(reason, int(self._program.state["step"]), saved)
 
     def _save(self) -> bool:
         """A checkpoint, but never of weights that the last update made infinite, before any loss could tell."""
-        weights = self._program.parameters()
-        if not all(np.isfinite(array).all() for arrays in weights.values() for array in arrays.values()):
-            raise Diverged(int(self._program.state["step"]))
+        step = int(self._program.state["step"])
+        if not self._has_finite_weights():
+            self.guard.not_finite(step, resume_at=step)
+        if self.is_due(step):
+            self.guard.checkpoint_made()
         return self._journal.save()
+
+    def _has_finite_weights(self) -> bool:
+        return all(np.isfinite(array).all() for arrays in self._program.parameters().values()
+                   for array in arrays.values())
+
+    def _go_back(self) -> int:
+        """Weights and slots of the last checkpoint that was due and is whole, in every worker; returns its step."""
+        program, replicas = self._program, self._program.replicas
+        at = int(replicas.gather_numbers(self._journal.go_back())[0, 0])
+        if at:
+            self._take_from_chief(tf.nest.flatten(program.state))
+        else:
+            program.restart(program.step.model.initialize(self._config.seed), program.hyper)
+        return at
+
+    def _agree_on_start(self) -> None:
+        """Every worker begins where the chief's journal stands: only the chief reads the folder."""
+        journal = self._journal
+        chief = self._program.replicas.gather_numbers(journal.restored_step, journal.finished_result is not None)[0]
+        journal.restored_step = int(chief[0])
+        if chief[1] and journal.finished_result is None:
+            journal.finished_result = {"completed": True}  # Its figures are with the chief.
+        self._take_from_chief(tf.nest.flatten(self.guard.state))
+
+    def _take_from_chief(self, variables: list[tf.Variable]) -> None:
+        arrays = [variable.numpy() for variable in variables]
+        for variable, array in zip(variables, self._program.replicas.from_chief(arrays), strict=True):
+            variable.assign(array)
 
     def _history(self, result: dict[str, Any]) -> History:
         return History(self._config, self._evaluations, result, self._program.parameters(),
                        self._program.replicas.is_chief)
-
-
-def _agree_on_start(program: Program, journal: Journal) -> None:
-    """Every worker begins where the chief's journal stands: only the chief reads the folder."""
-    chief = program.replicas.gather_numbers(journal.restored_step, journal.finished_result is not None)[0]
-    journal.restored_step = int(chief[0])
-    if chief[1] and journal.finished_result is None:
-        journal.finished_result = {"completed": True}  # Its figures are with the chief.
-    variables = tf.nest.flatten(program.state)
-    for variable, array in zip(variables, program.replicas.from_chief([v.numpy() for v in variables]), strict=True):
-        variable.assign(array)
 
 
 class _Pace:

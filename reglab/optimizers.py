@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Protocol
+from typing import Final, Protocol
 
 import tensorflow as tf
 
 from reglab.parameters import Parameters, global_norm, map_arrays
 
 Slots = dict[str, Parameters]
+_EXACT_STEPS: Final = 2**24
+"""Up to here float32 has every whole number."""
 
 
 class Optimizer(Protocol):
@@ -112,14 +114,17 @@ def scheduled(learning_rate: tf.Tensor, step: tf.Tensor, *, schedule: str, warmu
     It rises linearly from 0 over `warmup_steps`; then it is constant, or falls as half a cosine to 0 at `total_steps`
     (Loshchilov and Hutter 2017, eq. 5, one period).
     """
-    position = tf.cast(step, learning_rate.dtype)
-    rate = learning_rate
+    longest = max(total_steps if schedule == "cosine" else 0, warmup_steps)
+    # Beyond, float32 does not have every step. Up to there float64 would change last bits of runs that there are.
+    dtype = learning_rate.dtype if longest <= _EXACT_STEPS else tf.float64
+    position, rate = tf.cast(step, dtype), tf.cast(learning_rate, dtype)
+    full = rate
     if schedule == "cosine":
         progress = tf.clip_by_value((position - warmup_steps) / max(total_steps - warmup_steps, 1), 0, 1)
         rate = rate * (1 + tf.cos(math.pi * progress)) / 2
     if warmup_steps:
-        rate = tf.where(position < warmup_steps, learning_rate * position / warmup_steps, rate)
-    return rate
+        rate = tf.where(position < warmup_steps, full * position / warmup_steps, rate)
+    return tf.cast(rate, learning_rate.dtype)
 
 
 def _zeros(parameters: Parameters) -> Parameters:

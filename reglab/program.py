@@ -30,7 +30,8 @@ class Calls:
     """What one call of `Program.run` brings back; lane axis last where there are lanes.
 
     Attributes:
-      data_losses: [steps] data loss of each step's batch, before its update.
+      data_losses: [steps] data loss of each step's batch, before its update; with `Step.skip_nonfinite` NaN where
+        that was left out.
       report_steps: [reports] the global steps that were measured, multiples of `summary_every`.
       reports: tag to [reports] values, measured at those steps before their update.
     """
@@ -74,6 +75,7 @@ class Program:
         self._kernel_sizes = {layer: arrays["kernel"].shape[-2:].num_elements() for layer, arrays in parameters.items()}
         self._gradient_share = replicas.piece(self._gradient_share_of, jit)
         self._update = replicas.piece(self._update_of, jit)
+        self._update_if_finite = replicas.piece(self._update_if_finite_of, jit)
         # As pieces not by XLA, which would compile them anew for every device: they run too seldom to be worth that.
         self._measured_share = replicas.piece(self._measured_share_of, False)
         self._measurement = replicas.piece(self._measurement_of, False)
@@ -148,8 +150,7 @@ class Program:
 
     def _arguments(self, order: np.ndarray, first: int, count: int) -> tuple[Any, ...]:
         """What `_run_steps` takes, from what `run` does."""
-        padding = self.steps_per_epoch * self._batch_size + self._share_size * self.replicas.count - len(order)
-        return (self.state, self._data, np.pad(order, (0, padding)), tf.constant(first, tf.int32),
+        return (self.state, self._data, self._padded(order), tf.constant(first, tf.int32),
                 tf.constant(count, tf.int32), self.hyper)
 
     def evaluate(self, split: str) -> dict[str, np.ndarray]:
@@ -157,6 +158,13 @@ class Program:
         first = 0 if split == "train" else self.sizes["train"]
         sums = self._evaluate(self.state["parameters"], self._data, tf.constant(first), tf.constant(self.sizes[split]))
         return {name: total.numpy() / self.sizes[split] for name, total in zip(("data", "accuracy"), sums, strict=True)}
+
+    def data_gradient(self, order: np.ndarray, first: int) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
+        """Data loss and its gradient at step `first` of an epoch, of the state as it is, which stays. Not fast."""
+        gradient = traced(self._data_gradient_at)(self.state["parameters"], self._data, self._padded(order),
+                                                  tf.constant(first, tf.int32))
+        data, gradients = map_arrays(lambda array: array.numpy(), gradient)
+        return data, gradients
 
     def inspect(self) -> dict[str, np.ndarray]:
         """Penalties, norms and sparsity of the weights as they are now, by TensorBoard tag."""
@@ -170,6 +178,11 @@ class Program:
     def _reporter(self) -> Reporter:
         """Made anew for every report, since `hyper` may have changed between calls."""
         return Reporter.of(self.step, self._kernel_sizes, self.hyper.l1.numpy(), self.hyper.l2.numpy())
+
+    def _padded(self, order: np.ndarray) -> np.ndarray:
+        """The order with room for the shares of the last batch that stay empty."""
+        room = self.steps_per_epoch * self._batch_size + self._share_size * self.replicas.count
+        return np.pad(order, (0, room - len(order)))
 
     def _measured_steps(self, start: int, count: int) -> list[int]:
         """The global steps that `_run_steps` measures: the first of the call, then each multiple."""
@@ -191,7 +204,7 @@ class Program:
                    hyper: Hyperparameters) -> tuple[tf.Tensor, tf.Tensor]:
         """Stretches of steps with a measurement before each: the steps themselves carry no report."""
         replicas, end = self.replicas, first + count
-        every = self._summary_every or self.steps_per_epoch
+        every = min(self._summary_every or self.steps_per_epoch, tf.int64.max)
         losses = tf.TensorArray(self._dtype, self.steps_per_epoch,
                                 element_shape=[] if self.lanes is None else [self.lanes])
         reports = tf.TensorArray(self._dtype, self.steps_per_epoch // every + 2)
@@ -205,8 +218,8 @@ class Program:
             if self._summary_every:
                 report = replicas.run(self._measure_step, i, state, data, order, hyper)
                 reports = reports.write(k, replicas.first(report))
-            until_next = every - tf.cast(replicas.first(state["step"]) % every, tf.int32)
-            stop = tf.minimum(end, i + until_next)
+            until_next = every - replicas.first(state["step"]) % every  # int64, as steps are.
+            stop = i + tf.cast(tf.minimum(until_next, tf.cast(end - i, tf.int64)), tf.int32)
             i, state, losses = tf.while_loop(lambda i, *_: i < stop, take_step, (i, state, losses))
             return i, k + 1, state, losses, reports
 
@@ -222,6 +235,8 @@ class Program:
         replica = self.replicas.index()
         data_loss, gradients = self.replicas.sum(
             self._gradient_share(i, replica, state["parameters"], data, order))
+        if self.step.skip_nonfinite:
+            return self._update_if_finite(state, data_loss, gradients, hyper)
         return self._update(state, gradients, hyper), data_loss
 
     def _measure_step(self, i: tf.Tensor, state: State, data: Any, order: tf.Tensor,
@@ -265,6 +280,18 @@ class Program:
         parameters, slots = over_lanes(update, self.lanes)(lane, state["step"])
         return {"parameters": parameters, "slots": slots, "step": state["step"] + 1}
 
+    def _update_if_finite_of(self, state: State, data: tf.Tensor, gradients: Parameters,
+                             hyper: Hyperparameters) -> tuple[State, tf.Tensor]:
+        def update(lane: tuple[Any, ...], at: tf.Tensor) -> tuple[Any, ...]:
+            parameters, slots, data, gradients, hyper = lane
+            new, data = self.step.update_if_finite({"parameters": parameters, "slots": slots, "step": at}, data,
+                                                   gradients, hyper)
+            return new["parameters"], new["slots"], data
+
+        lane = (state["parameters"], state["slots"], data, gradients, hyper)
+        parameters, slots, data = over_lanes(update, self.lanes)(lane, state["step"])
+        return {"parameters": parameters, "slots": slots, "step": state["step"] + 1}, data
+
     def _measurement_of(self, state: State, shares: tuple[Any, ...], hyper: Hyperparameters) -> tf.Tensor:
         def measure(lane: tuple[Any, ...], at: tf.Tensor) -> tf.Tensor:
             parameters, slots, (data, gradients, accuracy), hyper = lane
@@ -293,6 +320,14 @@ class Program:
 
         parameters = self.replicas.everywhere(map_arrays(tf.identity, weights))
         return self.replicas.first(self.replicas.run(evaluate, parameters, data, first, size))
+
+    def _data_gradient_at(self, weights: Parameters, data: Any, order: tf.Tensor,
+                          i: tf.Tensor) -> tuple[tf.Tensor, Parameters]:
+        def gradient(i: tf.Tensor, parameters: Parameters, data: Any, order: tf.Tensor) -> tuple[Any, ...]:
+            return self.replicas.sum(self._gradient_share(i, self.replicas.index(), parameters, data, order))
+
+        order, parameters = self.replicas.everywhere((order, map_arrays(tf.identity, weights)))
+        return self.replicas.first(self.replicas.run(gradient, i, parameters, data, order))
 
     def _inspect_weights(self, weights: Parameters) -> KernelSums:
         return over_lanes(self.step.inspect, self.lanes)(map_arrays(tf.identity, weights))

@@ -46,7 +46,7 @@ def describe_run(config: Config, dataset: Dataset, program: Program) -> dict[str
 
 def make_result(config: Config, dataset: Dataset, program: Program, final: Evaluation, *,
                 best: Mapping[str, Any] | None, seconds: float, steps_per_second: float,
-                resumed_from: int) -> dict[str, Any]:
+                resumed_from: int, nonfinite: Mapping[str, int] | None = None) -> dict[str, Any]:
     """The contents of `result.json`: losses in nats, accuracies and sparsities as fractions, times in seconds."""
     replicas = program.replicas
     numbers: dict[str, Any] = {
@@ -54,6 +54,7 @@ def make_result(config: Config, dataset: Dataset, program: Program, final: Evalu
         "train": final.train, "validation": final.validation, "gap": final.gap,
         "sparsity": final.weights["sparsity/total"], "sparsity_threshold": SPARSITY_THRESHOLD,
         "weights": final.weights, "best": dict(best) if best else None,
+        "nonfinite": {"on_nonfinite": config.on_nonfinite, "left_out": 0, "restores": 0, **(nonfinite or {})},
         "seconds": seconds, "steps_per_second": steps_per_second,
         "examples_per_second": steps_per_second * config.batch_size,
         "resumed_from": resumed_from, "model_dir": config.model_dir,

@@ -15,6 +15,7 @@ the one against the other.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypedDict
 
@@ -95,6 +96,7 @@ class Step:
       optimizer: the rule of descent.
       schedule: (learning rate, step) to the learning rate of that step.
       clip_norm: bound on the global norm of the total's gradient, or None.
+      skip_nonfinite: whether updates are left out that are not finite; then `update_if_finite` is what is taken.
     """
 
     model: Model
@@ -102,6 +104,7 @@ class Step:
     optimizer: Optimizer
     schedule: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     clip_norm: float | None = None
+    skip_nonfinite: bool = False
 
     def data_loss(self, parameters: Parameters, batch: Batch) -> tf.Tensor:
         """Σ w_i · CE(logits_i, label_i) / Σ w_i: this replica's share of the data loss."""
@@ -136,9 +139,31 @@ class Step:
 
         The penalty enters here, after any sum over replicas, so it counts once whatever their number.
         """
+        return self._descend(state, self._total_gradient(state["parameters"], gradients, hyper), hyper)
+
+    def update_if_finite(self, state: State, data: tf.Tensor, gradients: Parameters,
+                         hyper: Hyperparameters) -> tuple[State, tf.Tensor]:
+        """`update`, or the old state with its step counted where `data` or the norm of the total's gradient is not
+        finite; and the data loss, NaN where the update was left out.
+
+        Data loss and gradient are those of the global batch, so every replica decides alike. Of the norm, since a
+        gradient whose square overflows breaks Adam's slots and clipping as an infinite one does.
+        """
+        total = self._total_gradient(state["parameters"], gradients, hyper)
+        finite = tf.math.is_finite(data) & tf.math.is_finite(global_norm(total))
+        new = self._descend(state, total, hyper)
+        kept = {name: map_arrays(lambda after, before: tf.where(finite, after, before), new[name], state[name])
+                for name in ("parameters", "slots")}
+        return ({"parameters": kept["parameters"], "slots": kept["slots"], "step": new["step"]},
+                tf.where(finite, data, tf.constant(math.nan, data.dtype)))
+
+    def _total_gradient(self, parameters: Parameters, gradients: Parameters, hyper: Hyperparameters) -> Parameters:
         gradients = {layer: dict(arrays) for layer, arrays in gradients.items()}
-        for layer, penalty_gradient in self.penalty_gradient(state["parameters"], hyper).items():
+        for layer, penalty_gradient in self.penalty_gradient(parameters, hyper).items():
             gradients[layer]["kernel"] += penalty_gradient
+        return gradients
+
+    def _descend(self, state: State, gradients: Parameters, hyper: Hyperparameters) -> State:
         if self.clip_norm is not None:
             gradients = clip_by_global_norm(gradients, self.clip_norm)
         parameters, slots = self.optimizer.update(gradients, state["slots"], state["parameters"], state["step"],

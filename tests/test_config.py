@@ -35,7 +35,8 @@ BAD_VALUES: list[tuple[str, Any, str]] = [
     ("schedule", "linear", "choose one of"), ("resume", "maybe", "choose one of"),
     ("strategy", "horovod", "choose one of"), ("num_devices", 0, "number of devices"),
     ("cpu_devices", 0, "logical devices"), ("rendezvous_timeout", 0.5, "at least 1"),
-    ("rendezvous_timeout", math.nan, "at least 1"),
+    ("rendezvous_timeout", math.nan, "at least 1"), ("on_nonfinite", "ignore", "choose one of stop, skip, restore"),
+    ("max_points", 0, "number of points"),
 ]
 
 
@@ -51,7 +52,8 @@ def test_a_bad_value_is_refused_in_one_line_that_names_flag_value_and_fix(name: 
 
 
 def test_no_field_was_forgotten_in_the_table_of_bad_values() -> None:
-    free = {"data_dir", "model_dir", "jit", "histograms", "compile_cache"}  # any text or boolean is good
+    # Any text or boolean is good.
+    free = {"data_dir", "model_dir", "jit", "deterministic", "histograms", "compile_cache"}
     assert {name for name, *_ in BAD_VALUES} | free == {field.name for field in dataclasses.fields(Config)}
 
 

@@ -24,7 +24,8 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "precision": ("float64", "float64"), "strategy": ("mirrored", "mirrored"), "num_devices": ("2", 2),
     "cpu_devices": ("2", 2), "rendezvous_timeout": ("9", 9.0), "model_dir": ("runs/a", "runs/a"),
     "resume": ("must", "must"), "checkpoint_every": ("50", 50), "keep": ("1", 1), "evaluate_every": ("2", 2),
-    "summary_every": ("0", 0), "histograms": ("true", True),
+    "summary_every": ("0", 0), "histograms": ("true", True), "on_nonfinite": ("skip", "skip"),
+    "deterministic": ("true", True), "max_points": ("500", 500),
     "compile_cache": ("off", "off"),
 }
 FIELDS = {field.name for field in dataclasses.fields(Config)}
