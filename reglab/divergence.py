@@ -65,15 +65,15 @@ class Diverged(ArithmeticError):
 class Rewind:
     """Keeps a program's state of a few seconds ago, of which it holds the tensors and copies none."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._kept_at = clock, -float("inf")
+    def __init__(self, clock: Callable[[], float] = time.monotonic, most_bytes: int = MOST_BYTES) -> None:
+        self._clock, self._kept_at, self._most_bytes = clock, -float("inf"), most_bytes
         self._state: State | None = None
 
     def note(self, program: Program) -> None:
         """To be called before each call of `program.run`."""
         if self._clock() - self._kept_at >= SECONDS:
             self._kept_at = self._clock()
-            self._state = _read(program) if state_bytes(program) <= MOST_BYTES else None
+            self._state = _read(program) if state_bytes(program) <= self._most_bytes else None
 
     def find_cause(self, program: Program, bad: int, order_of: OrderOf, lane: int | None = None) -> Cause | None:
         """What went wrong on the way to `bad`, a step that `Diverged` may name; None where that cannot be told.

@@ -16,8 +16,9 @@ import numpy as np
 import tensorflow as tf
 
 from reglab.assembly import check_batch_size, make_hyperparameters, make_step, parameter_dtype
-from reglab.config import Config
+from reglab.config import Config, ConfigError
 from reglab.data import Dataset, epoch_order
+from reglab.lane_blowups import Blowup, LaneWatch
 from reglab.lane_program import LaneProgram
 from reglab.models import penalized_layers
 from reglab.parameters import Parameters, map_arrays
@@ -58,6 +59,7 @@ class LaneCurves:
       validation: the same over the validation split.
       weights: TensorBoard tag to [evaluations, lanes]: penalties, norms, sparsity.
       parameters: the final weights, layer to {"kernel", "bias"}, with a leading lane axis.
+      blowups: the lanes with steps that are not finite.
     """
 
     epochs: np.ndarray
@@ -65,6 +67,7 @@ class LaneCurves:
     validation: dict[str, np.ndarray]
     weights: dict[str, np.ndarray]
     parameters: dict[str, dict[str, np.ndarray]]
+    blowups: tuple[Blowup, ...] = ()
 
     @property
     def diverged(self) -> np.ndarray:
@@ -82,11 +85,14 @@ class LaneTrainer:
       penalize: every `penalize` that a lane may have; the union of their layers is what the program penalizes.
 
     Raises:
-      ConfigError: the batch is larger than the training data, or a `penalize` matches no layer.
+      ConfigError: the batch is larger than the training data, a `penalize` matches no layer, or lanes are to be
+        restored.
     """
 
     def __init__(self, shared: Config, dataset: Dataset, count: int, penalize: Sequence[str] = ("all",)) -> None:
         check_batch_size(shared, dataset)
+        if shared.on_nonfinite == "restore":
+            raise ConfigError("--on_nonfinite=restore goes back to checkpoints, and lanes have none: give skip or stop")
         self._shared, self._dataset, self._count = shared, dataset, count
         step = make_step(shared, dataset)
         layers = {layer for pattern in penalize for layer in penalized_layers(step.model.dense_layers, pattern)}
@@ -97,26 +103,30 @@ class LaneTrainer:
 
     def train(self, lanes: Sequence[Lane], *, parameters: Parameters | None = None,
               on_epoch: Callable[[int], None] = lambda epoch: None,
-              on_step: Callable[[int], None] = lambda step: None) -> LaneCurves:
+              on_step: Callable[[int], None] = lambda step: None,
+              warn: Callable[[str], None] = lambda text: None) -> LaneCurves:
         """Trains `count` lanes for all epochs.
 
         Args:
           parameters: where to start, with a leading lane axis, instead of each seed's initial weights.
           on_epoch: called after each epoch with how many are done; what it raises ends the training.
           on_step: the same with steps, at least once a second or so.
+          warn: told, in a line, of the first lanes whose steps are not finite.
         """
         assert len(lanes) == self._count, "a set of lanes has the size the trainer was made for"
         program = self._restart(lanes, parameters)
+        watch = LaneWatch([_name(lane) for lane in lanes], self._step.skip_nonfinite, self._order, warn)
         epochs, evaluations = [], []
         for epoch in range(self._shared.epochs):
-            self._run_epoch(program, epoch, on_step)
+            self._run_epoch(program, epoch, on_step, watch)
             if epoch + 1 == self._shared.epochs or (epoch + 1) % self._shared.evaluate_every == 0:
                 epochs.append(epoch + 1)
                 evaluations.append((program.evaluate("train"), program.evaluate("validation"), program.inspect()))
             on_epoch(epoch + 1)
         train, validation, weights = ({name: np.stack([split[name] for split in splits]) for name in splits[0]}
                                       for splits in zip(*evaluations, strict=True))
-        return LaneCurves(np.array(epochs), train, validation, weights, program.parameters())
+        return LaneCurves(np.array(epochs), train, validation, weights, program.parameters(),
+                          watch.blowups)
 
     def use_data(self, dataset: Dataset) -> None:
         """From now on other data, with splits of the same sizes; compiles nothing anew."""
@@ -125,16 +135,21 @@ class LaneTrainer:
             if self._program is not None:
                 self._program.use_data(dataset)
 
-    def _run_epoch(self, program: LaneProgram, epoch: int, on_step: Callable[[int], None]) -> None:
-        order = epoch_order(self._shared.resolved_data_seed, epoch, len(self._dataset.train))
+    def _order(self, epoch: int) -> np.ndarray:
+        return epoch_order(self._shared.resolved_data_seed, epoch, len(self._dataset.train))
+
+    def _run_epoch(self, program: LaneProgram, epoch: int, on_step: Callable[[int], None], watch: LaneWatch) -> None:
+        order = self._order(epoch)
         first = 0
         while first < program.steps_per_epoch:
             count = min(self._call_steps, program.steps_per_epoch - first)
+            watch.before_call(program.programs)
             began = time.perf_counter()
-            program.run(order, first, count)
+            calls = program.run(order, first, count)
             if self._has_compiled:
                 self._call_steps = max(1, round(count * SECONDS_PER_CALL / (time.perf_counter() - began)))
             self._has_compiled = True
+            watch.after_call(program.programs, calls.data_losses)
             first += count
             on_step(epoch * program.steps_per_epoch + first)
 
@@ -155,3 +170,7 @@ class LaneTrainer:
     def _hyperparameters(self, lane: Lane) -> Hyperparameters:
         return make_hyperparameters(lane.config(self._shared), self._step,
                                     penalized_layers(self._step.model.dense_layers, lane.penalize))
+
+
+def _name(lane: Lane) -> str:
+    return f"l1 = {lane.l1:g}, l2 = {lane.l2:g}, learning rate {lane.learning_rate:g}, seed {lane.seed}"

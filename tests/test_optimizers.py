@@ -202,6 +202,40 @@ def test_the_schedule_keeps_the_dtype_of_the_rate() -> None:
     assert {rate.dtype for rate in rates("cosine", 7, 50, tf.float32)} == {np.dtype(np.float32)}
 
 
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("dtype", [tf.float32, tf.float64])
+@pytest.mark.parametrize(("schedule", "warmup", "total"), [
+    ("cosine", 1000, 2**24 + 64), ("cosine", 2**24 + 9, 2**32), ("constant", 2**31 + 99, 2**33), ("cosine", 0, 2**40)])
+def test_schedules_are_exact_beyond_the_whole_numbers_of_float32(schedule: str, warmup: int, total: int, dtype: Any,
+                                                                 jit: bool) -> None:
+    compiled = tf.function(lambda rate, step: scheduled(rate, step, schedule=schedule, warmup_steps=warmup,
+                                                        total_steps=total), jit_compile=jit)
+    rate = tf.constant(0.3, dtype)
+    for step in [base + k for base in (2**24, 2**31, total - 70, total // 2) for k in (-1, 0, 1, 2, 3, 63)]:
+        position, full = np.float64(step), np.float64(rate.numpy())
+        progress = min(max((position - warmup) / (total - warmup), 0.0), 1.0)
+        expected = full * position / warmup if step < warmup else (
+            full * (1 + math.cos(math.pi * progress)) / 2 if schedule == "cosine" else full)
+        found = compiled(rate, tf.constant(step, tf.int64)).numpy()
+        # 1 + cos is lost to rounding at the end, where it is 1e-16 or less.
+        np.testing.assert_allclose(found, expected, rtol=np.finfo(dtype.as_numpy_dtype).eps, atol=0.3 * 2.3e-16)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_adam_beyond_the_whole_numbers_of_float32_is_exact(dtype: Any) -> None:
+    """β^t is 0 there long since, so that it does not matter that float32 lacks some t."""
+    gradients, parameters = made(1, dtype=dtype), made(2, dtype=dtype)
+    rate = tf.constant(0.125, dtype)
+    for step in (2**24 - 1, 2**24, 2**24 + 1, 2**31 - 1, 2**31, 2**31 + 1):
+        m, v = made(3, dtype=dtype), map_arrays(tf.abs, made(4, dtype=dtype))
+        ours, _ = Adam().update(gradients, {"m": m, "v": v}, parameters, tf.constant(step, tf.int64), rate)
+        for g, w, m_, v_, new in zip(*map(flat, (gradients, parameters, m, v, ours)), strict=True):
+            g, w, m_, v_ = (np.asarray(a, np.float64) for a in (g, w, m_, v_))
+            m_, v_ = m_ + (g - m_) * 0.1, v_ + (g * g - v_) * 0.001
+            expected = w - 0.125 * m_ / (np.sqrt(v_) + 1e-7)  # The bias correction is 1.
+            np.testing.assert_allclose(new, expected, rtol=1e-5 if dtype == np.float32 else 1e-13, atol=1e-7)
+
+
 def test_every_optimizer_declares_the_signature_of_the_protocol() -> None:
     wanted = list(inspect.signature(Optimizer.update).parameters)
     assert all(list(inspect.signature(type(pair[0]).update).parameters) == wanted for pair in PAIRS.values())

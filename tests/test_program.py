@@ -116,6 +116,32 @@ def test_reports_are_the_measurements_of_their_global_steps(dataset: Dataset, ma
     assert_near(arrays(program), [array.numpy() for array in tf.nest.flatten(by_hand.state)])
 
 
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("every", [2**31 - 1, 2**31, 2**40, 10**30])
+def test_the_interval_may_be_beyond_int32(dataset: Dataset, make_program: MakeProgram, every: int, jit: bool) -> None:
+    program = make_program(dataset, batch_size=BATCH, summary_every=every, jit=jit)
+    other = make_program(dataset, batch_size=BATCH, summary_every=0, jit=jit)
+    calls = run_chunks(program, [9])
+    assert report_steps(calls) == [0]
+    assert_near(arrays(program), arrays(other) if run_chunks(other, [9]) else [])
+
+
+@pytest.mark.parametrize("start", [2**24 - 3, 2**31 - 3, 2**31, 2**53 - 4])
+def test_steps_are_counted_and_measured_exactly_far_out(dataset: Dataset, make_program: MakeProgram,
+                                                        start: int) -> None:
+    """A state that is so many steps old: 7 an epoch, and measured steps are multiples of 3."""
+    start -= start % 7
+    program = make_program(dataset, batch_size=BATCH, summary_every=3, jit=True, optimizer="adam", schedule="cosine",
+                           total_steps=start + 14)
+    program.state["step"].assign(start)
+    calls = run_chunks(program, [5, 9])
+    assert int(program.state["step"]) == start + 14
+    assert report_steps(calls) == [step for step in range(start, start + 14) if step % 3 == 0]
+    measured = reports(calls)["learning_rate"]
+    expected = [0.125 * (1 + np.cos(np.pi * step / (start + 14))) / 2 for step in report_steps(calls)]
+    np.testing.assert_allclose(measured, expected, atol=0.125 * 2.3e-16, rtol=1e-15)
+
+
 def test_summary_every_0_measures_nothing(dataset: Dataset, make_program: MakeProgram) -> None:
     calls = run_chunks(make_program(dataset, batch_size=BATCH, summary_every=0), [9])
     assert report_steps(calls) == []

@@ -81,12 +81,15 @@ def compare(config: Config, seeds: int = SEEDS, data: Dataset | None = None, *,
     with stop_request() as stop:
         try:
             console.start(0, total_steps(config, dataset), config.epochs)
-            curves = trainer.train(lanes, on_step=_follow(console, stop, steps_per_epoch))
+            curves = trainer.train(lanes, on_step=_follow(console, stop, steps_per_epoch),
+                                   warn=console.warning)
         finally:
             console.finish()
     result = {"config": config.to_dict(), "dataset": dataset.description, "seconds": time.perf_counter() - began,
               "steps_per_epoch": steps_per_epoch, "sparsity_threshold": SPARSITY_THRESHOLD,
               "device": environment.device_name(), "versions": environment.versions(),
+              "nonfinite": [{**dataclasses.asdict(lanes[blowup.lane]), "step": blowup.step,
+                             "left_out": blowup.left_out} for blowup in curves.blowups],
               **tabulate(arms, [lane.seed for lane in lanes[:seeds]], curves.epochs, measure(curves))}
     return Comparison(config, arms, lanes, curves, steps_per_epoch, result)
 

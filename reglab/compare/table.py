@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from reglab.compare.arms import METRICS, Metric
 from reglab.console.format import number
+from reglab.lane_blowups import describe
 
 _LABEL_WIDTH: Final = 29
 _ARM_WIDTH: Final = 15
@@ -29,7 +30,8 @@ def table(result: Mapping[str, Any]) -> str:
     if result["config"]["label_noise"]:
         lines.append("Training figures are those on the noisy labels, validation labels are clean.")
     return "\n".join(lines + [f"{arm['title']}: {arm['diverged']} of {seeds} seeds diverged" for arm in arms
-                              if arm["diverged"]])
+                              if arm["diverged"]]
+                     + describe(result.get("nonfinite", []), len(arms) * seeds))
 
 
 def _label(metric: Metric) -> str:

@@ -132,7 +132,8 @@ class _Runner:
         return chunks
 
     def _train(self, chunk: Chunk, progress: Progress) -> Mapping[str, Any]:
-        curves = self._trainer_for(chunk).train(chunk.padded(self._plan.lanes_per_call), on_step=progress.on_step)
+        curves = self._trainer_for(chunk).train(chunk.padded(self._plan.lanes_per_call), on_step=progress.on_step,
+                                                warn=self._console.warning)
         self.timing["chunks_trained"] += 1
         self.timing["lanes_trained"] += len(chunk.lanes)
         return chunk_dict(curves, len(chunk.lanes))

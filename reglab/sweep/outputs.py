@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from reglab.console.format import number, percent
+from reglab.lane_blowups import describe
 from reglab.lane_summaries import write_lane_runs
 from reglab.plots import sweep_pictures
 from reglab.sweep.files import SweepFolder
@@ -83,9 +84,9 @@ def table(result: Mapping[str, Any]) -> str:
                      f"{point['diverged']} of {point['lanes']}" if point["diverged"] else "-",
                      "<- " + ", ".join(marks) if marks else ""])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(f"{cell:>{width}}" if column < len(widths) - 1 else cell
-                               for column, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
-                     for row in rows)
+    lines = ["  ".join(f"{cell:>{width}}" if column < len(widths) - 1 else cell
+                       for column, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows]
+    return "\n".join(lines + describe(result["nonfinite"], sum(point["lanes"] for point in points)))
 
 
 def _shown(figure: Mapping[str, float | None], form: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from reglab.lane_blowups import Blowup
 from reglab.lanes import LaneCurves
 from reglab.step import SPARSITY_THRESHOLD
 from reglab.summaries import json_number
@@ -24,7 +25,8 @@ def chunk_dict(curves: LaneCurves, lanes: int) -> dict[str, Any]:
 
     return {"epochs": curves.epochs.tolist(), "train": numbers(curves.train),
             "validation": numbers(curves.validation), "weights": numbers(curves.weights),
-            "kernel_entries": sum(math.prod(arrays["kernel"].shape[1:]) for arrays in curves.parameters.values())}
+            "kernel_entries": sum(math.prod(arrays["kernel"].shape[1:]) for arrays in curves.parameters.values()),
+            "blowups": [dataclasses.asdict(blowup) for blowup in curves.blowups if blowup.lane < lanes]}
 
 
 def join_chunks(chunks: Sequence[Mapping[str, Any]]) -> LaneCurves:
@@ -33,7 +35,12 @@ def join_chunks(chunks: Sequence[Mapping[str, Any]]) -> LaneCurves:
         return {name: np.concatenate([np.array(chunk[part][name], np.float64) for chunk in chunks], axis=1)
                 for name in chunks[0][part]}
 
-    return LaneCurves(np.array(chunks[0]["epochs"]), joined("train"), joined("validation"), joined("weights"), {})
+    counts = [len(chunk["train"]["data"][-1]) for chunk in chunks]
+    blowups = [Blowup(before + blowup["lane"], blowup["step"], blowup["left_out"])
+               for chunk, before in zip(chunks, np.cumsum([0, *counts[:-1]]).tolist(), strict=True)
+               for blowup in chunk.get("blowups", [])]
+    return LaneCurves(np.array(chunks[0]["epochs"]), joined("train"), joined("validation"), joined("weights"), {},
+                      tuple(blowups))
 
 
 def sweep_dict(plan: Plan, chunks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -43,7 +50,8 @@ def sweep_dict(plan: Plan, chunks: Sequence[Mapping[str, Any]]) -> dict[str, Any
     there are no folds; se is the standard error, null where there is one only. Lanes that diverged are left out of
     the means, and counted.
     """
-    measured = lane_figures(join_chunks(chunks), chunks[0]["kernel_entries"])
+    curves = join_chunks(chunks)
+    measured = lane_figures(curves, chunks[0]["kernel_entries"])
     shape = (len(plan.fold_numbers), len(plan.grid.points), plan.seeds)
     alive = np.isfinite(measured["train"]["data"] + measured["validation"]["data"]).reshape(shape)
     points = []
@@ -57,7 +65,15 @@ def sweep_dict(plan: Plan, chunks: Sequence[Mapping[str, Any]]) -> dict[str, Any
                        "diverged": int((~alive[:, at]).sum()), **figures})
     best, one_standard_error = choose(points, plan.selection)
     return {**plan.to_dict(), "sparsity_threshold": SPARSITY_THRESHOLD, "points": points, "best": best,
-            "one_standard_error": one_standard_error}
+            "one_standard_error": one_standard_error, "nonfinite": list_blowups(curves.blowups, plan)}
+
+
+def list_blowups(blowups: Sequence[Blowup], plan: Plan) -> list[dict[str, Any]]:
+    """The lanes with steps that are not finite, each by what makes it, with its first such step, as JSON values."""
+    lanes = plan.lanes
+    return [{**dataclasses.asdict(lanes[blowup.lane % len(lanes)]),
+             "fold": plan.fold_numbers[blowup.lane // len(lanes)], "step": blowup.step, "left_out": blowup.left_out}
+            for blowup in blowups]
 
 
 def lane_figures(curves: LaneCurves, kernel_entries: int) -> dict[str, Any]:

@@ -117,7 +117,8 @@ class _Runner:
                     raise Stopped(stop.signal.name, at, len(self._plan.grid.points), "points")
                 self._console.progress(before + step, 1 + (step - 1) // self.steps_per_epoch, {})
 
-            curves[which] = self._trainer.train(lanes, parameters=start, on_step=on_step)
+            curves[which] = self._trainer.train(lanes, parameters=start, on_step=on_step,
+                                                 warn=self._console.warning)
         self._save(at, next_start(self._start, curves["warm"]))
         self._folder.write_json(_name(at), {which: chunk_dict(curve, len(lanes)) for which, curve in curves.items()})
         if at:  # Only the last finished point's weights are ever needed.
