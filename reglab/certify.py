@@ -1,18 +1,27 @@
-"""`python -m reglab.certify replicas`: does this machine or cluster compute what one device computes? See `--help`."""
+"""`python -m reglab.certify replicas`: does this machine or cluster compute what one device computes? And
+`python -m reglab.certify rerun DIR`: does a run give the same bits again? See `--help`."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+import tempfile
+from typing import TYPE_CHECKING
 
 from reglab import exit_codes, flags
 from reglab.commands import run_command
 from reglab.config import ConfigError
 
+if TYPE_CHECKING:
+    from reglab.rerun import Verdict
+
 PURPOSE = """Trains on one device and on the replicas that flags and environment describe, in float64, and compares
 every weight, loss, penalty and accuracy. Usage: python -m reglab.certify replicas [--flag=value ...]; the defaults are
-1,003 digits in batches of 100, l1 = l2 = 1e-3, gradients clipped to norm 1. Exit code 4 if they differ."""
+1,003 digits in batches of 100, l1 = l2 = 1e-3, gradients clipped to norm 1. Exit code 4 if they differ.
+Or: python -m reglab.certify rerun DIR [--json] trains the configuration of a run's folder again, in a temporary one,
+and compares weights, slots, metrics and figures to the bit; a run that is not finished up to its last checkpoint. Exit
+code 4 if they differ."""
 DEFAULTS = ["--train_size=1003", "--batch_size=100", "--l1=1e-3", "--l2=1e-3", "--clip_norm=1"]
 
 
@@ -22,9 +31,12 @@ def main(argv: list[str]) -> int:
 
 
 def _main(argv: list[str]) -> int:
+    if argv[:1] == ["rerun"] and "--help" not in argv:
+        return _rerun(argv[1:])
     if argv[:1] != ["replicas"] and "--help" not in argv:
-        raise ConfigError(f"certify {' '.join(argv[:1]) or 'needs a subject'}: what can be certified is replicas")
-    given = [flag for flag in argv if flag != "replicas"]
+        raise ConfigError(f"certify {' '.join(argv[:1]) or 'needs a subject'}: what can be certified is replicas or, "
+                          "of the folder of a run, rerun")
+    given = [flag for flag in argv if flag not in ("replicas", "rerun")]
     names_own_data = any(flag.lstrip("-").split("=")[0] in ("dataset", "train_size") for flag in given)
     command = flags.parse(DEFAULTS[names_own_data:] + given)
     if command.help:
@@ -66,6 +78,50 @@ def _certify(command: flags.CommandLine) -> int:
                           "replicas": replicas.count, "workers": replicas.workers, "strategy": replicas.name,
                           "cases": {finding.case: finding.differences for finding in findings}}))
     return exit_codes.SUCCESS if exact else exit_codes.VERDICT_FAILED
+
+
+def _rerun(argv: list[str]) -> int:
+    folders = [argument for argument in argv if not argument.startswith("-")]
+    unknown = [argument for argument in argv if argument.startswith("-") and argument != "--json"]
+    if len(folders) != 1 or unknown:
+        raise ConfigError(f"certify rerun {' '.join(unknown or folders)}: give the folder of one run, and nothing else "
+                          "but --json")
+    from reglab.startup import quiet_tensorflow
+    quiet_tensorflow()
+    from reglab.loop import Diverged, Interrupted
+    from reglab.rerun import rerun
+
+    as_json = "--json" in argv
+    out = sys.stderr if as_json else sys.stdout
+    with tempfile.TemporaryDirectory(prefix="reglab-rerun-") as temporary:
+        try:
+            verdict = rerun(folders[0], temporary)
+        except Interrupted as stop:
+            print(f"reglab: stopped after step {stop.step}; nothing was compared", file=sys.stderr)
+            return exit_codes.INTERRUPTED
+        except Diverged as error:
+            print(f"reglab: the rerun did what the run did not: {error}", file=sys.stderr)
+            return exit_codes.VERDICT_FAILED
+    for line in describe_rerun(folders[0], verdict):
+        print(line, file=out)
+    if as_json:
+        print(json.dumps({"equal": verdict.equal, "step": verdict.step, "finished": verdict.finished,
+                          "compared": verdict.figures, "differences": [vars(one) for one in verdict.differences],
+                          "facts": verdict.facts}))
+    return exit_codes.SUCCESS if verdict.equal else exit_codes.VERDICT_FAILED
+
+
+def describe_rerun(folder: str, verdict: Verdict) -> list[str]:
+    """The verdict in lines."""
+    upto = "" if verdict.finished else f" up to its last checkpoint, of step {verdict.step}, as it is not finished"
+    compared = ", ".join(f"{count:,} numbers of {file}" for file, count in verdict.figures.items() if count)
+    lines = [f"{folder} was run again{upto}: {compared}"]
+    lines += [f"  {difference}" for difference in verdict.differences]
+    lines += [f"  {name} was {mine!r}, and is {theirs!r}" for name, (mine, theirs) in verdict.facts.items()]
+    if not verdict.equal and not verdict.facts:
+        lines.append("  Of all that is recorded to decide the bits, nothing differs." if verdict.finished else
+                     "  What decides the bits is recorded when a run ends, so what has changed is not known.")
+    return [*lines, "Equal to the bit." if verdict.equal else "NOT EQUAL: the first difference of each file is above."]
 
 
 if __name__ == "__main__":

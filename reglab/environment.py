@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import platform
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 import reglab
+
+_deterministic = False
 
 
 def device_name() -> str:
@@ -33,6 +36,33 @@ def versions() -> dict[str, str]:
 
 
 def numerics() -> dict[str, Any]:
-    """Settings outside the configuration that change the last bits of a result."""
+    """What outside the configuration changes the last bits of a result, besides the versions."""
+    threads = tf.config.threading
+    processor, instructions = _processor()
+    own = "--tf_xla_persistent_cache"  # Where compiled code is kept changes none of it.
+    tf_xla_flags = [flag for flag in os.environ.get("TF_XLA_FLAGS", "").split() if not flag.startswith(own)]
     return {"onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
-            "xla_flags": os.environ.get("XLA_FLAGS", ""), "machine": platform.machine()}
+            "xla_flags": os.environ.get("XLA_FLAGS", ""), "tf_xla_flags": " ".join(tf_xla_flags),
+            "machine": platform.machine(), "processor": processor, "instructions": instructions,
+            "cores": usable_cores(), "intra_op_threads": threads.get_intra_op_parallelism_threads() or "default",
+            "inter_op_threads": threads.get_inter_op_parallelism_threads() or "default",
+            "deterministic": _deterministic}
+
+
+def be_deterministic() -> None:
+    """Has TensorFlow take operations that give the same bits each time, from now on in this process."""
+    global _deterministic
+    tf.config.experimental.enable_op_determinism()
+    _deterministic = True
+
+
+def _processor() -> tuple[str, str]:
+    """The processor's model, and those of its instruction sets that change how sums and products are computed."""
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown", "unknown"
+    facts = {name.strip(): text.strip() for name, _, text in (line.partition(":") for line in reversed(lines))}
+    kinds = ("sse4", "avx", "fma", "amx", "f16c", "asimd", "sve", "bf16", "i8mm")
+    sets = [name for name in sorted(facts.get("flags", facts.get("Features", "")).split()) if name.startswith(kinds)]
+    return facts.get("model name", platform.processor() or "unknown"), " ".join(sets)

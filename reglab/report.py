@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reglab import environment
+from reglab.assembly import summary_interval
 from reglab.config import Config
 from reglab.data import Dataset
 from reglab.distribution import Replicas
@@ -21,6 +22,7 @@ def describe_run(config: Config, dataset: Dataset, program: Program) -> dict[str
     step, parameters = program.step, program.parameters()
     count = sum(array.size for arrays in parameters.values() for array in arrays.values())
     widths = "-".join(map(str, (dataset.train.x.shape[1], *config.hidden, dataset.classes)))
+    numerics = f"{config.precision}{', deterministic' if config.deterministic else ''}"
     rates = f"learning rate {config.learning_rate:g}, {config.schedule}"
     if config.warmup_steps:
         rates += f" after {config.warmup_steps:,} steps of warm-up"
@@ -34,14 +36,31 @@ def describe_run(config: Config, dataset: Dataset, program: Program) -> dict[str
         "Model": f"MLP {widths}, {config.activation}, {count:,} parameters",
         "Penalized": f"{', '.join(step.penalized_layers)} (kernels only): l1 = {config.l1:g}, l2 = {config.l2:g}",
         "Optimizer": f"{config.optimizer}, {rates}",
+        **_unusual(config, dataset),
         "Batches": f"{config.batch_size} examples, {program.steps_per_epoch:,} steps an epoch, "
                    f"{_plural(config.epochs, 'epoch')}",
-        "Device": f"{environment.device_name()}, {config.precision}",
+        "Device": f"{environment.device_name()}, {numerics}",
         "Strategy": _strategy(program.replicas),
         "XLA": f"compiles {_compiled(program.replicas)}" if config.jit else "off (--jit=false)",
         "Seed": str(config.seed) if config.data_seed is None else f"{config.seed}, data {config.data_seed}",
         "Writing to": config.model_dir or "nothing (no model_dir)",
     }
+
+
+def _unusual(config: Config, dataset: Dataset) -> dict[str, str]:
+    """What is said of a run only where it is not the default."""
+    facts = {}
+    if config.on_nonfinite != "stop":
+        facts["Not finite"] = {"skip": "such updates are left out", "restore": "back to the last checkpoint, without "
+                               "the updates since"}[config.on_nonfinite] + f" (--on_nonfinite={config.on_nonfinite})"
+    interval = summary_interval(config, dataset)
+    if interval != config.summary_every:
+        facts["Summaries"] = (f"every {interval:,} steps, not {config.summary_every:,}: --max_points="
+                              f"{config.max_points} would be exceeded")
+    if config.max_points is not None and -(-config.epochs // config.evaluate_every) > config.max_points:
+        facts["Evaluations"] = (f"{config.max_points:,} at the most are written, of "
+                                f"{-(-config.epochs // config.evaluate_every):,} (--max_points)")
+    return facts
 
 
 def make_result(config: Config, dataset: Dataset, program: Program, final: Evaluation, *,
@@ -63,7 +82,10 @@ def make_result(config: Config, dataset: Dataset, program: Program, final: Evalu
         "strategy": {"name": replicas.name, "replicas": replicas.count, "workers": replicas.workers,
                      "devices": list(replicas.devices), "collective": _collective(replicas)},
         "xla": _compiled(replicas) if config.jit else None,
-        "versions": environment.versions(), "numerics": environment.numerics(),
+        "versions": environment.versions(), "numerics": {
+            **environment.numerics(), "xla": config.jit, "device": environment.device_name(),
+            "replicas": replicas.count, "workers": replicas.workers, "devices": list(replicas.devices),
+            "data_digest": dataset.digest, "seed": config.seed, "data_seed": config.resolved_data_seed},
     }
     return {name: _for_json(value) for name, value in numbers.items()}
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 from reglab.cluster import Cluster, cluster_from_environment, own_gpus, wait_for_peers
 from reglab.config import HANDLING_FIELDS, Config, ConfigError
 from reglab.distribution import Replicas, StrategyReplicas
+from reglab.environment import be_deterministic
 
 COLLECTIVE_TIMEOUT: Final = 25.0  # Seconds that a collective waits for a peer which neither comes nor dies.
 
@@ -41,6 +42,8 @@ def make_replicas(config: Config, cluster: Cluster | None) -> Replicas:
       RendezvousError: a worker of the cluster did not appear.
     """
     _split_cpu(config)
+    if config.deterministic:
+        be_deterministic()
     if cluster is not None:
         return _multi_worker(config, cluster)
     kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"

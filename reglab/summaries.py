@@ -131,12 +131,13 @@ def forget_after(model_dir: str | os.PathLike[str], step: int) -> None:
     if metrics.exists():
         lines = metrics.read_text(encoding="utf-8", errors="replace").splitlines()
         _replace(metrics, lambda path: path.write_text(
-            "".join(line + "\n" for line in lines if _line_stays(line, step)), encoding="utf-8"))
+            "".join(line + "\n" for line in lines if line_stays(line, step)), encoding="utf-8"))
     for events in list(root.glob("*/events.out.tfevents.*")):
         _replace(events, functools.partial(_copy_events, events, last_step=step))
 
 
-def _line_stays(line: str, last_step: int) -> bool:
+def line_stays(line: str, last_step: int) -> bool:
+    """Whether a line of `metrics.jsonl` is whole and known after `last_step` updates."""
     try:
         record = json.loads(line)
         return _stays(int(record["step"]), record, last_step)

@@ -27,7 +27,7 @@ FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
     ("nonfinite", "lane_blowups"),
     ("report", "lanes", "exactness"),
     ("loop", "lane_summaries"),
-    ("sweep", "compare", "benchmark", "export", "launch"),
+    ("sweep", "compare", "benchmark", "export", "launch", "rerun"),
     ("flags",),
     ("train", "certify", "__main__"),
 )) for name in names}

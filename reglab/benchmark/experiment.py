@@ -18,7 +18,7 @@ from reglab.benchmark.settings import Settings
 from reglab.benchmark.spread import spread
 from reglab.benchmark.task import Task, lane_configs
 from reglab.benchmark.whole import whole
-from reglab.benchmark.workers import WorkerError, measure_apart, scaling
+from reglab.benchmark.workers import WorkerError, deterministic, measure_apart, scaling
 from reglab.config import Config, ConfigError
 from reglab.console import Console
 from reglab.data import Dataset
@@ -72,6 +72,9 @@ class _Session:
             self._try("penalty", lambda: self.result.update(penalty_cost=self._run("penalty")))
         if "logging" in wanted:
             self._try("logging", lambda: self.result.update(logging_cost=self._run("logging")))
+        if "deterministic" in wanted:
+            self._try("deterministic", lambda: self.result.update(
+                deterministic_cost=deterministic(self._task("deterministic"))))
         if "whole" in wanted:
             self._try("whole", lambda: self.result.update(
                 whole=whole(self._settings.config, self._dataset, self._settings.repeats)))

@@ -14,7 +14,7 @@ from reglab.config import Config, ConfigError
 
 DEFAULT_SECTIONS: Final = ("speed", "start", "penalty", "logging")
 """Those measured unless `--sections` says otherwise; further ones by giving their values, such as `--lanes=1,16`."""
-SECTIONS: Final = (*DEFAULT_SECTIONS, "whole")
+SECTIONS: Final = (*DEFAULT_SECTIONS, "whole", "deterministic")
 AGAINST: Final = tuple(name for name in PEERS if name not in (REFERENCE, "torch_compiled"))
 DEFAULT_STRENGTH: Final = 1e-4
 

@@ -17,7 +17,7 @@ def tables(result: Mapping[str, Any]) -> str:
              f"hidden layers {','.join(map(str, config['hidden'])) or 'none'}, batch {config['batch_size']}, "
              f"{config['optimizer']}, l1 = {config['l1']:g}, l2 = {config['l2']:g}, {config['precision']}",
              f"median (range) of {result['repeats']} rounds" + ("" if load is None else f", load average {load:g}")]
-    sections = (_speed, _start, _penalty, _logging, _whole, _devices, _growth, _lanes, _peers, _failed)
+    sections = (_speed, _start, _penalty, _logging, _deterministic, _whole, _devices, _growth, _lanes, _peers, _failed)
     return "\n".join(lines + [line for section in sections for line in section(result)])
 
 
@@ -51,6 +51,10 @@ def _start(result: Mapping[str, Any]) -> list[str]:
 
 def _penalty(result: Mapping[str, Any]) -> list[str]:
     return _costs("Cost of the penalty", "step time, us", "step_time_us", result.get("penalty_cost"))
+
+
+def _deterministic(result: Mapping[str, Any]) -> list[str]:
+    return _costs("Cost of --deterministic", "step time, us", "step_time_us", result.get("deterministic_cost"))
 
 
 def _logging(result: Mapping[str, Any]) -> list[str]:

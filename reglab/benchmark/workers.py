@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from reglab.benchmark.peer_process import PeerError, PeerProcess
@@ -41,23 +41,44 @@ def scaling(task: Task, counts: Sequence[int]) -> dict[str, Any]:
       ConfigError: so many devices are not there.
       WorkerError: a process failed.
     """
-    tasks = {n: dataclasses.replace(task, section="scaling", devices=n) for n in counts}
-    times: dict[int, dict[str, list[float]]] = {n: {"strong": [], "weak": []} for n in counts}
-    with contextlib.ExitStack() as stack:
-        processes, facts = {}, {}
-        for n, each in tasks.items():
-            processes[n] = stack.enter_context(contextlib.closing(_start(each)))
-            facts[n] = _ask(processes[n], each, None)
-        for k in range(task.repeats):
-            for n in reversed(counts) if k % 2 else counts:
-                for kind, seconds in _ask(processes[n], tasks[n], "run").items():
-                    times[n][kind].append(seconds)
+    times, facts = _in_turn({n: dataclasses.replace(task, section="scaling", devices=n) for n in counts})
     first = counts[0]
     losses = {n: fact.pop("first_losses") for n, fact in facts.items()}
     return {str(n): {**facts[n], "loss_difference": _difference(losses[n], losses[first]),
                      "strong": _scaled(times[n]["strong"], times[first]["strong"], task.config.batch_size, n / first),
                      "weak": _scaled(times[n]["weak"], times[first]["weak"], task.config.batch_size * n, 1.0)}
             for n in counts}
+
+
+def deterministic(task: Task) -> dict[str, Any]:
+    """Step time with `--deterministic` over that without, on one device; the two processes take turns.
+
+    Raises:
+      WorkerError: a process failed.
+    """
+    configs = {name: dataclasses.replace(task.config, deterministic=name == "on") for name in ("off", "on")}
+    times, facts = _in_turn({name: dataclasses.replace(task, section="scaling", devices=1, config=config)
+                             for name, config in configs.items()})
+    seconds = {name: kinds["strong"] for name, kinds in times.items()}
+    losses = {name: fact["first_losses"] for name, fact in facts.items()}
+    return {"loss_difference": _difference(losses["on"], losses["off"]),
+            **{name: {"ratio": ratios(values, seconds["off"]), "step_time_us": spread([1e6 * t for t in values])}
+               for name, values in seconds.items()}}
+
+
+def _in_turn(tasks: Mapping[Any, Task]) -> tuple[dict[Any, dict[str, list[float]]], dict[Any, dict[str, Any]]]:
+    """Seconds a step of each task's kinds of step, a stretch in every round, and what its process says first."""
+    times: dict[Any, dict[str, list[float]]] = {name: {"strong": [], "weak": []} for name in tasks}
+    with contextlib.ExitStack() as stack:
+        processes, facts = {}, {}
+        for name, task in tasks.items():
+            processes[name] = stack.enter_context(contextlib.closing(_start(task)))
+            facts[name] = _ask(processes[name], task, None)
+        for k in range(task.repeats):
+            for name in reversed(list(tasks)) if k % 2 else list(tasks):
+                for kind, seconds in _ask(processes[name], tasks[name], "run").items():
+                    times[name][kind].append(seconds)
+    return times, facts
 
 
 def _scaled(seconds: list[float], first: list[float], batch_size: int, more_devices: float) -> dict[str, Spread | int]:

@@ -75,6 +75,9 @@ def summary_facts(result: Mapping[str, Any]) -> dict[str, str]:
     if result.get("sparsity") is not None:
         facts["Sparsity"] = (f"{percent(result['sparsity'])} of the kernel entries are within "
                              f"{result['sparsity_threshold']:g} of zero")
+    if (nonfinite := result.get("nonfinite") or {}).get("left_out"):
+        restores = f", {nonfinite['restores']} times back to a checkpoint" if nonfinite.get("restores") else ""
+        facts["Left out"] = f"{nonfinite['left_out']:,} updates, which were not finite{restores}"
     if best:
         facts["Best"] = _listed([f"epoch {best.get('epoch', '-')}, step {best.get('step', '-')}", _scores(best)])
     if result.get("model_dir") is not None:
