@@ -15,6 +15,7 @@ from reglab import data
 from reglab.config import HANDLING_FIELDS, Config, ConfigError
 from reglab.data import Dataset
 from reglab.distribution import Replicas
+from reglab.memory import check_memory
 from reglab.models import Model, mlp, penalized_layers
 from reglab.optimizers import make_optimizer, scheduled
 from reglab.program import Program
@@ -27,9 +28,7 @@ def load_dataset(config: Config) -> Dataset:
     Raises:
       ConfigError: a file is missing or damaged, or the data do not fit the flags.
     """
-    return data.load(config.dataset, data_dir=config.data_dir, train_size=config.train_size,
-                     label_noise=config.label_noise, validation_split=config.validation_split,
-                     seed=config.resolved_data_seed)
+    return data.load_configured(config)
 
 
 def make_model(config: Config, features: int, classes: int) -> Model:
@@ -42,8 +41,9 @@ def make_step(config: Config, dataset: Dataset) -> Step:
     """The objective and the steps on it.
 
     Raises:
-      ConfigError: `penalize` matches no layer.
+      ConfigError: `penalize` matches no layer, or the network is larger than memory.
     """
+    check_memory(config, features=dataset.train.x.shape[1], classes=dataset.classes)
     model = make_model(config, dataset.train.x.shape[1], dataset.classes)
     optimizer = make_optimizer(config.optimizer, momentum=config.momentum, weight_decay=config.resolved_weight_decay)
     schedule = functools.partial(scheduled, schedule=config.schedule, warmup_steps=config.warmup_steps,

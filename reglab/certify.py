@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from reglab import exit_codes, flags
 from reglab.commands import run_command
 from reglab.config import ConfigError
+from reglab.preflight import preflight
+from reglab.texts import shown
 
 if TYPE_CHECKING:
     from reglab.rerun import Verdict
@@ -34,8 +36,9 @@ def _main(argv: list[str]) -> int:
     if argv[:1] == ["rerun"] and "--help" not in argv:
         return _rerun(argv[1:])
     if argv[:1] != ["replicas"] and "--help" not in argv:
-        raise ConfigError(f"certify {' '.join(argv[:1]) or 'needs a subject'}: what can be certified is replicas or, "
-                          "of the folder of a run, rerun")
+        subject = shown(" ".join(argv[:1])) or "needs a subject"
+        raise ConfigError(f"certify {subject}: what can be certified is replicas or, of the folder "
+                          "of a run, rerun")
     given = [flag for flag in argv if flag not in ("replicas", "rerun")]
     names_own_data = any(flag.lstrip("-").split("=")[0] in ("dataset", "train_size") for flag in given)
     command = flags.parse(DEFAULTS[names_own_data:] + given)
@@ -46,6 +49,7 @@ def _main(argv: list[str]) -> int:
 
 
 def _certify(command: flags.CommandLine) -> int:
+    here = preflight(command.config)
     from reglab.startup import quiet_tensorflow, start_devices
     quiet_tensorflow(whole_process=True)
     from reglab.assembly import check_fit, load_dataset
@@ -55,7 +59,7 @@ def _certify(command: flags.CommandLine) -> int:
 
     config = command.config
     start_devices(config.compile_cache, lambda problem: print(f"reglab: {problem}", file=sys.stderr))
-    dataset = load_dataset(config)
+    dataset = load_dataset(config) if here is None else here
     check_fit(config, dataset)
     try:
         replicas = make_replicas(config, find_cluster(config))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from reglab import exit_codes
 from reglab.config import ConfigError
 from reglab.files import StorageError
+from reglab.texts import one_line
 
 
 def run_command(command: Callable[[list[str]], int], argv: list[str]) -> int:
@@ -18,7 +19,7 @@ def run_command(command: Callable[[list[str]], int], argv: list[str]) -> int:
         print(f"reglab: {error}", file=sys.stderr)
         return exit_codes.BAD_INPUT
     except StorageError as error:
-        print(f"reglab: {error}", file=sys.stderr)
+        print(f"reglab: {one_line(error)}", file=sys.stderr)
         return exit_codes.STORAGE_FAILED
     except KeyboardInterrupt:  # Before the work began, or a second Ctrl-C.
         print("reglab: interrupted, nothing more was saved", file=sys.stderr)

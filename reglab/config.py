@@ -10,10 +10,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import pathlib
-import re
-from collections.abc import Mapping
-from typing import Any, Final
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from reglab.inputs import Unusable, check_path, check_text, read_regular, reason
+from reglab.numerals import beyond, read_float, read_integer, rounded
+from reglab.patterns import BadPattern, compile_pattern
+from reglab.texts import one_line, shown
+
+_Number = TypeVar("_Number", int, float)
 
 DATASETS: Final = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
 OPTIMIZERS: Final = ("adam", "sgd", "momentum", "adamw")
@@ -31,8 +37,26 @@ HANDLING_FIELDS: Final = frozenset({"model_dir", "data_dir", "resume", "keep", "
 DEFAULT_WEIGHT_DECAY: Final = 0.004  # Keras' AdamW
 
 
+MOST_LAYERS: Final = 100
+"""Hidden layers."""
+MOST_COUNT: Final = 2**31 - 1
+"""Epochs, examples, widths: what the compiled program counts in 32 bits. So no run has more than 2^62 steps."""
+MOST_STEPS: Final = 2**53
+"""Steps between two events, and steps of the warm-up: whole numbers that every float64 holds."""
+MOST_SEED: Final = 2**63 - 1
+MOST_CPU_DEVICES: Final = 256
+MOST_LIST: Final = 100_000
+"""Characters of a flag that takes a list."""
+
+
 class ConfigError(ValueError):
-    """Something the user gave cannot be used: a flag, a file or a combination. The commands exit with code 2."""
+    """Something the user gave cannot be used: a flag, a file or a combination. The commands exit with code 2.
+
+    Its message is one line of at most 500 characters; values that it quotes go through `texts.shown`.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,34 +125,52 @@ class Config:
         _check_types(self)
         for name, allowed in _CHOICES.items():
             _require(getattr(self, name) in allowed, name, getattr(self, name), f"choose one of {', '.join(allowed)}")
+        self._check_texts()
+        self._check_ranges()
+        _require(self.weight_decay in (None, 0.0) or self.optimizer == "adamw", "weight_decay", self.weight_decay,
+                 "decoupled weight decay needs --optimizer=adamw; for a penalty in the objective use --l2")
+
+    def _check_texts(self) -> None:
+        for name, check in _TEXTS.items():
+            try:
+                if getattr(self, name) is not None:
+                    check(getattr(self, name))
+            except Unusable as error:
+                raise ConfigError(f"--{name}={shown(getattr(self, name))} cannot be used: {error}") from None
         _require(self.dataset in DATASETS or self.dataset.endswith(".npz"), "dataset", self.dataset,
                  f"choose one of {', '.join(DATASETS)}, or give the path of an .npz file")
-        for name, (low, why) in _AT_LEAST.items():
+        _require(self.model_dir != "", "model_dir", self.model_dir, "name a folder, or leave the flag out")
+        if self.penalize not in ("all", "hidden"):
+            try:
+                compile_pattern(self.penalize)
+            except BadPattern as error:
+                raise ConfigError(f"--penalize={shown(self.penalize)} is not a regular expression that can be used "
+                                  f"({error}): give all, hidden or a pattern on layer names such as dense_[01]"
+                                  ) from None
+
+    def _check_ranges(self) -> None:
+        for name, (low, high, why) in _RANGES.items():
             value = getattr(self, name)
-            ok = value is None or (math.isfinite(value) and value >= low)
-            _require(ok, name, value, why)
-        _require(math.isfinite(self.learning_rate) and self.learning_rate > 0, "learning_rate", self.learning_rate,
+            _require(value is None or (_is_finite(value) and value >= low), name, value, why)
+            _require(value is None or value <= high, name, value, f"give at most {high:,}")
+        _require(_is_finite(self.learning_rate) and self.learning_rate > 0, "learning_rate", self.learning_rate,
                  "give a positive number, for example 1e-3")
-        _require(self.clip_norm is None or (math.isfinite(self.clip_norm) and self.clip_norm > 0), "clip_norm",
+        _require(self.clip_norm is None or (_is_finite(self.clip_norm) and self.clip_norm > 0), "clip_norm",
                  self.clip_norm, "give a positive number, or leave it out for no clipping")
         _require(0 <= self.label_noise <= 1, "label_noise", self.label_noise, "give a fraction from 0 to 1")
         _require(0 < self.validation_split < 1, "validation_split", self.validation_split,
                  "give a fraction between 0 and 1")
-        _require(self.momentum < 1, "momentum", self.momentum, "give a number from 0 to less than 1")
-        _require(all(width >= 1 for width in self.hidden), "hidden", list(self.hidden),
+        for name, annotation in FIELD_TYPES.items():
+            value = getattr(self, name)
+            if "float" in annotation and value is not None and (problem := beyond(value, self.precision)):
+                _require(False, name, value, problem)
+        _require(rounded(self.momentum, self.precision) < 1, "momentum", self.momentum,
+                 "give a number from 0 to less than 1, even when rounded to the precision of the run")
+        _require(all(width >= 1 for width in self.hidden), "hidden", self.hidden,
                  "give positive layer widths such as 128,64, or nothing for softmax regression")
-        _require(self.model_dir != "", "model_dir", self.model_dir, "name a folder, or leave the flag out")
-        self._check_combinations()
-
-    def _check_combinations(self) -> None:
-        if self.penalize not in ("all", "hidden"):
-            try:
-                re.compile(self.penalize)
-            except re.error as error:
-                raise ConfigError(f"--penalize={self.penalize} is not a regular expression ({error}): "
-                                  "give all, hidden or a pattern on layer names such as dense_[01]") from None
-        _require(self.weight_decay in (None, 0.0) or self.optimizer == "adamw", "weight_decay", self.weight_decay,
-                 "decoupled weight decay needs --optimizer=adamw; for a penalty in the objective use --l2")
+        _require(len(self.hidden) <= MOST_LAYERS, "hidden", self.hidden, f"give at most {MOST_LAYERS} layers")
+        _require(all(width <= MOST_COUNT for width in self.hidden), "hidden", self.hidden,
+                 f"give widths of at most {MOST_COUNT:,}")
 
     @property
     def resolved_data_seed(self) -> int:
@@ -157,25 +199,30 @@ class Config:
         Raises:
           ConfigError: a field is unknown or its value is not allowed.
         """
-        unknown = sorted(set(fields) - set(FIELD_TYPES))
+        if not isinstance(fields, Mapping):
+            raise ConfigError(f"a configuration is a mapping of fields, not {shown(fields)}")
+        unknown = [name for name in fields if name not in FIELD_TYPES]
         if unknown:
-            raise ConfigError(f"unknown configuration field {unknown[0]!r}: known are {', '.join(FIELD_TYPES)}")
+            known = ", ".join(FIELD_TYPES)
+            raise ConfigError(f"unknown configuration field '{shown(unknown[0], 40)}': known are {known}")
         return Config(**fields)
 
     @staticmethod
-    def from_file(path: str | pathlib.Path) -> Config:
+    def from_file(path: str | os.PathLike[str]) -> Config:
         """Reads a `config.json`.
 
         Raises:
           ConfigError: the file cannot be read, is not a JSON object, or holds a bad field.
         """
-        flag, fix = f"--config_file={path}", "give a run's config.json"
+        flag, fix = f"--config_file={shown(os.fspath(path))}", "give a run's config.json"
         try:
-            fields = json.loads(pathlib.Path(path).read_text())
-        except OSError as error:
-            raise ConfigError(f"{flag} cannot be read ({error.strerror}): {fix}") from None
-        except ValueError as error:
-            raise ConfigError(f"{flag} is not JSON ({error}): {fix}") from None
+            check_path(os.fspath(path))
+            fields = json.loads(read_regular(path).decode(), parse_int=_in_json(read_integer),
+                                parse_float=_in_json(read_float))
+        except (OSError, Unusable) as error:
+            raise ConfigError(f"{flag} cannot be read ({reason(error)}): {fix}") from None
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"{flag} is not JSON that can be used ({one_line(error, 120)}): {fix}") from None
         if not isinstance(fields, dict):
             raise ConfigError(f"{flag} holds no JSON object: {fix}")
         return Config.from_dict(fields)
@@ -188,37 +235,56 @@ class Config:
         """
         mine, theirs = self.to_dict(), other.to_dict()
         same = HANDLING_FIELDS | ({"on_nonfinite"} if other.on_nonfinite == "stop" else set())
-        return [f"{name}: {mine[name]!r}, not {theirs[name]!r}" for name in mine
+        return [f"{name}: {_quoted(mine[name])}, not {_quoted(theirs[name])}" for name in mine
                 if name not in same and mine[name] != theirs[name]]
 
 
 _CHOICES: Final = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "activation": ACTIVATIONS, "precision": PRECISIONS,
                    "strategy": STRATEGIES, "resume": RESUME_MODES, "on_nonfinite": ON_NONFINITE}
 
+_TEXTS: Final[Mapping[str, Callable[[str], None]]] = {
+    "dataset": check_path, "data_dir": check_path, "model_dir": check_path,
+    "compile_cache": check_path, "penalize": check_text}
 _SCALE_FIX: Final = "give a finite number of at least 0, for example 1e-3"
-_AT_LEAST: Final = {
-    "l1": (0, _SCALE_FIX), "l2": (0, _SCALE_FIX), "weight_decay": (0, _SCALE_FIX), "momentum": (0, _SCALE_FIX),
-    "train_size": (1, "give a positive number of examples, or leave it out for all"),
-    "seed": (0, "give a whole number of at least 0"), "data_seed": (0, "give a whole number of at least 0"),
-    "warmup_steps": (0, "give a number of steps of at least 0"), "epochs": (1, "give at least 1"),
-    "batch_size": (1, "give at least 1"), "keep": (1, "give at least 1"),
-    "checkpoint_every": (1, "give a number of steps, or leave it out for once an epoch"),
-    "evaluate_every": (1, "give a number of epochs of at least 1"),
-    "num_devices": (1, "give a number of devices, or leave it out for all"),
-    "cpu_devices": (1, "give a number of logical devices, or leave it out for one"),
-    "rendezvous_timeout": (1, "give a number of seconds of at least 1"),
-    "summary_every": (0, "give a number of steps, or 0 for none"),
-    "max_points": (1, "give a number of points, or leave it out for no bound"),
+_RANGES: Final[Mapping[str, tuple[float, float, str]]] = {
+    "l1": (0, math.inf, _SCALE_FIX), "l2": (0, math.inf, _SCALE_FIX), "weight_decay": (0, math.inf, _SCALE_FIX),
+    "momentum": (0, math.inf, _SCALE_FIX),
+    "train_size": (1, MOST_COUNT, "give a positive number of examples, or leave it out for all"),
+    "seed": (0, MOST_SEED, "give a whole number of at least 0"),
+    "data_seed": (0, 2**64 - 1, "give a whole number of at least 0"),
+    "warmup_steps": (0, MOST_STEPS, "give a number of steps of at least 0"),
+    "epochs": (1, MOST_COUNT, "give at least 1"), "batch_size": (1, MOST_COUNT, "give at least 1"),
+    "keep": (1, MOST_COUNT, "give at least 1"),
+    "checkpoint_every": (1, MOST_STEPS, "give a number of steps, or leave it out for once an epoch"),
+    "evaluate_every": (1, MOST_COUNT, "give a number of epochs of at least 1"),
+    "num_devices": (1, 1024, "give a number of devices, or leave it out for all"),
+    "cpu_devices": (1, MOST_CPU_DEVICES, "give a number of logical devices, or leave it out for one"),
+    "rendezvous_timeout": (1, 10**6, "give a number of seconds of at least 1"),
+    "summary_every": (0, MOST_STEPS, "give a number of steps, or 0 for none"),
+    "max_points": (1, MOST_COUNT, "give a number of points, or leave it out for no bound"),
 }
 
 
 def _require(ok: bool, name: str, value: object, fix: str) -> None:
     if not ok:
-        raise ConfigError(f"--{name}={_as_flag(value)}: {fix}")
+        raise ConfigError(f"--{name}={shown(value)}: {fix}")
 
 
-def _as_flag(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+def _is_finite(value: float) -> bool:
+    return isinstance(value, int) or math.isfinite(value)  # Large whole numbers are no floats.
+
+
+def _in_json(read: Callable[[str], _Number]) -> Callable[[str], _Number]:
+    def read_named(text: str) -> _Number:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise ValueError(f"{shown(text, 60)}: {error}") from None
+    return read_named
+
+
+def _quoted(value: object) -> str:
+    return repr(value) if len(repr(value)) <= 80 else shown(value, 80)
 
 
 def _check_types(config: Config) -> None:
@@ -231,6 +297,7 @@ def _check_types(config: Config) -> None:
             kinds = {part.strip() for part in annotation.split("|")}
             ok = type(value).__name__ in kinds or (value is None and "None" in kinds)
             if not ok and type(value) is int and "float" in kinds:
+                _require(abs(value) < 2**1023, name, value, "it is beyond the largest float64: give a smaller number")
                 object.__setattr__(config, name, float(value))
                 ok = True
         _require(ok, name, value, f"give a value of type {annotation}")

@@ -10,7 +10,11 @@ from typing import Any, Final
 from absl import flags
 
 from reglab import config as configuration
+from reglab.arguments import Arguments
 from reglab.config import Config, ConfigError
+from reglab.inputs import Unusable, check_path, check_text
+from reglab.numerals import read_integer
+from reglab.texts import shown
 
 # Section to flag to (type, help). A flag that is not given has the default of `Config`.
 _SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
@@ -80,6 +84,7 @@ _OTHER: Final = {
     "help": "Show this help.", "flagfile": "Read flags from a file, one a line.",
 }
 
+_PATHS: Final = frozenset({"model_dir", "output"})  # Of the flags that commands have of their own.
 _OF_RUNS: Final = frozenset({"config_file"}.union(*_SECTIONS.values()))
 
 ExtraFlags = Mapping[str, tuple[type, str, Any]]
@@ -161,57 +166,69 @@ def help_text(command: str, purpose: str, extra: ExtraFlags | None = None,
     if extra:
         lines += ["", "Of this command:"]
         for name, (_, text, default) in extra.items():
-            lines += _entry(name, text, _shown(default))
+            lines += _entry(name, text, _default(default))
     for section, entries in _SECTIONS.items():
         shown = {name: text for name, (_, text) in entries.items() if name not in extra and name not in without}
         lines += ["", f"{section}:"] if shown else []
         for name, text in shown.items():
-            lines += _entry(name, text, _shown(getattr(Config(), name)))
+            lines += _entry(name, text, _default(getattr(Config(), name)))
     lines += ["", "Other:"]
     for name, text in _OTHER.items():
         lines += _entry(name, text, "") if name not in without else []
     return "\n".join(lines)
 
 
-def _parsed(argv: list[str], extra: ExtraFlags, hidden: Collection[str], *, example: str) -> flags.FlagValues:
+def _parsed(argv: list[str], extra: ExtraFlags, hidden: Collection[str], *, example: str) -> Arguments:
     values = _define(extra, hidden)
-    try:
-        rest = values(["reglab", *argv], known_only=False)[1:]
-    except (flags.Error, UnicodeDecodeError) as error:  # The latter is of a flagfile that holds no text.
-        raise ConfigError(" ".join(str(error).split()) + "; --help lists the flags") from None
+    rest = values.parsed(argv)
     if rest:
-        raise ConfigError(f"unexpected argument {rest[0]!r}: every setting is a flag such as {example}")
+        raise ConfigError(f"unexpected argument '{shown(rest[0])}': every setting is a flag such as {example}")
+    for name in extra:
+        if isinstance(values[name].value, str):
+            try:
+                (check_path if name in _PATHS else _check_list)(values[name].value)
+            except Unusable as error:
+                raise ConfigError(f"--{name}={shown(values[name].value)} cannot be used: {error}") from None
     return values
 
 
-def _define(extra: ExtraFlags, hidden: Collection[str]) -> flags.FlagValues:
+def _check_list(text: str) -> None:
+    check_text(text, configuration.MOST_LIST)
+
+
+def _define(extra: ExtraFlags, hidden: Collection[str]) -> Arguments:
     """Fresh flags, apart from absl's global ones: parsing twice in one process is harmless."""
-    values = flags.FlagValues()
-    define = {"string": flags.DEFINE_string, "float": flags.DEFINE_float, "integer": flags.DEFINE_integer,
-              "bool": flags.DEFINE_bool, "list": flags.DEFINE_string}
+    values = Arguments()
+
+    def define(kind: str, name: str, default: Any, text: str) -> None:
+        if kind in ("float", "integer"):
+            values.define_number(name, default, text, float if kind == "float" else int)
+        else:
+            (flags.DEFINE_bool if kind == "bool" else flags.DEFINE_string)(name, default, text, flag_values=values)
+
     for section in _SECTIONS.values():
         for name, (kind, text) in section.items():
             if name not in hidden:
-                define[kind](name, None, text, flag_values=values)
+                define(kind, name, None, text)
     for name, (type_, text, default) in extra.items():
-        define[_KINDS[type_]](name, default, text, flag_values=values)
+        define(_KINDS[type_], name, default, text)
     if "config_file" not in hidden:
-        flags.DEFINE_string("config_file", None, _OTHER["config_file"], flag_values=values)
-    flags.DEFINE_string("flagfile", "", _OTHER["flagfile"], flag_values=values)
-    flags.DEFINE_bool("json", False, _OTHER["json"], flag_values=values)
+        define("string", "config_file", None, _OTHER["config_file"])
+    define("string", "flagfile", "", _OTHER["flagfile"])
+    define("bool", "json", False, _OTHER["json"])
     flags.DEFINE_bool("help", False, _OTHER["help"], short_name="h", flag_values=values)
     return values
 
 
 def _widths(text: str) -> tuple[int, ...]:
     try:
-        return tuple(int(width) for width in text.split(",") if width.strip())
+        return tuple(read_integer(width) for width in text.split(",") if width.strip())
     except ValueError:
-        raise ConfigError(f"--hidden={text}: give layer widths such as 128,64, or nothing for softmax "
+        raise ConfigError(f"--hidden={shown(text)}: give layer widths such as 128,64, or nothing for softmax "
                           "regression") from None
 
 
-def _shown(default: Any) -> str:
+def _default(default: Any) -> str:
     """A default as one would give it on the command line; empty where there is none."""
     if default is None:
         return ""

@@ -9,9 +9,14 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from reglab.config import Config, ConfigError
+from reglab.numerals import read_float, read_integer
+from reglab.texts import shown
 
 _FIX: Final = "give numbers such as 0,1e-4,1e-3, or low:high:count for a range on a log scale such as 1e-5:1e-2:8"
-_MOST_IN_RANGE: Final = 1000
+MOST_VALUES: Final = 1000
+"""Of one flag."""
+MOST_LANES: Final = 100_000
+"""Of a sweep or comparison: points x seeds x folds."""
 _Value = TypeVar("_Value", float, str)
 
 
@@ -35,6 +40,11 @@ class Grid:
     penalize: tuple[str, ...] = ("all",)
 
     @property
+    def size(self) -> int:
+        """How many points there are."""
+        return len(self.penalize) * len(self.learning_rate) * len(self.l1) * len(self.l2)
+
+    @property
     def points(self) -> list[Point]:
         """All points; l2 varies fastest, then l1, learning rate, penalized layers."""
         return [Point(l1, l2, learning_rate, penalize) for penalize, learning_rate, l1, l2 in
@@ -44,8 +54,11 @@ class Grid:
         """Itself, once every value has been accepted by `Config`.
 
         Raises:
-          ConfigError: one was not.
+          ConfigError: one was not, or there are too many points.
         """
+        if self.size > MOST_LANES:
+            raise ConfigError(f"the flags of the grid make {self.size:,} points, and a sweep has at most "
+                              f"{MOST_LANES:,} lanes: give fewer values")
         for name, values in dataclasses.asdict(self).items():
             for value in values:
                 dataclasses.replace(shared, **{name: value})
@@ -81,8 +94,11 @@ def parse_numbers(name: str, text: str) -> tuple[float, ...]:
         try:
             values.update(_range(*part.split(":")) if ":" in part else [_finite(part)])
         except (ValueError, TypeError) as error:  # TypeError: not three parts.
-            why = f" ({error})" if isinstance(error, _WrongRange) else ""
-            raise ConfigError(f"--{name}={text}: {part.strip()!r} cannot be used{why}: {_FIX}") from None
+            why = f" ({error})" if isinstance(error, ValueError) else ""
+            raise ConfigError(f"--{name}={shown(text)}: '{shown(part.strip(), 60)}' cannot be used{why}: {_FIX}"
+                              ) from None
+        if len(values) > MOST_VALUES:
+            raise ConfigError(f"--{name}={shown(text)} has more than {MOST_VALUES:,} values: give fewer")
     return tuple(sorted(values))
 
 
@@ -94,27 +110,27 @@ def parse_patterns(name: str, text: str) -> tuple[str, ...]:
     """
     parts = [part.strip() for part in text.split(";")]
     if not all(parts):
-        raise ConfigError(f"--{name}={text}: a part is empty: give all, hidden or patterns on layer names, separated "
-                          "by ; such as 'all;hidden'")
+        raise ConfigError(f"--{name}={shown(text)}: a part is empty: give all, hidden or patterns on layer names, "
+                          "separated by ; such as 'all;hidden'")
+    if len(parts) > MOST_VALUES:
+        raise ConfigError(f"--{name}={shown(text)} has more than {MOST_VALUES:,} parts: give fewer")
     return tuple(dict.fromkeys(parts))
 
 
-class _WrongRange(ValueError):
-    pass
-
-
 def _range(low_text: str, high_text: str, count_text: str) -> list[float]:
-    low, high, count = _finite(low_text), _finite(high_text), int(count_text)
+    low, high, count = _finite(low_text), _finite(high_text), read_integer(count_text)
     if not 0 < low < high:
-        raise _WrongRange("a range on a log scale needs 0 < low < high; list 0 apart")
-    if not 2 <= count <= _MOST_IN_RANGE:
-        raise _WrongRange(f"a range has from 2 to {_MOST_IN_RANGE} values")
+        raise ValueError("a range on a log scale needs 0 < low < high; list 0 apart")
+    if high / low > 1e300:
+        raise ValueError("its ends are too far apart")
+    if not 2 <= count <= MOST_VALUES:
+        raise ValueError(f"a range has from 2 to {MOST_VALUES:,} values")
     between = [low * math.exp(math.log(high / low) * i / (count - 1)) for i in range(1, count - 1)]
     return [low, *(float(f"{value:.12g}") for value in between), high]
 
 
 def _finite(text: str) -> float:
-    value = float(text)
+    value = read_float(text)
     if not math.isfinite(value):
-        raise ValueError(text)
+        raise ValueError("it is not finite")
     return value + 0.0  # -0 becomes 0.

@@ -20,6 +20,7 @@ from reglab.config import Config, ConfigError
 from reglab.data import Dataset, epoch_order
 from reglab.lane_blowups import Blowup, LaneWatch
 from reglab.lane_program import LaneProgram
+from reglab.memory import check_memory
 from reglab.models import penalized_layers
 from reglab.parameters import Parameters, map_arrays
 from reglab.step import Hyperparameters, stack_lanes
@@ -85,14 +86,15 @@ class LaneTrainer:
       penalize: every `penalize` that a lane may have; the union of their layers is what the program penalizes.
 
     Raises:
-      ConfigError: the batch is larger than the training data, a `penalize` matches no layer, or lanes are to be
-        restored.
+      ConfigError: the batch is larger than the training data, the lanes are larger than memory, a `penalize` matches
+        no layer, or lanes are to be restored.
     """
 
     def __init__(self, shared: Config, dataset: Dataset, count: int, penalize: Sequence[str] = ("all",)) -> None:
         check_batch_size(shared, dataset)
         if shared.on_nonfinite == "restore":
             raise ConfigError("--on_nonfinite=restore goes back to checkpoints, and lanes have none: give skip or stop")
+        check_memory(shared, features=dataset.train.x.shape[1], classes=dataset.classes, lanes=count)
         self._shared, self._dataset, self._count = shared, dataset, count
         step = make_step(shared, dataset)
         layers = {layer for pattern in penalize for layer in penalized_layers(step.model.dense_layers, pattern)}

@@ -7,14 +7,18 @@ import random
 import socket
 import sys
 from collections.abc import Sequence
+from importlib.machinery import PathFinder
 from typing import Any, Final
 
 from absl import flags
 
 from reglab import exit_codes
+from reglab.arguments import Arguments, UnknownFlag
 from reglab.cluster import Cluster
+from reglab.commands import run_command
 from reglab.config import ConfigError
 from reglab.processes import ProcessGroup
+from reglab.texts import shown
 
 USAGE: Final = """\
 usage: python -m reglab.launch [--workers=2] [--module=reglab.train] [--grace=5] -- [flags of the module]
@@ -33,16 +37,18 @@ ended too. The exit code is that of the first to fail, and 128 + the signal's nu
 
 # Below the ports that Linux gives to outgoing connections, any of which could take a port before its worker does.
 _PORTS: Final = range(20_000, 32_000)
+MOST_WORKERS: Final = 256
+_MOST_GRACE: Final = 10**6
 
 
 def main(argv: list[str]) -> int:
     """Parses the command line, runs the workers, and returns the first failure's exit code."""
+    return run_command(_main, argv)
+
+
+def _main(argv: list[str]) -> int:
     split = argv.index("--") if "--" in argv else len(argv)
-    try:
-        values = _parse(argv[:split])
-    except ConfigError as error:
-        print(f"reglab: {error}", file=sys.stderr)
-        return exit_codes.BAD_INPUT
+    values = _parse(argv[:split])
     if values.help:
         print(USAGE)
         return exit_codes.SUCCESS
@@ -64,31 +70,55 @@ def launch(module: str, arguments: Sequence[str], workers: int, grace: float = 5
 
 
 def _parse(own: Sequence[str]) -> Any:
-    values = flags.FlagValues()
-    flags.DEFINE_integer("workers", 2, "", lower_bound=1, flag_values=values)
+    values = Arguments()
+    values.define_number("workers", 2, "", int)
+    values.define_number("grace", 5.0, "", float)
     flags.DEFINE_string("module", "reglab.train", "", flag_values=values)
-    flags.DEFINE_float("grace", 5.0, "", lower_bound=0, flag_values=values)
     flags.DEFINE_bool("help", False, "", short_name="h", flag_values=values)
     try:
-        extra = values(["launch", *own])[1:]
-    except flags.UnrecognizedFlagError as error:
-        raise ConfigError(f"--{error.flagname} is no flag of launch: put the flags of the workers after a --") from None
-    except flags.Error as error:
-        raise ConfigError(" ".join(str(error).split()) + "; --help lists the flags") from None
+        extra = values.parsed(own)
+    except UnknownFlag as error:
+        raise ConfigError(f"--{error.name} is no flag of launch: put the flags of the workers after a --") from None
     if extra:
-        raise ConfigError(f"unexpected argument {extra[0]!r}: put what the workers are to get after a --")
+        raise ConfigError(f"unexpected argument '{shown(extra[0])}': put what the workers are to get after a --")
+    if not 1 <= values.workers <= MOST_WORKERS:
+        raise ConfigError(f"--workers={shown(values.workers)}: give a number from 1 to {MOST_WORKERS}; each is a "
+                          "process with a TensorFlow of its own")
+    if not 0 <= values.grace <= _MOST_GRACE:
+        raise ConfigError(f"--grace={shown(values.grace)}: give a number of seconds from 0 to {_MOST_GRACE:,}")
+    if not _exists(values.module):
+        raise ConfigError(f"--module={shown(values.module)}: there is no such module; give one that python -m runs, "
+                          "such as reglab.certify")
     return values
+
+
+def _exists(module: str) -> bool:
+    """Whether `python -m` would find a module. Nothing is imported."""
+    parts = module.split(".")
+    if len(module) > 200 or not all(part.isidentifier() for part in parts):
+        return False
+    places: Sequence[str] | None = ["", *sys.path]
+    spec = None
+    for i, part in enumerate(parts):
+        try:
+            spec = PathFinder.find_spec(".".join(parts[:i + 1]), places) if places is not None else None
+        except Exception:  # A damaged folder or archive on the path.
+            return False
+        if spec is None:
+            return len(parts) == 1 and part in sys.builtin_module_names
+        places = spec.submodule_search_locations
+    return True
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:
     """Whether --json is among the workers' flags, in any of the ways to write it, or in their flag file."""
-    values = flags.FlagValues()
+    values = Arguments()
     flags.DEFINE_bool("json", False, "", flag_values=values)
     flags.DEFINE_string("flagfile", "", "", flag_values=values)
     values.set_gnu_getopt(True)
     try:
-        values(["launch", *arguments], known_only=True)
-    except flags.Error:
+        values.parsed(arguments, known_only=True)
+    except ConfigError:
         return False  # the workers will say what is wrong
     return bool(values.json)
 

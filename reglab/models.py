@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Callable
 
 import tensorflow as tf
 
 from reglab.config import ConfigError
 from reglab.parameters import Parameters
+from reglab.patterns import compile_pattern
+from reglab.texts import shown
 
 
 def activation_function(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -75,12 +76,10 @@ def penalized_layers(dense_layers: tuple[str, ...], penalize: str) -> tuple[str,
     """
     if penalize == "all":
         return dense_layers
-    if penalize == "hidden":
-        chosen = dense_layers[:-1]
-    else:
-        chosen = tuple(name for name in dense_layers if re.fullmatch(penalize, name))
+    chosen = dense_layers[:-1] if penalize == "hidden" else compile_pattern(penalize).matching(dense_layers)
     if not chosen:
-        raise ConfigError(f"--penalize={penalize} matches no layer: the Dense layers are {', '.join(dense_layers)}")
+        raise ConfigError(f"--penalize={shown(penalize)} matches no layer: the Dense layers are "
+                          f"{shown(', '.join(dense_layers))}")
     return chosen
 
 

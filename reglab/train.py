@@ -9,6 +9,7 @@ import sys
 
 from reglab import exit_codes, flags
 from reglab.commands import run_command
+from reglab.preflight import preflight
 
 PURPOSE = "Train one network on cross-entropy plus L1 and L2 penalties of its Dense kernels."
 
@@ -27,7 +28,8 @@ def _main(argv: list[str]) -> int:
 
 
 def _train(command: flags.CommandLine) -> int:
-    # TensorFlow is imported only now, so that help and a bad flag are answered at once.
+    dataset = preflight(command.config)
+    # TensorFlow is imported only now, so that help, a bad flag and a bad file are answered at once.
     from reglab.startup import quiet_tensorflow
     quiet_tensorflow(whole_process=True)
     from reglab.cluster import RendezvousError
@@ -40,7 +42,7 @@ def _train(command: flags.CommandLine) -> int:
         config = dataclasses.replace(config, model_dir=default_model_dir(config))
     console = open_console(sys.stderr if command.json else sys.stdout)
     try:
-        history = fit(config, console=console)
+        history = fit(config, dataset, console=console)
     except Interrupted as stop:
         print(f"reglab: {stop}; the same command with --model_dir={config.model_dir} goes on", file=sys.stderr)
         return exit_codes.STOPPED

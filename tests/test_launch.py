@@ -214,10 +214,11 @@ ready()
 
 
 @pytest.mark.parametrize("flags, said", [
-    (["--workers=0"], "reglab: flag --workers=0: 0 is not a positive integer; --help lists the flags"),
+    (["--workers=0"], "reglab: --workers=0: give a number from 1 to 256; each is a process with a TensorFlow of its "
+     "own"),
     (["--l1=1"], "reglab: --l1 is no flag of launch: put the flags of the workers after a --"),
     (["train"], "reglab: unexpected argument 'train': put what the workers are to get after a --"),
-    (["--grace=soon"], "reglab: flag --grace=soon: could not convert string to float: 'soon'; --help lists the flags"),
+    (["--grace=soon"], "reglab: --grace=soon: it is no number; give a number such as 1e-3"),
 ])
 def test_bad_flags(start, flags, said):
     done = start("print('started')", *flags)

@@ -16,11 +16,14 @@ PACKAGE = ROOT / "reglab"
 
 # A folder stands for every module in it.
 FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
+    ("texts",),
+    ("numerals", "inputs", "patterns"),
     ("config", "parameters", "signals", "exit_codes", "environment", "processes", "intervals",
      "files", "noise"),
-    ("compile_cache", "commands", "grid", "penalties", "optimizers", "models", "data", "distribution", "cluster",
-     "summaries", "console", "run_directory", "plots"),
-    ("step", "strategies", "startup"),
+    ("memory",),
+    ("compile_cache", "commands", "arguments", "grid", "penalties", "optimizers", "models", "data", "distribution",
+     "cluster", "summaries", "console", "run_directory", "plots"),
+    ("step", "strategies", "startup", "preflight"),
     ("measurement", "checkpoint"),
     ("program",),
     ("assembly", "journal", "lane_program", "divergence"),

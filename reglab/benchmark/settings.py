@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import pathlib
 from collections.abc import Mapping
 from typing import Any, Final
 
 from reglab.benchmark.against import PEERS, REFERENCE
-from reglab.config import Config, ConfigError
+from reglab.config import MOST_COUNT, MOST_CPU_DEVICES, Config, ConfigError
+from reglab.memory import check_memory
+from reglab.numerals import read_integer
+from reglab.texts import shown
 
 DEFAULT_SECTIONS: Final = ("speed", "start", "penalty", "logging")
 """Those measured unless `--sections` says otherwise; further ones by giving their values, such as `--lanes=1,16`."""
 SECTIONS: Final = (*DEFAULT_SECTIONS, "whole", "deterministic")
 AGAINST: Final = tuple(name for name in PEERS if name not in (REFERENCE, "torch_compiled"))
 DEFAULT_STRENGTH: Final = 1e-4
+_MOST_REPEATS: Final = 1000
+_MOST_SECONDS: Final = 3600
+_MOST_NUMBERS: Final = 100
+_MOST: Final = {"devices": MOST_CPU_DEVICES, "widths": MOST_COUNT, "batch_sizes": MOST_COUNT, "lanes": 10_000}
 
 EXTRA: Final[Mapping[str, tuple[type, str, Any]]] = {
     "sections": (str, f"Which of {', '.join(SECTIONS)} to measure; may be empty.", ",".join(DEFAULT_SECTIONS)),
@@ -70,10 +76,11 @@ def make_settings(config: Config, values: Mapping[str, Any]) -> Settings:
     l1, l2 = ((getattr(config, name) or DEFAULT_STRENGTH) if values[name] is None else float(values[name])
               for name in ("l1", "l2"))
     config = dataclasses.replace(config, model_dir=None, strategy="auto", l1=l1, l2=l2)
-    if values["repeats"] < 1:
-        raise ConfigError(f"--repeats={values['repeats']}: give at least 1")
-    if not (math.isfinite(values["seconds"]) and values["seconds"] > 0):
-        raise ConfigError(f"--seconds={values['seconds']}: give a positive number such as 1")
+    if not 1 <= values["repeats"] <= _MOST_REPEATS:
+        raise ConfigError(f"--repeats={shown(values['repeats'])}: give at least 1, and at most {_MOST_REPEATS:,}")
+    if not 1e-6 <= values["seconds"] <= _MOST_SECONDS:
+        raise ConfigError(f"--seconds={shown(values['seconds'])}: give a positive number such as 1, from 1e-6 to "
+                          f"{_MOST_SECONDS:,}")
     against = _names("against", values["against"], AGAINST)
     sections = _names("sections", values["sections"], SECTIONS)
     if against:
@@ -83,6 +90,9 @@ def make_settings(config: Config, values: Mapping[str, Any]) -> Settings:
     if "torch" in against:
         against = (*against, "torch_compiled")
     grown = {name: _numbers(name, values[name]) for name in ("devices", "widths", "batch_sizes", "lanes")}
+    for width in grown["widths"]:
+        check_memory(dataclasses.replace(config, hidden=(width, max(width // 2, 1))))
+    check_memory(config, lanes=max(grown["lanes"], default=1))
     return Settings(config, sections, values["repeats"], values["seconds"],
                     **grown, against=against, output=_new_file(values["output"]))
 
@@ -91,17 +101,20 @@ def _names(flag: str, text: str | None, allowed: tuple[str, ...]) -> tuple[str, 
     names = tuple(dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip()))
     for name in names:
         if name not in allowed:
-            raise ConfigError(f"--{flag}={text}: {name!r} is unknown, choose from {', '.join(allowed)}")
+            raise ConfigError(f"--{flag}={shown(text)}: '{shown(name, 60)}' is unknown, choose from "
+                              f"{', '.join(allowed)}")
     return names
 
 
 def _numbers(flag: str, text: str | None) -> tuple[int, ...]:
     try:
-        numbers = tuple(dict.fromkeys(int(number) for number in (text or "").split(",") if number.strip()))
+        numbers = tuple(dict.fromkeys(read_integer(number) for number in (text or "").split(",") if number.strip()))
     except ValueError:
         numbers = (0,)
     if any(number < 1 for number in numbers):
-        raise ConfigError(f"--{flag}={text}: give whole numbers of at least 1 such as 1,2,4")
+        raise ConfigError(f"--{flag}={shown(text)}: give whole numbers of at least 1 such as 1,2,4")
+    if len(numbers) > _MOST_NUMBERS or max(numbers, default=1) > _MOST[flag]:
+        raise ConfigError(f"--{flag}={shown(text)}: give at most {_MOST_NUMBERS} numbers, of at most {_MOST[flag]:,}")
     return numbers
 
 
@@ -111,7 +124,7 @@ def _check_against(config: Config, flag: str) -> None:
     for name in ("optimizer", "activation", "penalize", "precision", "schedule", "warmup_steps", "clip_norm", "jit"):
         value = getattr(config, name)
         if value != getattr(default, name):
-            raise ConfigError(f"--{name}={value} cannot be raced: with {flag} leave the flag out")
+            raise ConfigError(f"--{name}={shown(value)} cannot be raced: with {flag} leave the flag out")
 
 
 def _new_file(path: str | None) -> pathlib.Path | None:
@@ -119,7 +132,8 @@ def _new_file(path: str | None) -> pathlib.Path | None:
         return None
     file = pathlib.Path(path)
     if file.exists():
-        raise ConfigError(f"--output={path} exists already and is not overwritten: name another file")
+        raise ConfigError(f"--output={shown(path)} exists already and is not overwritten: name another file")
     if not (file.parent.is_dir() and os.access(file.parent, os.W_OK)):
-        raise ConfigError(f"--output={path}: there is no folder {file.parent} that can be written to")
+        raise ConfigError(f"--output={shown(path)}: there is no folder {shown(str(file.parent))} that can be written "
+                          "to")
     return file

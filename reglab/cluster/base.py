@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
+from typing import Final
+
+from reglab.texts import shown
+
+MOST_WORKERS: Final = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +51,7 @@ class Cluster:
         """How many of the workers are on this host."""
         return len(self._local_indices)
 
-    @property
+    @functools.cached_property
     def _local_indices(self) -> list[int]:
         hosts = [split_address(address)[0] for address in self.addresses]
         return [i for i, host in enumerate(hosts) if host == hosts[self.index]]
@@ -72,6 +78,7 @@ def split_address(address: str) -> tuple[str, int]:
     """
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not host or not (port.isdecimal() and 0 < int(port) < 65536):
-        raise ValueError(f"{address!r} is not host:port")
+    is_port = port.isdecimal() and len(port) <= 5 and 0 < int(port) < 65536
+    if not host or len(host) > 255 or not host.isprintable() or " " in host or not is_port:
+        raise ValueError(f"{shown(address)} is not host:port")
     return host, int(port)

@@ -6,12 +6,14 @@ What `srun` says about its step goes before what was said about the whole job, w
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Mapping
 from typing import Final
 
-from reglab.cluster.base import Cluster
+from reglab.cluster.base import MOST_WORKERS, Cluster
 from reglab.config import ConfigError
+from reglab.texts import shown
 
 # Slurm numbers the steps of `srun` from 0 and the others (batch script, interactive shell, extern) from 2^32 downward.
 _FIRST_SPECIAL_STEP: Final = 2**32 - 16
@@ -22,8 +24,10 @@ _FIRST_PORT: Final = 20_000
 _SPACING: Final = 16
 _PLACES: Final = 750
 
-_RANGES: Final = r"\[\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*\]"
-_NODES: Final = rf"(?:[^][,\s]|{_RANGES})+"
+_MOST_CHARACTERS: Final = 2**18
+_NUMBER: Final = "[0-9]{1,18}"
+_RANGES: Final = rf"\[{_NUMBER}(?:-{_NUMBER})?(?:,{_NUMBER}(?:-{_NUMBER})?)*\]"
+_NODES: Final = rf"(?:[A-Za-z0-9._-]|{_RANGES})+"
 
 
 def cluster_from_slurm(environ: Mapping[str, str]) -> Cluster | None:
@@ -40,16 +44,22 @@ def cluster_from_slurm(environ: Mapping[str, str]) -> Cluster | None:
     size = _number(environ, "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS", "SLURM_NPROCS")
     if size == 1:
         return None
+    if size > MOST_WORKERS:
+        raise ConfigError(f"SLURM_NTASKS={size}: reglab trains with at most {MOST_WORKERS:,} workers")
     node_variable, nodes_text = _first(environ, "SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST", "SLURM_NODELIST")
     count_variable, counts_text = _first(environ, "SLURM_STEP_TASKS_PER_NODE", "SLURM_TASKS_PER_NODE")
     nodes, counts = expand_nodes(nodes_text, node_variable), expand_counts(counts_text, count_variable)
     if len(counts) != len(nodes) or sum(counts) != size:
-        raise ConfigError(f"{count_variable}={counts_text} does not place {size} tasks on {node_variable}="
-                          f"{nodes_text}: start reglab with srun, and change no SLURM_ variable")
+        raise ConfigError(f"{count_variable}={shown(counts_text, 80)} does not place {size} tasks on "
+                          f"{node_variable}={shown(nodes_text, 80)}: start reglab with srun, and change no SLURM_ "
+                          "variable")
     port = _port(environ)
     places = [(node, rank) for node, count in enumerate(counts) for rank in range(count)]
     index = _number(environ, "SLURM_PROCID")
     place = _number(environ, "SLURM_NODEID"), _number(environ, "SLURM_LOCALID")
+    if port + max(counts) > 65536:
+        raise ConfigError(f"REGLAB_PORT={port}: the {max(counts)} tasks of a node need as many ports from there on, up "
+                          "to 65535: give a lower one")
     if index >= size or places[index] != place:
         raise ConfigError(f"SLURM_PROCID={index} is task {place[1]} of node {place[0]} (SLURM_LOCALID, SLURM_NODEID), "
                           "so the tasks do not fill one node after the other: add --distribution=block to srun")
@@ -71,14 +81,16 @@ def expand_nodes(text: str, variable: str = "SLURM_JOB_NODELIST") -> list[str]:
     """The names in "node[01-03,07],gpu-a" or "rack[1-2]n[3-4]", in Slurm's order.
 
     Raises:
-      ConfigError: it is malformed.
+      ConfigError: it is malformed, or there are too many.
     """
-    if not re.fullmatch(f"{_NODES}(,{_NODES})*", text):
-        raise ConfigError(f"{variable}={text} is not a list of nodes such as node[01-03,07],gpu-a: start reglab with "
-                          "srun, and change no SLURM_ variable")
+    if len(text) > _MOST_CHARACTERS or not re.fullmatch(f"{_NODES}(,{_NODES})*", text):
+        raise ConfigError(f"{variable}={shown(text)} is not a list of nodes such as node[01-03,07],gpu-a: start "
+                          "reglab with srun, and change no SLURM_ variable")
     names: list[str] = []
     for item in re.finditer(_NODES, text):
         parts = re.findall(r"\[(.*?)\]|([^][]+)", item[0])
+        if len(names) + math.prod(_count(ranges) if ranges else 1 for ranges, _ in parts) > MOST_WORKERS:
+            raise _too_many(variable, text)
         names += map("".join, itertools.product(*(_numbers(ranges) if ranges else [name] for ranges, name in parts)))
     return names
 
@@ -87,14 +99,16 @@ def expand_counts(text: str, variable: str = "SLURM_TASKS_PER_NODE") -> list[int
     """[2, 2, 2, 1] of "2(x3),1".
 
     Raises:
-      ConfigError: it is malformed.
+      ConfigError: it is malformed, or there are too many.
     """
     counts: list[int] = []
-    for item in text.split(","):
-        match = re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", item)
+    for item in text[:_MOST_CHARACTERS].split(","):
+        match = re.fullmatch(rf"({_NUMBER})(?:\(x({_NUMBER})\))?", item)
         if match is None:
-            raise ConfigError(f"{variable}={text} is not a list of counts such as 2(x3),1: start reglab with srun, and "
-                              "change no SLURM_ variable")
+            raise ConfigError(f"{variable}={shown(text)} is not a list of counts such as 2(x3),1: start reglab "
+                              "with srun, and change no SLURM_ variable")
+        if len(counts) + int(match[2] or 1) > MOST_WORKERS:
+            raise _too_many(variable, text)
         counts += [int(match[1])] * int(match[2] or 1)
     return counts
 
@@ -105,10 +119,21 @@ def _numbers(ranges: str) -> list[str]:
     return [f"{n:0{len(first)}}" for first, last in spans for n in range(int(first), int(last) + 1)]
 
 
+def _too_many(variable: str, text: str) -> ConfigError:
+    return ConfigError(f"{variable}={shown(text)} names more than {MOST_WORKERS:,} nodes, and reglab trains with at "
+                       "most as many workers: ask for fewer")
+
+
+def _count(ranges: str) -> int:
+    """How many names `_numbers` gives."""
+    spans = ((first, last or first) for first, _, last in (span.partition("-") for span in ranges.split(",")))
+    return sum(max(int(last) - int(first) + 1, 0) for first, last in spans)
+
+
 def _in_step(environ: Mapping[str, str]) -> bool:
     """Whether `srun` started this process."""
     step = environ.get("SLURM_STEP_ID", environ.get("SLURM_STEPID", ""))
-    return step.isdecimal() and int(step) < _FIRST_SPECIAL_STEP
+    return step.isdecimal() and len(step) <= 18 and int(step) < _FIRST_SPECIAL_STEP
 
 
 def _port(environ: Mapping[str, str]) -> int:
@@ -133,6 +158,6 @@ def _first(environ: Mapping[str, str], *variables: str) -> tuple[str, str]:
 
 def _number(environ: Mapping[str, str], *variables: str) -> int:
     variable, text = _first(environ, *variables)
-    if not text.isdecimal():
-        raise ConfigError(f"{variable}={text}: give a whole number, or leave the variable as srun set it")
+    if not text.isdecimal() or len(text) > 18:
+        raise ConfigError(f"{variable}={shown(text)}: give a whole number, or leave the variable as srun set it")
     return int(text)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 import json
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
-from reglab.cluster.base import Cluster, split_address
+from reglab.cluster.base import MOST_WORKERS, Cluster, split_address
 from reglab.config import ConfigError
+from reglab.texts import one_line, shown
 
 # Types of task that train, in the order in which tf.distribute counts them.
 _WORKERS: Final = ("chief", "master", "worker")
@@ -15,6 +17,7 @@ _OTHERS: Final = {
     "ps": "reglab trains synchronously, without parameter servers: leave out the ps tasks",
     "evaluator": "the workers evaluate themselves: leave out the evaluator",
 }
+_MOST_CHARACTERS: Final = 2**20
 _EXAMPLE: Final = '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}'
 
 
@@ -24,12 +27,15 @@ def cluster_from_tf_config(text: str) -> Cluster | None:
     Raises:
       ConfigError: it is malformed, or describes what reglab does not do.
     """
+    if len(text) > _MOST_CHARACTERS:
+        _fail(f"{len(text):,} characters", f"give at most {_MOST_CHARACTERS:,}")
+    written = " ".join(text.split())
     try:
         value = json.loads(text)
-    except ValueError as error:
-        _fail(f"{_short(text)}, which is not JSON ({error})", f"give an object such as {_EXAMPLE}")
+    except (ValueError, RecursionError) as error:
+        _fail(f"{_short(written)}, which is not JSON ({one_line(error, 120)})", f"give an object such as {_EXAMPLE}")
     if not isinstance(value, dict):
-        _fail(_short(text), f"give an object such as {_EXAMPLE}")
+        _fail(_short(written), f"give an object such as {_EXAMPLE}")
     if "sparseCluster" in value:
         _fail('a "sparseCluster"', "the number of workers is fixed in a run: switch enableDynamicWorker off")
     jobs = value.get("cluster") or {}
@@ -50,15 +56,18 @@ def _addresses(jobs: Mapping[str, Any]) -> tuple[str, ...]:
             _fail(f'"{kind}": {_short(tasks)}', f'list the addresses, "{kind}": ["host:2222"]')
     chiefs = [address for kind in ("chief", "master") for address in jobs.get(kind, [])]
     if len(chiefs) > 1:
-        _fail(f"{len(chiefs)} chiefs ({', '.join(chiefs)})", "name one, and make the others workers")
+        _fail(f"{len(chiefs)} chiefs ({shown(', '.join(chiefs[:9]), 80)})", "name one, and make the others workers")
     addresses = tuple(address for kind in _WORKERS for address in jobs.get(kind, []))
+    if len(addresses) > MOST_WORKERS:
+        _fail(f"{len(addresses):,} workers", f"give at most {MOST_WORKERS:,}")
+    counts = collections.Counter(addresses)
     for address in addresses:
         try:
             split_address(address)
         except ValueError:
             _fail(f"the address {_short(address)}", "give host:port, with a port from 1 to 65535")
-        if addresses.count(address) > 1:
-            _fail(f"the address {address} {addresses.count(address)} times", "give each worker a port of its own")
+        if counts[address] > 1:
+            _fail(f"the address {_short(address)} {counts[address]} times", "give each worker a port of its own")
     return addresses
 
 
@@ -69,7 +78,7 @@ def _index(jobs: Mapping[str, list[str]], task: object) -> int:
         _fail(found, 'say which worker this process is, "task": {"type": "worker", "index": 0}')
     kind, index = task["type"], task["index"]
     _check_kind(kind)
-    if isinstance(index, str) and index.isdecimal():
+    if isinstance(index, str) and index.isdecimal() and len(index) <= 9:
         index = int(index)
     here = len(jobs.get(kind, []))
     if type(index) is not int or not 0 <= index < here:
@@ -85,8 +94,10 @@ def _check_kind(kind: object) -> None:
 
 
 def _short(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    try:
+        return shown(value if isinstance(value, str) else json.dumps(value), 80)
+    except (ValueError, RecursionError):  # It is nested too deep, or a number too long to be written out.
+        return shown(value, 80)
 
 
 def _fail(found: str, fix: str) -> NoReturn:

@@ -15,8 +15,10 @@ from typing import Any, Final
 
 from reglab import exit_codes, flags
 from reglab.commands import run_command
+from reglab.compare.arms import arms_of, check_seeds
 from reglab.compare.presets import check_preset, judge, preset_flags, verdict_text
 from reglab.config import Config
+from reglab.preflight import preflight
 
 PURPOSE: Final = ("Compare no penalty, L1 alone, L2 alone and both, over several seeds, in one program on the same "
                   "batches.")
@@ -47,7 +49,9 @@ def _main(argv: list[str]) -> int:
 
 
 def _compare(config: Config, seeds: int, preset: str | None, as_json: bool) -> int:
-    # TensorFlow is imported only now, so that help and a bad flag are answered at once.
+    lanes = len(arms_of(config)) * check_seeds(seeds, config.seed)
+    dataset = preflight(config, lanes=lanes, replicas=False)
+    # TensorFlow is imported only now, so that help, a bad flag and a bad file are answered at once.
     from reglab.startup import quiet_tensorflow
     quiet_tensorflow(whole_process=True)
     from reglab.compare.experiment import compare
@@ -61,7 +65,7 @@ def _compare(config: Config, seeds: int, preset: str | None, as_json: bool) -> i
     console = open_console(sys.stderr if as_json else sys.stdout)
     with contextlib.closing(ComparisonFolder(str(config.model_dir))) as folder:
         try:
-            comparison = compare(config, seeds, console=console)
+            comparison = compare(config, seeds, dataset, console=console)
         except KeyboardInterrupt as stop:  # `Interrupted`, or Ctrl-C before training began.
             print(f"reglab: {str(stop) or 'stopped by SIGINT'}; the same command begins anew", file=sys.stderr)
             return exit_codes.STOPPED

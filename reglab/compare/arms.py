@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from reglab.config import Config, ConfigError
+from reglab.config import MOST_SEED, Config, ConfigError
+from reglab.grid import MOST_LANES
+from reglab.texts import shown
 
 if TYPE_CHECKING:
     from reglab.lanes import LaneCurves
@@ -57,6 +59,22 @@ def arms_of(config: Config) -> tuple[Arm, ...]:
             Arm("l2", "L2 alone", 0.0, config.l2), Arm("l1_and_l2", "L1 and L2", config.l1, config.l2))
     distinct = {(arm.l1, arm.l2): arm for arm in reversed(arms)}
     return tuple(arm for arm in arms if distinct[arm.l1, arm.l2] is arm)
+
+
+def check_seeds(seeds: int, first: int) -> int:
+    """The number of seeds.
+
+    Raises:
+      ConfigError: it is out of range, or the last seed is.
+    """
+    if seeds < 1:
+        raise ConfigError(f"--seeds={shown(seeds)}: give at least 1; intervals need at least 2")
+    if seeds > MOST_LANES // 4:
+        raise ConfigError(f"--seeds={shown(seeds)}: give at most {MOST_LANES // 4:,}")
+    if first + seeds - 1 > MOST_SEED:
+        raise ConfigError(f"--seed={first}: with --seeds={seeds} the last seed is more than {MOST_SEED:,}: give a "
+                          "smaller one")
+    return seeds
 
 
 def measure(curves: LaneCurves) -> dict[str, np.ndarray]:

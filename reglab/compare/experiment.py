@@ -11,8 +11,8 @@ import numpy as np
 
 from reglab import environment
 from reglab.assembly import load_dataset, total_steps
-from reglab.compare.arms import Arm, arms_of, measure
-from reglab.config import Config, ConfigError
+from reglab.compare.arms import Arm, arms_of, check_seeds, measure
+from reglab.config import Config
 from reglab.console import Console
 from reglab.data import Dataset
 from reglab.intervals import CONFIDENCE, mean_and_half_width
@@ -67,8 +67,7 @@ def compare(config: Config, seeds: int = SEEDS, data: Dataset | None = None, *,
       ConfigError: something in the configuration cannot be used, or there is no penalty.
       Interrupted: SIGINT or SIGTERM came.
     """
-    if seeds < 1:
-        raise ConfigError(f"--seeds={seeds}: give at least 1; intervals need at least 2")
+    check_seeds(seeds, config.seed)
     console = console or Console()
     arms = arms_of(config)
     start_devices(config.compile_cache, console.warning)

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from reglab.config import ConfigError
 from reglab.data.examples import Dataset, Examples
-from reglab.data.messages import one_line
 from reglab.data.sampling import split
+from reglab.texts import one_line, shown
 
-_MOST_CLASSES: Final = 2**31 - 1  # labels are int32
+_MOST_CLASSES: Final = 10**6
 
 
 def arrays_dataset(where: str, name: str, arrays: Mapping[str, npt.ArrayLike], *, validation_split: float,
@@ -61,8 +61,8 @@ def _part(where: str, part: str, arrays: Mapping[str, npt.ArrayLike]) -> tuple[E
 def _as_array(where: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
     try:
         return np.asarray(values)
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"{where} is no array ({one_line(error)}); give one with equal rows") from None
+    except Exception as error:  # What an array-like of another library raises is its own affair.
+        raise ConfigError(f"{where} is no array ({one_line(error, 200)}); give one with equal rows") from None
 
 
 def _inputs(where: str, x: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:
@@ -72,7 +72,7 @@ def _inputs(where: str, x: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:
     if x.dtype == np.bool_:
         return x.astype(np.uint8), 1.0
     if x.dtype.kind not in "iuf":
-        raise ConfigError(f"{where} has type {x.dtype}; give uint8, bool, integers or floats")
+        raise ConfigError(f"{where} has type {shown(str(x.dtype), 60)}; give uint8, bool, integers or floats")
     with np.errstate(over="ignore"):  # what overflows is reported below, with its value
         converted = x.astype(np.float32)
     finite = np.isfinite(converted)
@@ -91,10 +91,11 @@ def _labels(where: str, y: npt.NDArray[Any], examples: int) -> npt.NDArray[np.in
     if y.ndim != 1:
         raise ConfigError(f"{where} has shape {y.shape}; give one class number an example: {name}.reshape(-1)")
     if y.dtype.kind not in "iu":
-        raise ConfigError(f"{where} has type {y.dtype}; give whole numbers: {name}.astype(int)")
+        raise ConfigError(f"{where} has type {shown(str(y.dtype), 60)}; give whole numbers: {name}.astype(int)")
     if len(y) != examples:
         raise ConfigError(f"{where} has {len(y):,} labels for {examples:,} examples; give one an example")
     wrong = np.flatnonzero((y < 0) | (y >= _MOST_CLASSES))
     if len(wrong):
-        raise ConfigError(f"{where}[{wrong[0]}] is {y[wrong[0]]}; number the classes from 0")
+        raise ConfigError(f"{where}[{wrong[0]}] is {y[wrong[0]]}; number the classes from 0, to {_MOST_CLASSES - 1:,} "
+                          "at most")
     return y.astype(np.int32)

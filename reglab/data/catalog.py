@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reglab.data.examples import Dataset, Examples
+from reglab.texts import shown
 
 TRAIN_IMAGES: Final = "train-images-idx3-ubyte"
 TRAIN_LABELS: Final = "train-labels-idx1-ubyte"
@@ -43,4 +44,6 @@ IMAGE_SETS: Final[Mapping[str, ImageSet]] = {
 def bad_label(y: npt.NDArray[Any], classes: int) -> str | None:
     """What is wrong with the first label outside 0 … classes-1, or None."""
     wrong = np.flatnonzero((y < 0) | (y >= classes))
-    return f"holds label {y[wrong[0]]} at position {wrong[0]}, not one of 0 to {classes - 1}" if len(wrong) else None
+    if not len(wrong):
+        return None
+    return f"holds label {shown(y[wrong[0]].item())} at position {wrong[0]}, not one of 0 to {classes - 1}"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import pickle
 import tarfile
-import zlib
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -15,11 +15,15 @@ import numpy.typing as npt
 
 from reglab.data.catalog import IMAGE_SETS, bad_label
 from reglab.data.examples import Dataset, Examples
-from reglab.data.messages import one_line
 from reglab.data.places import DataFile, locate
+from reglab.data.unpacking import Growing
 from reglab.data.unpickle import PickledBytes, unpickle
+from reglab.inputs import Unusable
+from reglab.texts import one_line
 
 _PIXELS: Final = 3 * 32 * 32
+_MOST_FILE: Final = 2**28  # The largest has 155 million bytes.
+_MOST_MEMBERS: Final = 1000
 _Rows = tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]
 
 
@@ -70,21 +74,27 @@ def load_cifar(dataset: str, data_dir: str) -> Dataset:
 
 
 def _read_folder(place: DataFile, names: list[str]) -> dict[str, bytes]:
-    return {name: place.inside(name).read() for name in names}
+    return {name: place.inside(name).read(_MOST_FILE) for name in names}
 
 
 def _read_archive(place: DataFile, names: list[str]) -> dict[str, bytes]:
     """The named files, wherever they are in the archive. Nothing is unpacked to the disk."""
     contents = {}
-    try:
-        with tarfile.open(place.path) as archive:
-            for member in archive:
-                name = PurePosixPath(member.name).name
-                content = archive.extractfile(member) if name in names and member.isfile() else None
-                if content is not None:
-                    contents[name] = content.read()
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise place.damaged(f"is no whole tar archive ({one_line(error)})") from None
+    with place.open() as file:
+        try:
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            stream: Any = Growing(gzip.GzipFile(fileobj=file), file) if packed else file
+            with tarfile.open(fileobj=stream, mode="r|") as archive:  # Read from front to back, and never back.
+                for number, member in enumerate(archive):
+                    if number >= _MOST_MEMBERS or member.size > _MOST_FILE or member.issparse():
+                        raise Unusable("it holds more or larger files than CIFAR")
+                    name = PurePosixPath(member.name).name
+                    content = archive.extractfile(member) if name in names and member.isfile() else None
+                    if content is not None:
+                        contents[name] = content.read()
+        except Exception as error:  # A damaged archive raises one of a dozen types.
+            raise place.damaged(f"is no whole tar archive ({one_line(error, 200)})") from None
     return contents
 
 
@@ -92,7 +102,7 @@ def _read_pickle(file: DataFile, data: bytes, layout: _Layout) -> _Rows:
     try:
         batch = unpickle(data)
     except pickle.UnpicklingError as error:
-        raise file.damaged(f"is no readable pickle ({one_line(error)})") from None
+        raise file.damaged(f"is no readable pickle ({one_line(error, 200)})") from None
     if not isinstance(batch, dict) or not {b"data", layout.label_key} <= batch.keys():
         raise file.damaged(f"holds no data and {layout.label_key.decode()}")
     pixels, labels = batch[b"data"], batch[layout.label_key]

@@ -11,7 +11,7 @@ import numpy as np
 from reglab.config import ConfigError
 from reglab.data.catalog import IMAGE_SETS
 from reglab.data.examples import Dataset, Examples
-from reglab.data.messages import one_line
+from reglab.texts import one_line
 
 
 def download(dataset: str) -> Dataset:
@@ -25,7 +25,7 @@ def download(dataset: str) -> Dataset:
             keras = importlib.import_module("keras")  # here, because it brings TensorFlow with it
             parts = getattr(keras.datasets, dataset).load_data()
     except Exception as error:  # get_file raises a bare Exception for a failed download
-        raise ConfigError(f"--dataset={dataset} cannot be downloaded ({one_line(error)}); "
+        raise ConfigError(f"--dataset={dataset} cannot be downloaded ({one_line(error, 200)}); "
                           f"give a --data_dir that holds {IMAGE_SETS[dataset].files}") from None
     train, test = (Examples(x.reshape(len(x), -1), y.reshape(-1).astype(np.int32)) for x, y in parts)
     return IMAGE_SETS[dataset].dataset(dataset, train, test)

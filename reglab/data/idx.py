@@ -11,6 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from reglab.data.places import DataFile
+from reglab.data.unpacking import FREELY, Growing, check_growth
+from reglab.inputs import Unusable
+from reglab.texts import one_line
 
 _GZIP: Final = b"\x1f\x8b"
 _UNSIGNED_BYTE: Final = 8
@@ -20,33 +23,50 @@ def read_idx(file: DataFile, ndim: int) -> npt.NDArray[np.uint8]:
     """The array in an IDX file of unsigned bytes with `ndim` dimensions: uint8, read-only.
 
     The header is 0, 0, type, ndim and then each dimension as a big-endian 32-bit number. Whether the file is gzipped
-    is seen from its first bytes, not from its name: browsers unpack files and keep the name.
+    is seen from its first bytes, not from its name: browsers unpack files and keep the name. Of a gzipped file no more
+    is unpacked than its header says.
 
     Raises:
       ConfigError: the file cannot be read, is not such a file, or its size is not what its header says.
     """
-    data = _unpacked(file)
+    with file.open() as raw:
+        packed = raw.seek(0, 2)
+        raw.seek(0)
+        is_packed = raw.read(2) == _GZIP
+        raw.seek(0)
+        try:
+            return _read(file, Growing(gzip.GzipFile(fileobj=raw) if is_packed else raw, raw), packed, ndim,
+                         None if is_packed else packed)
+        except EOFError:
+            raise file.damaged(f"is truncated: its gzip stream breaks off after {packed:,} bytes") from None
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise file.damaged(f"is corrupt gzip ({one_line(error, 120)})") from None
+        except Unusable as error:
+            raise file.damaged(f"cannot be unpacked ({error})") from None
+        except OSError as error:
+            raise file.unreadable(error) from None
+
+
+def _read(file: DataFile, stream: Growing, packed: int, ndim: int, whole: int | None) -> npt.NDArray[np.uint8]:
+    """`whole` is the size of a file that is not packed."""
     header, magic = 4 + 4 * ndim, bytes([0, 0, _UNSIGNED_BYTE, ndim])
-    if len(data) < header:
-        raise file.damaged(f"is truncated: {len(data)} bytes, and the header alone has {header}")
-    if data[:4] != magic:
-        raise file.damaged(f"starts with {data[:4].hex(' ')}, not with {magic.hex(' ')}, which says unsigned bytes "
+    head = stream.read_all(header)
+    if len(head) < header or head[:4] != magic:
+        if whole is None:
+            stream.read_all(FREELY)  # Where the stream is broken too, that is what to say.
+        if len(head) < header:
+            raise file.damaged(f"is truncated: {len(head)} bytes, and the header alone has {header}")
+        raise file.damaged(f"starts with {head[:4].hex(' ')}, not with {magic.hex(' ')}, which says unsigned bytes "
                            f"in {ndim} dimension{'s' if ndim > 1 else ''}")
-    shape = tuple(np.frombuffer(data, ">u4", count=ndim, offset=4).tolist())
+    shape = tuple(np.frombuffer(head, ">u4", count=ndim, offset=4).tolist())
     size = header + math.prod(shape)
-    if len(data) != size:
-        what = "truncated" if len(data) < size else "too long"
-        raise file.damaged(f"is {what}: {len(data):,} of {size:,} bytes")
-    return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
+    if whole is None or whole == size:
+        check_growth(size, packed)
+        data = stream.read_all(size - header + 1)  # One more shows whether there is more, and checks the checksum.
+        whole = header + len(data) if whole is None else whole
+    if whole != size:
+        raise file.damaged(f"is {'truncated' if whole < size else 'too long'}: {whole:,} of {size:,} bytes")
+    array = np.frombuffer(data, np.uint8).reshape(shape)
+    array.flags.writeable = False
+    return array
 
-
-def _unpacked(file: DataFile) -> bytes:
-    data = file.read()
-    if not data.startswith(_GZIP):
-        return data
-    try:
-        return gzip.decompress(data)
-    except EOFError:
-        raise file.damaged(f"is truncated: its gzip stream breaks off after {len(data):,} bytes") from None
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise file.damaged(f"is corrupt gzip ({error})") from None

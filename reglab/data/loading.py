@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import pathlib
+from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
-from reglab.config import DATASETS, ConfigError
+from reglab.config import DATASETS, Config, ConfigError
 from reglab.data.arrays import arrays_dataset
 from reglab.data.cifar import load_cifar
 from reglab.data.digits import load_digits
@@ -16,6 +18,7 @@ from reglab.data.examples import Dataset
 from reglab.data.mnist import load_mnist
 from reglab.data.npz import read_npz
 from reglab.data.sampling import sample
+from reglab.texts import shown
 
 
 def load(dataset: str, *, data_dir: str | os.PathLike[str] | None = None, train_size: int | None = None,
@@ -36,19 +39,42 @@ def load(dataset: str, *, data_dir: str | os.PathLike[str] | None = None, train_
     Raises:
       ConfigError: one line that names the flag or file, what was found and what to do.
     """
-    data_dir = None if data_dir is None else os.fspath(data_dir)
-    whole = _read(dataset, data_dir, validation_split, seed)
-    return sample(whole, train_size=train_size, label_noise=label_noise, seed=seed)
+    return load_configured(_checked(train_size, label_noise, validation_split, seed, dataset=dataset,
+                                    data_dir=None if data_dir is None else os.fspath(data_dir)))
+
+
+def load_configured(config: Config) -> Dataset:
+    """The data that a configuration names, its subset taken and its labels noised.
+
+    Raises:
+      ConfigError: a file is missing or damaged, or the data do not fit the flags.
+    """
+    whole = _read(config.dataset, config.data_dir, config.validation_split, config.resolved_data_seed)
+    return sample(whole, train_size=config.train_size, label_noise=config.label_noise, seed=config.resolved_data_seed)
+
+
+def is_here(dataset: str, data_dir: str | None) -> bool:
+    """Whether the data are read from this machine's own files, without Keras' downloader and its TensorFlow."""
+    return dataset == "digits" or dataset.endswith(".npz") or data_dir is not None
+
+
+def _checked(train_size: int | None, label_noise: float, validation_split: float, seed: int, **more: Any) -> Config:
+    """The options of data as a configuration, which checks them; NumPy's numbers are taken too."""
+    given: dict[str, Any] = {"train_size": train_size, "label_noise": label_noise, "validation_split": validation_split,
+                             "data_seed": seed}
+    return Config(**more, **{name: value.item() if isinstance(value, np.generic) else value
+                             for name, value in given.items()})
 
 
 def _read(dataset: str, data_dir: str | None, validation_split: float, seed: int) -> Dataset:
     if dataset.endswith(".npz"):
         name, arrays = pathlib.Path(dataset).stem, read_npz(dataset)
-        return arrays_dataset(f"--dataset={dataset}", name, arrays, validation_split=validation_split, seed=seed)
+        return arrays_dataset(f"--dataset={shown(dataset)}", name, arrays, validation_split=validation_split, seed=seed)
     if dataset == "digits":
         return load_digits()
     if dataset not in DATASETS:
-        raise ConfigError(f"--dataset={dataset}: choose one of {', '.join(DATASETS)}, or give the path of an .npz file")
+        raise ConfigError(f"--dataset={shown(dataset)}: choose one of {', '.join(DATASETS)}, or give the path of an "
+                          ".npz file")
     if data_dir is None:
         return download(dataset)
     return load_cifar(dataset, data_dir) if dataset.startswith("cifar") else load_mnist(dataset, data_dir)
@@ -73,5 +99,9 @@ def from_arrays(x_train: npt.ArrayLike, y_train: npt.ArrayLike, x_test: npt.Arra
     """
     given = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
     arrays = {key: values for key, values in given.items() if values is not None}
-    whole = arrays_dataset(name, name, arrays, validation_split=validation_split, seed=seed)
-    return sample(whole, train_size=train_size, label_noise=label_noise, seed=seed)
+    options = _checked(train_size, label_noise, validation_split, seed)
+    name = shown(name)
+    whole = arrays_dataset(name, name, arrays, validation_split=options.validation_split,
+                           seed=options.resolved_data_seed)
+    return sample(whole, train_size=options.train_size, label_noise=options.label_noise,
+                  seed=options.resolved_data_seed)

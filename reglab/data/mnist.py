@@ -9,6 +9,7 @@ from reglab.data.catalog import IMAGE_SETS, TEST_IMAGES, TEST_LABELS, TRAIN_IMAG
 from reglab.data.examples import Dataset, Examples
 from reglab.data.idx import read_idx
 from reglab.data.places import DataFile, locate
+from reglab.texts import shown
 
 
 def load_mnist(dataset: str, data_dir: str) -> Dataset:
@@ -29,8 +30,8 @@ def _read_pair(dataset: str, data_dir: str, images: str, labels: str) -> Example
     if x.shape[1:] != shape or not len(x):
         raise image_file.damaged(f"holds {len(x):,} images of {x.shape[1]}x{x.shape[2]}, not of {shape[0]}x{shape[1]}")
     if len(x) != len(y):
-        raise ConfigError(f"--data_dir={data_dir}: {image_file.name} holds {len(x):,} images but {label_file.name} "
-                          f"{len(y):,} labels; download both again")
+        raise ConfigError(f"--data_dir={shown(data_dir)}: {image_file.name} holds {len(x):,} images but "
+                          f"{label_file.name} {len(y):,} labels; download both again")
     if wrong := bad_label(y, classes):
         raise label_file.damaged(wrong)
     return Examples(x.reshape(len(x), -1), y.astype(np.int32))

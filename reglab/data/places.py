@@ -6,8 +6,11 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import IO
 
 from reglab.config import ConfigError
+from reglab.inputs import Unusable, open_regular, read_regular, reason
+from reglab.texts import shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,27 +23,42 @@ class DataFile:
     @property
     def path(self) -> pathlib.Path:
         """Where the file is, with `~` resolved, which the shell leaves alone within `--data_dir=~/x`."""
-        return pathlib.Path(self.data_dir).expanduser() / self.name
+        return pathlib.Path(os.path.expanduser(self.data_dir), self.name)
 
     def inside(self, name: str) -> DataFile:
         """The file `name` of this folder or archive."""
         return DataFile(self.data_dir, f"{self.name}/{name}")
 
-    def read(self) -> bytes:
-        """The content.
+    def open(self) -> IO[bytes]:
+        """The file, opened for reading.
 
         Raises:
-          ConfigError: it cannot be read.
+          ConfigError: it cannot be, or is no regular file.
         """
         try:
-            return self.path.read_bytes()
-        except OSError as error:
-            raise ConfigError(f"--data_dir={self.data_dir}: {self.name} cannot be read ({error.strerror}); "
-                              "check that it is a file and its permissions") from None
+            return open_regular(self.path)
+        except (OSError, Unusable) as error:
+            raise self.unreadable(error) from None
+
+    def read(self, most: int) -> bytes:
+        """The content, of at most `most` bytes.
+
+        Raises:
+          ConfigError: it cannot be read, or is larger.
+        """
+        try:
+            return read_regular(self.path, most)
+        except (OSError, Unusable) as error:
+            raise self.unreadable(error) from None
+
+    def unreadable(self, error: OSError | Unusable) -> ConfigError:
+        """The error to raise when the content cannot be had."""
+        return ConfigError(f"--data_dir={shown(self.data_dir)}: {self.name} cannot be read ({reason(error)}); "
+                           "check that it is a file and its permissions")
 
     def damaged(self, what: str) -> ConfigError:
         """The error to raise when the content is not what it should be."""
-        return ConfigError(f"--data_dir={self.data_dir}: {self.name} {what}; download it again")
+        return ConfigError(f"--data_dir={shown(self.data_dir)}: {self.name} {what}; download it again")
 
 
 def locate(data_dir: str, dataset: str, names: Sequence[str]) -> DataFile:
@@ -50,11 +68,12 @@ def locate(data_dir: str, dataset: str, names: Sequence[str]) -> DataFile:
       ConfigError: there is no such folder, or none of the names is there.
     """
     if not DataFile(data_dir, "").path.is_dir():
-        raise ConfigError(f"--data_dir={data_dir}: there is no such folder; give the one with the files of {dataset}")
+        raise ConfigError(f"--data_dir={shown(data_dir)}: there is no such folder; give the one with the "
+                          f"files of {dataset}")
     for prefix in ("", f"{dataset}/"):
         for name in names:
             file = DataFile(data_dir, prefix + name)
             if os.path.exists(file.path):  # Path.exists raises on a folder that may not be searched
                 return file
-    raise ConfigError(f"--data_dir={data_dir}: {' or '.join(names)} is neither there nor in its folder {dataset}; "
-                      f"put the file there, or leave --data_dir out to download {dataset}")
+    raise ConfigError(f"--data_dir={shown(data_dir)}: {' or '.join(names)} is neither there nor in its folder "
+                      f"{dataset}; put the file there, or leave --data_dir out to download {dataset}")

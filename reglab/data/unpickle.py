@@ -1,14 +1,19 @@
-"""Reading CIFAR's pickles without giving them the run of the machine."""
+"""Reading CIFAR's pickles without giving them the run of the machine, its memory or its time."""
 
 from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+from reglab.texts import one_line, shown
+
+_MOST_READS: Final = 5_000_000
+"""Of a pickle: the largest of CIFAR takes half a million."""
 
 
 class PickledBytes:
@@ -26,7 +31,7 @@ class PickledBytes:
     def __setstate__(self, state: Any) -> None:
         _, shape, dtype, column_order, data = state
         if dtype.code not in (b"u1", "u1"):
-            raise pickle.UnpicklingError(f"it holds an array of {dtype.code!r}, and only bytes are allowed")
+            raise pickle.UnpicklingError(f"it holds an array of {shown(dtype.code, 40)}, and only bytes are allowed")
         self.array = np.frombuffer(data, np.uint8).reshape(shape, order="F" if column_order else "C")
 
 
@@ -46,12 +51,62 @@ _ALLOWED: Final[Mapping[tuple[str, str], Any]] = {
 }
 
 
-class _ArraysOnly(pickle.Unpickler):
+class _Stream(io.BytesIO):
+    """The pickle, of which only so many pieces are read."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.reads += 1
+        if self.reads > _MOST_READS:
+            raise pickle.UnpicklingError("it has more parts than any file of CIFAR")
+        return super().read(size)
+
+
+_PythonUnpickler: Final[Any] = pickle._Unpickler
+
+
+class _ArraysOnly(_PythonUnpickler):
+    """Python's own form of the unpickler: that in C takes memory at the word of a pickle, before it sees the data.
+
+    Keys are texts alone, since to hash a tuple of tuples of tuples … takes time exponential in the length of the
+    pickle; and there are no sets. Frames are taken apart like all else.
+    """
+
+    dispatch: Final[dict[int, Callable[[Any], None]]] = dict(_PythonUnpickler.dispatch)
+
     def find_class(self, module: str, name: str) -> Any:
         try:
             return _ALLOWED[module, name]
         except KeyError:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, and only arrays are allowed") from None
+            raise pickle.UnpicklingError(f"it asks for {shown(f'{module}.{name}', 80)}, and only arrays are allowed"
+                                         ) from None
+
+    def _load_frame(self) -> None:
+        self.read(8)
+
+    def _load_setitem(self) -> None:
+        _check_keys(self.stack[-2:-1])
+        _PythonUnpickler.load_setitem(self)
+
+    def _load_setitems(self) -> None:
+        _check_keys(self.stack[::2])
+        _PythonUnpickler.load_setitems(self)
+
+    def _load_dict(self) -> None:
+        _check_keys(self.stack[::2])
+        _PythonUnpickler.load_dict(self)
+
+
+_ArraysOnly.dispatch.update({pickle.FRAME[0]: _ArraysOnly._load_frame, pickle.SETITEM[0]: _ArraysOnly._load_setitem,
+                             pickle.SETITEMS[0]: _ArraysOnly._load_setitems, pickle.DICT[0]: _ArraysOnly._load_dict})
+for _code in (pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSET, pickle.EXT1, pickle.EXT2, pickle.EXT4):
+    del _ArraysOnly.dispatch[_code[0]]
+
+
+def _check_keys(keys: list[Any]) -> None:
+    if not all(isinstance(key, str | bytes) for key in keys):
+        raise pickle.UnpicklingError("it holds a mapping from something else than texts, and only arrays are allowed")
 
 
 def unpickle(data: bytes) -> Any:
@@ -61,8 +116,10 @@ def unpickle(data: bytes) -> Any:
       pickle.UnpicklingError: it is damaged, or asks for anything but these.
     """
     try:
-        return _ArraysOnly(io.BytesIO(data), encoding="bytes").load()
+        return _ArraysOnly(_Stream(data), encoding="bytes").load()
     except pickle.UnpicklingError:
         raise
+    except EOFError:
+        raise pickle.UnpicklingError("EOFError: Ran out of input") from None
     except Exception as error:  # the pickle module promises no list: a damaged stream raises almost anything
-        raise pickle.UnpicklingError(f"{type(error).__name__}: {error}") from None
+        raise pickle.UnpicklingError(f"{type(error).__name__}: {one_line(error, 120)}") from None

@@ -10,7 +10,9 @@ from reglab import exit_codes, flags
 from reglab.commands import run_command
 from reglab.config import ConfigError
 from reglab.console.format import percent
+from reglab.texts import shown
 
+STATES: Final = ("best", "last")
 PURPOSE: Final = ("Write the network of a run as a Keras model, a SavedModel or NumPy arrays, and check that what was "
                   "written gives the logits of the run's network.")
 FLAGS: Final[flags.ExtraFlags] = {
@@ -33,6 +35,8 @@ def _main(argv: list[str]) -> int:
         return exit_codes.SUCCESS
     if not values["model_dir"]:
         raise ConfigError("--model_dir is missing: name the folder of a run")
+    if values["state"] not in STATES:
+        raise ConfigError(f"--state={shown(values['state'])}: choose one of {', '.join(STATES)}")
     # TensorFlow is imported only now, so that help and a bad flag are answered at once.
     from reglab.startup import quiet_tensorflow
     quiet_tensorflow(whole_process=True)

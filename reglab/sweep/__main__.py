@@ -10,7 +10,10 @@ from typing import Any, Final
 from reglab import exit_codes, flags
 from reglab.commands import run_command
 from reglab.config import Config, ConfigError
+from reglab.data import Dataset
 from reglab.grid import Grid, parse_grid
+from reglab.preflight import preflight
+from reglab.sweep.options import check_options, check_size
 
 PURPOSE: Final = ("Train a grid of penalties, from several seeds each, in one compiled program, and choose by what the "
                   "validation data say. Killed, the same command with the same --model_dir goes on.")
@@ -42,11 +45,14 @@ def _main(argv: list[str]) -> int:
         print(flags.help_text("reglab.sweep", PURPOSE, EXTRA, WITHOUT))
         return exit_codes.SUCCESS
     grid = parse_grid(config, **{name: values[name] for name in ("l1", "l2", "learning_rate", "penalize")})
+    check_options(values["seeds"], values["folds"], values["select"], values["lanes_per_call"])
+    check_size(config, grid, values["seeds"], values["folds"], values["lanes_per_call"])
     return _sweep(config, grid, values, as_json)
 
 
 def _sweep(config: Config, grid: Grid, values: dict[str, Any], as_json: bool) -> int:
-    # TensorFlow is imported only now, so that help and a bad flag are answered at once.
+    dataset = preflight(config, lanes=values["lanes_per_call"] or 1, replicas=False)
+    # TensorFlow is imported only now, so that help, a bad flag and a bad file are answered at once.
     from reglab.startup import quiet_tensorflow
     quiet_tensorflow(whole_process=True)
     from reglab.console import open_console
@@ -59,7 +65,7 @@ def _sweep(config: Config, grid: Grid, values: dict[str, Any], as_json: bool) ->
         config = dataclasses.replace(config, model_dir=f"{default_model_dir(config)}-{kind}")
     console = open_console(sys.stderr if as_json else sys.stdout)
     try:
-        result = (_show_path if values["path"] else _show_sweep)(config, grid, values, console)
+        result = (_show_path if values["path"] else _show_sweep)(config, grid, values, dataset, console)
     except (Stopped, Interrupted) as stop:
         print(f"reglab: {stop}; the same command with --model_dir={config.model_dir} goes on", file=sys.stderr)
         return exit_codes.STOPPED
@@ -68,12 +74,13 @@ def _sweep(config: Config, grid: Grid, values: dict[str, Any], as_json: bool) ->
     return exit_codes.DIVERGED if all(point["diverged"] for point in result["points"]) else exit_codes.SUCCESS
 
 
-def _show_sweep(config: Config, grid: Grid, values: dict[str, Any], console: Any) -> dict[str, Any]:
+def _show_sweep(config: Config, grid: Grid, values: dict[str, Any], dataset: Dataset | None,
+                console: Any) -> dict[str, Any]:
     from reglab.sweep.experiment import sweep
     from reglab.sweep.outputs import table
 
     done = sweep(config, grid, seeds=values["seeds"], folds=values["folds"], selection=values["select"],
-                 lanes_per_call=values["lanes_per_call"], console=console)
+                 lanes_per_call=values["lanes_per_call"], data=dataset, console=console)
     console.message(f"\n{table(done.result)}\n")
     if done.result["one_standard_error"] is None:
         console.message("No one-standard-error point: " + (
@@ -86,13 +93,14 @@ def _show_sweep(config: Config, grid: Grid, values: dict[str, Any], console: Any
     return done.result
 
 
-def _show_path(config: Config, grid: Grid, values: dict[str, Any], console: Any) -> dict[str, Any]:
+def _show_path(config: Config, grid: Grid, values: dict[str, Any], dataset: Dataset | None,
+               console: Any) -> dict[str, Any]:
     from reglab.sweep.path_results import path_table
     from reglab.sweep.warm import path
 
     if values["folds"] is not None or values["lanes_per_call"] is not None:
         raise ConfigError("--path trains the seeds of one point at a time: leave out --folds and --lanes_per_call")
-    done = path(config, grid, seeds=values["seeds"], console=console)
+    done = path(config, grid, seeds=values["seeds"], data=dataset, console=console)
     console.message(f"\n{path_table(done.result)}\n")
     console.message(f"Written to {done.folder.path}: path.json, path.csv, pictures (.png, .svg)")
     return done.result

@@ -20,8 +20,9 @@ from reglab.startup import start_devices
 from reglab.sweep.capacity import choose_lanes_per_call
 from reglab.sweep.files import SweepFolder
 from reglab.sweep.folds import fold_dataset
+from reglab.sweep.options import check_options, check_size
 from reglab.sweep.outputs import write_outputs
-from reglab.sweep.plan import Chunk, Plan, check_options, lane_of, shared_config
+from reglab.sweep.plan import Chunk, Plan, lane_of, shared_config
 from reglab.sweep.progress import Progress, Stopped, describe
 from reglab.sweep.results import chunk_dict, sweep_dict
 
@@ -81,6 +82,7 @@ def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = Non
     if config.model_dir is None:
         raise ConfigError("a sweep needs a folder: give model_dir")
     check_options(seeds, folds, selection, lanes_per_call)
+    check_size(config, grid, seeds, folds, lanes_per_call)
     console, shared = console or Console(), shared_config(config, grid.checked(config))
     folder = SweepFolder(config.model_dir, config.resume)
     start_devices(config.compile_cache, console.warning)

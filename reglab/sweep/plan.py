@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Final
+from typing import Any
 
-from reglab.config import HANDLING_FIELDS, Config, ConfigError
+from reglab.config import HANDLING_FIELDS, Config
 from reglab.grid import Grid, Point
 from reglab.lanes import LANE_FIELDS, Lane
-
-SELECTIONS: Final = ("data", "accuracy")
+from reglab.sweep.options import check_options, check_size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +55,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         check_options(self.seeds, self.folds, self.selection, self.lanes_per_call)
+        check_size(self.shared, self.grid, self.seeds, self.folds, self.lanes_per_call)
 
     @property
     def lanes(self) -> list[Lane]:
@@ -94,16 +94,3 @@ def shared_config(config: Config, grid: Grid) -> Config:
     return dataclasses.replace(config, strategy="one_device", num_devices=None, model_dir=None, resume="auto",
                                **dataclasses.asdict(grid.points[0]))
 
-
-def check_options(seeds: int, folds: int | None, selection: str, lanes_per_call: int | None) -> None:
-    """Raises:
-      ConfigError: a number is out of range.
-    """
-    if seeds < 1:
-        raise ConfigError(f"--seeds={seeds}: give at least 1; a standard error needs at least 2")
-    if folds is not None and folds < 2:
-        raise ConfigError(f"--folds={folds}: give at least 2, or leave it out for the data's own validation part")
-    if selection not in SELECTIONS:
-        raise ConfigError(f"--select={selection}: choose one of {', '.join(SELECTIONS)}")
-    if lanes_per_call is not None and lanes_per_call < 1:
-        raise ConfigError(f"--lanes_per_call={lanes_per_call}: give at least 1, or leave it out")

@@ -31,8 +31,9 @@ from reglab.signals import StopRequest, stop_request
 from reglab.startup import start_devices
 from reglab.step import stack_lanes
 from reglab.sweep.files import SweepFolder
+from reglab.sweep.options import check_options, check_size
 from reglab.sweep.path_results import path_dict, write_path
-from reglab.sweep.plan import Plan, check_options, lane_of, shared_config
+from reglab.sweep.plan import Plan, lane_of, shared_config
 from reglab.sweep.progress import Stopped, describe
 from reglab.sweep.results import chunk_dict
 
@@ -56,6 +57,7 @@ def path(config: Config, grid: Grid, *, seeds: int = 1, data: Dataset | None = N
     if config.model_dir is None:
         raise ConfigError("a path needs a folder: give model_dir")
     check_options(seeds, None, "data", None)
+    check_size(config, grid, seeds, None, seeds)
     _check_grid(grid)
     shared = dataclasses.replace(shared_config(config, grid.checked(config)), evaluate_every=1)
     plan = Plan(shared, grid, seeds, None, "data", seeds)

@@ -1,0 +1,131 @@
+"""The words of a command line: flag files read, what cannot be a flag refused, numbers read as reglab reads them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from absl import flags
+
+from reglab.config import ConfigError
+from reglab.inputs import Unusable, check_path, read_regular, reason
+from reglab.numerals import read_float, read_integer
+from reglab.texts import one_line, shown
+
+MOST_ARGUMENTS: Final = 10_000
+MOST_CHARACTERS: Final = 100_000
+"""Of one argument: the values of a grid may be many."""
+_MOST_IN_NAME: Final = 64
+_MOST_NESTED: Final = 8
+
+
+class Arguments(flags.FlagValues):
+    """absl's flags, but nothing endless is read, and every error is a `ConfigError`."""
+
+    def parsed(self, argv: Sequence[str], *, known_only: bool = False) -> list[str]:
+        """Parses a command line without the program's name, and returns the arguments that are no flags.
+
+        Raises:
+          ConfigError: a flag is unknown or its value cannot be used.
+        """
+        try:
+            rest: list[str] = self(["reglab", *argv], known_only)
+        except _Refused as refused:
+            raise refused.error from None
+        except ConfigError:
+            raise
+        except flags.UnrecognizedFlagError as error:
+            raise UnknownFlag(error) from None
+        except (flags.Error, ValueError) as error:
+            raise ConfigError(f"{one_line(error, 400)}; --help lists the flags") from None
+        return rest[1:]
+
+    def read_flags_from_files(self, argv: Sequence[str], force_gnu: bool = True) -> list[str]:
+        """The arguments with those of flag files in their places. absl calls this before it parses anything."""
+        found = self._expanded(list(argv), force_gnu or self.is_gnu_getopt())
+        for argument in found:
+            name = argument.lstrip("-").partition("=")[0]
+            if argument.startswith("-") and (len(name) > _MOST_IN_NAME or name == "undefok"):
+                raise ConfigError(f"unknown command line flag '{shown(name, 80)}'; --help lists the flags")
+            if len(argument) > MOST_CHARACTERS:
+                raise ConfigError(f"{shown(argument)}: an argument has at most {MOST_CHARACTERS:,} characters")
+        return found
+
+    def _expanded(self, argv: list[str], gnu: bool) -> list[str]:
+        found: list[str] = []
+        waiting = iter(argv)
+        for argument in waiting:
+            name, given, value = argument.lstrip("-").partition("=")
+            if argument == "--" or not (gnu or argument.startswith("-")):  # The rest is not for flags.
+                return [*found, argument, *waiting]
+            if argument in (f"-{name}{given}{value}", f"--{name}{given}{value}") and name == "flagfile":
+                file = value if given else next(waiting, None)
+                if file is None:
+                    raise ConfigError("--flagfile: name the file")
+                found += _lines(file, []) if file else []
+            else:
+                found.append(argument)
+                if argument.startswith("-") and not given and name in self and not self[name].boolean:
+                    found += [value for value in [next(waiting, None)] if value is not None]
+            if len(found) > MOST_ARGUMENTS:
+                raise ConfigError(f"there are more than {MOST_ARGUMENTS:,} arguments, those in flag files among them")
+        return found
+
+    def define_number(self, name: str, default: float | None, text: str, type_: type) -> None:
+        """Defines a flag with a whole number (int) or another one (float)."""
+        flags.DEFINE(_Number(name, type_), name, default, text, flag_values=self)
+
+
+class UnknownFlag(ConfigError):
+    """There is no such flag; `name` says which."""
+
+    def __init__(self, error: flags.UnrecognizedFlagError) -> None:
+        super().__init__(f"{one_line(error, 400)}; --help lists the flags")
+        self.name = shown(error.flagname, 80)
+
+
+class _Refused(Exception):
+    """Carries a `ConfigError` past absl, which would put words around a `ValueError`."""
+
+    def __init__(self, error: ConfigError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class _Number(flags.ArgumentParser):
+    def __init__(self, name: str, type_: type) -> None:
+        super().__init__()
+        self._name = name
+        self._read: Callable[[str], Any] = read_integer if type_ is int else read_float
+        self._fix = "give a whole number" if type_ is int else "give a number such as 1e-3"
+
+    def parse(self, argument: Any) -> Any:
+        try:
+            return self._read(argument) if isinstance(argument, str) else argument
+        except ValueError as error:
+            raise _Refused(ConfigError(f"--{self._name}={shown(argument)}: {error}; {self._fix}")) from None
+
+
+def _lines(path: str, within: list[str]) -> list[str]:
+    """The arguments in a flag file, one a line; empty lines and those that begin with # or // are none."""
+    flag = f"--flagfile={shown(path)}"
+    if path in within or len(within) >= _MOST_NESTED:
+        what = "includes itself" if path in within else f"is nested more than {_MOST_NESTED} deep"
+        raise ConfigError(f"{flag} {what}: put the flags into one file")
+    try:
+        check_path(path)
+        text = read_regular(os.path.expanduser(path)).decode()
+    except UnicodeDecodeError:
+        raise ConfigError(f"{flag} is no text in UTF-8: give a file with one flag a line") from None
+    except (OSError, Unusable) as error:
+        raise ConfigError(f"{flag} cannot be read ({reason(error)}): give a file with one flag a line") from None
+    found: list[str] = []
+    for line in map(str.strip, text.replace("\r", "\n").split("\n")):
+        if line.startswith(("--flagfile=", "-flagfile=")):
+            found += _lines(line.partition("=")[2].strip(), [*within, path])
+        elif line and not line.startswith(("#", "//")):
+            found.append(line)
+        if len(found) > MOST_ARGUMENTS:
+            raise ConfigError(f"{flag} holds more than {MOST_ARGUMENTS:,} flags: leave some out")
+    return found

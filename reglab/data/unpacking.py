@@ -1,0 +1,63 @@
+"""Unpacking files that may be made to fill memory: declared sizes are judged before, real ones meanwhile."""
+
+from __future__ import annotations
+
+import io
+from typing import IO, Any, Final
+
+from reglab.inputs import Unusable
+from reglab.memory import available_memory
+
+FREELY: Final = 2**26
+"""Bytes that any file may unpack to."""
+MOST_RATIO: Final = 200
+"""Beyond these, how many times its size a file may grow. Images grow to some 5 times; a bomb to 1,000 or more."""
+_CHUNK: Final = 2**20
+
+
+def check_growth(unpacked: int, packed: int) -> None:
+    """Raises:
+      Unusable: so many bytes are more than memory, or more than real data of that packed size unpack to.
+    """
+    if unpacked <= FREELY:
+        return
+    if unpacked > (free := available_memory()):
+        raise Unusable(f"it unpacks to {unpacked:,} bytes, and {free:,} of memory are free")
+    if unpacked > MOST_RATIO * packed:
+        raise Unusable(f"it grows from {packed:,} to {unpacked:,} bytes or more when unpacked, more than "
+                       f"{MOST_RATIO} times, as no real data do")
+
+
+class Growing(io.RawIOBase):
+    """What a packed file unpacks to, checked while it grows.
+
+    Args:
+      unpacked: the stream of unpacked bytes.
+      packed: the file below it, which tells how far it has been read.
+    """
+
+    def __init__(self, unpacked: Any, packed: IO[bytes]) -> None:
+        super().__init__()
+        self._unpacked, self._packed, self._count = unpacked, packed, 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes, of a chunk at most.
+
+        Raises:
+          Unusable: there are too many.
+        """
+        data: bytes = self._unpacked.read(_CHUNK if size < 0 else min(size, _CHUNK))
+        self._count += len(data)
+        check_growth(self._count, self._packed.tell())
+        return data
+
+    def read_all(self, most: int) -> bytearray:
+        """All bytes up to `most` of them."""
+        found = bytearray()
+        while len(found) < most and (data := self.read(most - len(found))):
+            found += data
+        return found

@@ -1,0 +1,273 @@
+"""Patterns on layer names: regular expressions in the true sense, matched in time linear in their length.
+
+Python's `re` tries one way after another and may take years for a short pattern such as ((.*)*)*x. Here a pattern
+becomes an automaton that follows all ways at once (Thompson 1968). What an automaton cannot do, back-references and
+lookarounds, is refused; all else means what it means to `re.fullmatch`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import string
+from collections.abc import Callable, Iterable
+from typing import Final, NoReturn
+
+MOST_CHARACTERS: Final = 200
+_MOST_STATES: Final = 2000
+_MOST_REPEATS: Final = 100
+_MOST_NESTED: Final = 20
+_CLASSES: Final = {"d": frozenset(string.digits), "s": frozenset(" \t\n\r\f\v"),
+                   "w": frozenset(string.ascii_letters + string.digits + "_")}
+
+_Test = Callable[[str], bool]
+_Build = Callable[[int], int]
+"""A part of a pattern: from the state that follows it to the state that it begins with."""
+
+
+class BadPattern(ValueError):
+    """A pattern cannot be used; the message is a clause that says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Pattern:
+    """An automaton. State 0 accepts; each other state either reads a character, or passes on without reading one.
+
+    Attributes:
+      start: the first state.
+      reads: state to (test of the character, next state).
+      forks: state to the states that it stands for.
+      begins, ends: state to the state that it stands for at the beginning, or at the end, of a name.
+    """
+
+    start: int
+    reads: dict[int, tuple[_Test, int]]
+    forks: dict[int, tuple[int, ...]]
+    begins: dict[int, tuple[int, ...]]
+    ends: dict[int, tuple[int, ...]]
+
+    def matching(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those of `names` that match from beginning to end; names have a character at least."""
+        step = functools.lru_cache(None)(self._step)  # Names of layers begin alike.
+
+        def matches(name: str) -> bool:
+            states = self._closure([self.start], self.forks, self.begins)
+            for c in name:
+                states = step(states, c)
+            return 0 in self._closure(states, self.forks, self.ends)
+
+        return tuple(filter(matches, names))
+
+    def _step(self, states: frozenset[int], c: str) -> frozenset[int]:
+        read = (self.reads[state] for state in states if state in self.reads)
+        return self._closure([after for test, after in read if test(c)], self.forks)
+
+    def _closure(self, states: Iterable[int], *passes: dict[int, tuple[int, ...]]) -> frozenset[int]:
+        seen: set[int] = set()
+        waiting = list(states)
+        while waiting:
+            state = waiting.pop()
+            if state not in seen:
+                seen.add(state)
+                waiting += (after for passing in passes for after in passing.get(state, ()))
+        return frozenset(seen)
+
+
+@functools.lru_cache(maxsize=256)
+def compile_pattern(text: str) -> Pattern:
+    """Compiles a pattern.
+
+    Raises:
+      BadPattern: it is none, is too long, or asks for what is not supported.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise BadPattern(f"it has {len(text):,} characters, and at most {MOST_CHARACTERS} are taken")
+    return _Parser(text).pattern()
+
+
+class _Parser:
+    """Recursive descent. Parts are functions, so that a repeated part can be built several times."""
+
+    def __init__(self, text: str) -> None:
+        self._text, self._at, self._depth, self._states = text, 0, 0, 0
+        self._reads: dict[int, tuple[_Test, int]] = {}
+        self._forks: dict[int, tuple[int, ...]] = {}
+        self._begins: dict[int, tuple[int, ...]] = {}
+        self._ends: dict[int, tuple[int, ...]] = {}
+
+    def pattern(self) -> Pattern:
+        build = self._choice()
+        if self._at < len(self._text):
+            self._fail("unbalanced parenthesis")
+        return Pattern(build(0), self._reads, self._forks, self._begins, self._ends)
+
+    def _choice(self) -> _Build:
+        """One or several sequences with | between them."""
+        choices = [self._sequence()]
+        while self._take("|"):
+            choices.append(self._sequence())
+        return lambda after: self._pass_on(self._forks, *(build(after) for build in choices))
+
+    def _sequence(self) -> _Build:
+        parts: list[_Build] = []
+        while self._peek() not in ("", "|", ")"):
+            parts.append(self._edge() or self._repeated(self._atom()))
+
+        def build(after: int) -> int:
+            for part in reversed(parts):
+                after = part(after)
+            return after
+        return build
+
+    def _edge(self) -> _Build | None:
+        """^ or $, if one comes next."""
+        for mark, passing in (("^", self._begins), ("$", self._ends)):
+            if self._take(mark):
+                if self._peek() in ("*", "+", "?") or self._counted() is not None:
+                    self._fail("nothing to repeat")
+                return functools.partial(self._pass_on, passing)
+        return None
+
+    def _repeated(self, part: _Build) -> _Build:
+        """An atom with at most one *, +, ? or {m,n}; a ? behind it only says which way `re` is to try first."""
+        bounds = self._bounds()
+        if bounds is None:
+            return part
+        least, most = bounds
+        self._take("?")
+        if self._peek() in ("*", "+", "?") or self._counted() is not None:
+            self._fail("multiple repeat")
+
+        def build(after: int) -> int:
+            if most is None:
+                after = self._loop(part, after)
+            for _ in range(0 if most is None else most - least):
+                after = self._pass_on(self._forks, part(after), after)
+            for _ in range(least):
+                after = part(after)
+            return after
+        return build
+
+    def _loop(self, part: _Build, after: int) -> int:
+        again = self._new_state()
+        self._forks[again] = (part(again), after)
+        return again
+
+    def _bounds(self) -> tuple[int, int | None] | None:
+        """How often the atom before may and must occur; None if it is not repeated."""
+        known: dict[str, tuple[int, int | None]] = {"*": (0, None), "+": (1, None), "?": (0, 1)}
+        if self._peek() in known:
+            return known[self._next()]
+        counted = self._counted()
+        if counted is None:
+            return None
+        self._at, least, most = counted
+        if max(least, most or 0) > _MOST_REPEATS:
+            self._fail(f"more than {_MOST_REPEATS} repeats")
+        if most is not None and most < least:
+            self._fail("min repeat greater than max repeat")
+        return least, most
+
+    def _counted(self) -> tuple[int, int, int | None] | None:
+        """Where {m}, {m,}, {,n} or {m,n} ends, and its bounds; None if what comes next is none of them."""
+        end = self._text.find("}", self._at)
+        if self._peek() != "{" or end < 0:
+            return None
+        low, comma, high = self._text[self._at + 1:end].partition(",")
+        if not (low or comma) or not _CLASSES["d"].issuperset(low + high):
+            return None
+        least = int(low or 0)
+        return end + 1, least, least if not comma else int(high) if high else None
+
+    def _atom(self) -> _Build:
+        if self._peek() in ("*", "+", "?") or self._counted() is not None:
+            self._fail("nothing to repeat")
+        c = self._next()
+        if c == "(":
+            return self._group()
+        if c == "[":
+            return self._read(self._set())
+        if c == ".":
+            return self._read(lambda other: other != "\n")
+        return self._read(self._escaped()[0] if c == "\\" else c.__eq__)
+
+    def _group(self) -> _Build:
+        if self._take("?") and not self._take(":"):
+            self._fail("of groups only (...) and (?:...) are supported")
+        self._depth += 1
+        if self._depth > _MOST_NESTED:
+            self._fail(f"more than {_MOST_NESTED} groups within each other")
+        build = self._choice()
+        self._depth -= 1
+        if not self._take(")"):
+            self._fail("missing ), unterminated subpattern")
+        return build
+
+    def _set(self) -> _Test:
+        """What stands in brackets: characters, ranges and classes."""
+        negated, tests = self._take("^"), [self._member()]
+        while not self._take("]"):
+            tests.append(self._member())
+        return lambda c: any(test(c) for test in tests) != negated
+
+    def _member(self) -> _Test:
+        test, low = self._member_alone()
+        if self._peek() != "-" or self._text[self._at + 1:self._at + 2] in ("]", ""):
+            return test
+        self._next()
+        _, high = self._member_alone()
+        if not low or not high or high < low:
+            self._fail("bad character range")
+        return lambda c: low <= c <= high
+
+    def _member_alone(self) -> tuple[_Test, str]:
+        c = self._next("unterminated character set")
+        return self._escaped() if c == "\\" else (c.__eq__, c)
+
+    def _escaped(self) -> tuple[_Test, str]:
+        """What stands behind a backslash: a class, or a character that then stands for itself."""
+        c = self._next("bad escape (end of pattern)")
+        members = _CLASSES.get(c.lower())
+        if members is not None:
+            return (lambda other: (other in members) == c.islower()), ""
+        if c.isascii() and c.isalnum():
+            self._fail(rf"\{c} is not supported")
+        return c.__eq__, c
+
+    # States and characters.
+
+    def _read(self, test: _Test) -> _Build:
+        def build(after: int) -> int:
+            state = self._new_state()
+            self._reads[state] = (test, after)
+            return state
+        return build
+
+    def _pass_on(self, passing: dict[int, tuple[int, ...]], *after: int) -> int:
+        state = self._new_state()
+        passing[state] = after
+        return state
+
+    def _new_state(self) -> int:
+        self._states += 1
+        if self._states > _MOST_STATES:
+            raise BadPattern(f"with its repeats written out it has more than {_MOST_STATES:,} parts")
+        return self._states
+
+    def _peek(self) -> str:
+        return self._text[self._at:self._at + 1]
+
+    def _take(self, text: str) -> bool:
+        taken = self._text.startswith(text, self._at)
+        self._at += len(text) * taken
+        return taken
+
+    def _next(self, otherwise: str = "unexpected end of pattern") -> str:
+        c = self._peek()
+        if not c:
+            self._fail(otherwise)
+        self._at += 1
+        return c
+
+    def _fail(self, what: str) -> NoReturn:
+        raise BadPattern(f"{what} at position {self._at}")

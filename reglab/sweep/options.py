@@ -1,0 +1,45 @@
+"""What a sweep may be asked for, checked before TensorFlow is imported."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reglab.config import MOST_SEED, Config, ConfigError
+from reglab.grid import MOST_LANES, Grid
+from reglab.memory import check_memory
+from reglab.texts import shown
+
+SELECTIONS: Final = ("data", "accuracy")
+
+
+def check_options(seeds: int, folds: int | None, selection: str, lanes_per_call: int | None) -> None:
+    """Raises:
+      ConfigError: a number is out of range.
+    """
+    if seeds < 1:
+        raise ConfigError(f"--seeds={shown(seeds)}: give at least 1; a standard error needs at least 2")
+    if folds is not None and folds < 2:
+        raise ConfigError(f"--folds={shown(folds)}: give at least 2, or leave it out for the data's own validation "
+                          "part")
+    if selection not in SELECTIONS:
+        raise ConfigError(f"--select={shown(selection)}: choose one of {', '.join(SELECTIONS)}")
+    if lanes_per_call is not None and lanes_per_call < 1:
+        raise ConfigError(f"--lanes_per_call={shown(lanes_per_call)}: give at least 1, or leave it out")
+    for name, value in (("seeds", seeds), ("folds", folds), ("lanes_per_call", lanes_per_call)):
+        if value is not None and value > MOST_LANES:
+            raise ConfigError(f"--{name}={shown(value)}: give at most {MOST_LANES:,}")
+
+
+def check_size(config: Config, grid: Grid, seeds: int, folds: int | None, lanes_per_call: int | None) -> None:
+    """Raises:
+      ConfigError: there are too many lanes, or too many train together for memory.
+    """
+    lanes = grid.size * seeds * (folds or 1)
+    if lanes > MOST_LANES:
+        with_folds = f" x {folds:,} folds" if folds else ""
+        raise ConfigError(f"--seeds={seeds}: {grid.size:,} points x {seeds:,} seeds{with_folds} are {lanes:,} lanes, "
+                          f"and a sweep has at most {MOST_LANES:,}: give fewer")
+    if config.seed + seeds - 1 > MOST_SEED:
+        raise ConfigError(f"--seed={config.seed}: with --seeds={seeds} the last seed is more than {MOST_SEED:,}: "
+                          "give a smaller one")
+    check_memory(config, lanes=lanes_per_call or 1)
