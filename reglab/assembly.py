@@ -12,8 +12,8 @@ from typing import Any
 import tensorflow as tf
 
 from reglab import data
-from reglab.config import HANDLING_FIELDS, Config, ConfigError
-from reglab.data import Dataset
+from reglab.config import HANDLING_FIELDS, Config
+from reglab.data import Dataset, check_batch_size
 from reglab.distribution import Replicas
 from reglab.memory import check_memory
 from reglab.models import Model, mlp, penalized_layers
@@ -116,15 +116,6 @@ def check_fit(config: Config, dataset: Dataset) -> None:
     """
     check_batch_size(config, dataset)
     make_step(config, dataset)
-
-
-def check_batch_size(config: Config, dataset: Dataset) -> None:
-    """Raises:
-      ConfigError: the batch is larger than the training data.
-    """
-    if config.batch_size > len(dataset.train):
-        raise ConfigError(f"--batch_size={config.batch_size} is more than the {len(dataset.train):,} training examples "
-                          f"of {dataset.name}: give at most that many")
 
 
 def parameter_dtype(config: Config) -> tf.DType:

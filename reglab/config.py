@@ -243,8 +243,8 @@ _CHOICES: Final = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "activation":
                    "strategy": STRATEGIES, "resume": RESUME_MODES, "on_nonfinite": ON_NONFINITE}
 
 _TEXTS: Final[Mapping[str, Callable[[str], None]]] = {
-    "dataset": check_path, "data_dir": check_path, "model_dir": check_path,
-    "compile_cache": check_path, "penalize": check_text}
+    "dataset": check_path, "data_dir": check_path, "model_dir": check_path, "compile_cache": check_path,
+    "penalize": check_text}
 _SCALE_FIX: Final = "give a finite number of at least 0, for example 1e-3"
 _RANGES: Final[Mapping[str, tuple[float, float, str]]] = {
     "l1": (0, math.inf, _SCALE_FIX), "l2": (0, math.inf, _SCALE_FIX), "weight_decay": (0, math.inf, _SCALE_FIX),

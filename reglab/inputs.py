@@ -13,6 +13,7 @@ MOST_TEXT: Final = 4096
 """Characters of a text such as a path or a pattern: as many as Linux allows a path."""
 MOST_SMALL_FILE: Final = 2**20
 """Bytes of a file of flags or of a configuration."""
+_PIECE: Final = 2**20  # Python sets aside at once what is asked for.
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -76,11 +77,15 @@ def read_regular(path: str | os.PathLike[str], most: int = MOST_SMALL_FILE) -> b
       Unusable: it is no regular file, or has more bytes.
       OSError: the system refuses.
     """
-    with open_regular(path, most) as file:
-        content = file.read(most + 1) or b""  # None where the system has nothing at the moment.
-    if len(content) > most:  # It grew, or is one of those in /proc that say they are empty.
+    content = bytearray()
+    with open_regular(path, most) as file:  # Its size is not to be trusted: files grow, and those in /proc say 0.
+        while piece := file.read(min(_PIECE, most + 1 - len(content))):
+            content += piece
+        if piece is None:  # The system has nothing at the moment, as of a log that grows.
+            raise Unusable("it is no plain file")
+    if len(content) > most:
         raise Unusable(f"it has more than {most:,} bytes")
-    return content
+    return bytes(content)
 
 
 def reason(error: OSError | ValueError) -> str:

@@ -15,9 +15,9 @@ from typing import Final
 import numpy as np
 import tensorflow as tf
 
-from reglab.assembly import check_batch_size, make_hyperparameters, make_step, parameter_dtype
+from reglab.assembly import make_hyperparameters, make_step, parameter_dtype
 from reglab.config import Config, ConfigError
-from reglab.data import Dataset, epoch_order
+from reglab.data import Dataset, check_batch_size, epoch_order
 from reglab.lane_blowups import Blowup, LaneWatch
 from reglab.lane_program import LaneProgram
 from reglab.memory import check_memory

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from reglab.config import ConfigError
+from reglab.layers import dense_layers, penalized_layers
 from reglab.parameters import Parameters
-from reglab.patterns import compile_pattern
-from reglab.texts import shown
+
+__all__ = ["Model", "activation_function", "mlp", "penalized_layers"]
 
 
 def activation_function(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -50,7 +50,7 @@ def mlp(features: int, hidden: tuple[int, ...], classes: int, *, activation: str
       product_dtype: the dtype matrix products are rounded to (bfloat16, say); parameters and sums stay `dtype`.
     """
     widths = (features, *hidden, classes)
-    names = (*(f"dense_{i}" for i in range(len(hidden))), "logits")
+    names = dense_layers(hidden)
     nonlinearity = activation_function(activation)
 
     def initialize(seed: int) -> Parameters:
@@ -66,21 +66,6 @@ def mlp(features: int, hidden: tuple[int, ...], classes: int, *, activation: str
         return x
 
     return Model(names, initialize, apply)
-
-
-def penalized_layers(dense_layers: tuple[str, ...], penalize: str) -> tuple[str, ...]:
-    """The layers whose kernels are penalized: `all`, `hidden` (all but the last), or those a pattern matches in full.
-
-    Raises:
-      ConfigError: the pattern matches no layer.
-    """
-    if penalize == "all":
-        return dense_layers
-    chosen = dense_layers[:-1] if penalize == "hidden" else compile_pattern(penalize).matching(dense_layers)
-    if not chosen:
-        raise ConfigError(f"--penalize={shown(penalize)} matches no layer: the Dense layers are "
-                          f"{shown(', '.join(dense_layers))}")
-    return chosen
 
 
 def _glorot_uniform(shape: tuple[int, int], seed: tuple[int, int]) -> tf.Tensor:

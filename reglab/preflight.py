@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from reglab import data
 from reglab.cluster import cluster_from_environment
-from reglab.config import Config
+from reglab.compile_cache import VARIABLE
+from reglab.config import Config, ConfigError
 from reglab.data import Dataset
+from reglab.inputs import Unusable, check_path
+from reglab.layers import dense_layers, penalized_layers
 from reglab.memory import check_memory
+from reglab.texts import shown
 
 
-def preflight(config: Config, *, lanes: int = 1, replicas: bool = True) -> Dataset | None:
-    """Checks the memory, the cluster and the data of a configuration.
+def preflight(config: Config, *, lanes: int = 1, penalize: Sequence[str] = (),
+              replicas: bool = True) -> Dataset | None:
+    """Checks the memory, the environment and the data of a configuration.
 
     Args:
       lanes: how many train together.
+      penalize: what the lanes penalize, where it is not what the configuration says.
       replicas: whether the command runs on a cluster.
 
     Returns:
@@ -24,11 +31,23 @@ def preflight(config: Config, *, lanes: int = 1, replicas: bool = True) -> Datas
     Raises:
       ConfigError: something cannot be used.
     """
-    if replicas and config.strategy in ("auto", "multi_worker"):
-        cluster_from_environment(os.environ)
+    _check_environment(config, replicas)
+    for pattern in penalize or (config.penalize,):
+        penalized_layers(dense_layers(config.hidden), pattern)
     check_memory(config, lanes=lanes)
     if not data.is_here(config.dataset, config.data_dir):
         return None
     dataset = data.load_configured(config)
+    data.check_batch_size(config, dataset)
     check_memory(config, features=dataset.train.x.shape[1], classes=dataset.classes, lanes=lanes)
     return dataset
+
+
+def _check_environment(config: Config, replicas: bool) -> None:
+    if replicas and config.strategy in ("auto", "multi_worker"):
+        cluster_from_environment(os.environ)
+    try:
+        check_path(os.environ.get(VARIABLE, ""))
+    except Unusable as error:
+        raise ConfigError(f"{VARIABLE}={shown(os.environ[VARIABLE])} cannot be used ({error}): name a folder, or unset "
+                          "it") from None

@@ -10,17 +10,25 @@ MOST_SHOWN: Final = 160
 MOST_IN_LINE: Final = 500
 """Characters of a message."""
 _MOST_ITEMS: Final = 40
+_MOST_NESTED: Final = 2
 
 
-def shown(value: object, most: int = MOST_SHOWN) -> str:
+def shown(value: object, most: int = MOST_SHOWN, *, nested: int = 0) -> str:
     """A value as messages quote it: itself, or its ends where it is long; control characters are escaped.
 
     Lists and tuples are shown as on the command line, with commas. Never raises, whatever the value.
+
+    Args:
+      most: how many characters.
+      nested: how many lists the value is within.
     """
     if isinstance(value, str):
         return _shortened(value, most)
     if isinstance(value, list | tuple):
-        items, note = ",".join(shown(item, most) for item in value[:_MOST_ITEMS]), f"... ({len(value):,} values)"
+        if nested >= _MOST_NESTED:
+            return "..."
+        items = ",".join(shown(item, most, nested=nested + 1) for item in value[:_MOST_ITEMS])
+        note = f"... ({len(value):,} values)"
         is_whole = len(value) <= _MOST_ITEMS and len(items) <= most
         return items if is_whole else items[:most - len(note)] + note
     if isinstance(value, int) and value.bit_length() > 10_000:  # Python refuses to write out more than 4,300 digits.

@@ -20,7 +20,7 @@ FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
     ("numerals", "inputs", "patterns"),
     ("config", "parameters", "signals", "exit_codes", "environment", "processes", "intervals",
      "files", "noise"),
-    ("memory",),
+    ("memory", "layers"),
     ("compile_cache", "commands", "arguments", "grid", "penalties", "optimizers", "models", "data", "distribution",
      "cluster", "summaries", "console", "run_directory", "plots"),
     ("step", "strategies", "startup", "preflight"),

@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from reglab.assembly import check_batch_size, make_hyperparameters, make_step
+from reglab.assembly import make_hyperparameters, make_step
 from reglab.config import Config
-from reglab.data import Dataset, epoch_order
+from reglab.data import Dataset, check_batch_size, epoch_order
 from reglab.distribution import Replicas
 from reglab.lane_program import LaneProgram
 from reglab.program import Program

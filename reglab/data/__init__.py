@@ -4,7 +4,8 @@ Nothing here imports TensorFlow, but for the download of a public set that no `d
 """
 
 from reglab.data.examples import Dataset, Examples
-from reglab.data.loading import from_arrays, is_here, load, load_configured
+from reglab.data.loading import check_batch_size, from_arrays, is_here, load, load_configured
 from reglab.data.randomness import epoch_order
 
-__all__ = ["Dataset", "Examples", "epoch_order", "from_arrays", "is_here", "load", "load_configured"]
+__all__ = ["Dataset", "Examples", "check_batch_size", "epoch_order", "from_arrays", "is_here", "load",
+           "load_configured"]

@@ -46,4 +46,4 @@ def bad_label(y: npt.NDArray[Any], classes: int) -> str | None:
     wrong = np.flatnonzero((y < 0) | (y >= classes))
     if not len(wrong):
         return None
-    return f"holds label {shown(y[wrong[0]].item())} at position {wrong[0]}, not one of 0 to {classes - 1}"
+    return f"holds label {shown(y[wrong[:1]].tolist()[0])} at position {wrong[0]}, not one of 0 to {classes - 1}"

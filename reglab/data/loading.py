@@ -53,6 +53,15 @@ def load_configured(config: Config) -> Dataset:
     return sample(whole, train_size=config.train_size, label_noise=config.label_noise, seed=config.resolved_data_seed)
 
 
+def check_batch_size(config: Config, dataset: Dataset) -> None:
+    """Raises:
+      ConfigError: the batch is larger than the training data.
+    """
+    if config.batch_size > len(dataset.train):
+        raise ConfigError(f"--batch_size={config.batch_size} is more than the {len(dataset.train):,} training examples "
+                          f"of {shown(dataset.name)}: give at most that many")
+
+
 def is_here(dataset: str, data_dir: str | None) -> bool:
     """Whether the data are read from this machine's own files, without Keras' downloader and its TensorFlow."""
     return dataset == "digits" or dataset.endswith(".npz") or data_dir is not None

@@ -51,7 +51,7 @@ def _main(argv: list[str]) -> int:
 
 
 def _sweep(config: Config, grid: Grid, values: dict[str, Any], as_json: bool) -> int:
-    dataset = preflight(config, lanes=values["lanes_per_call"] or 1, replicas=False)
+    dataset = preflight(config, lanes=values["lanes_per_call"] or 1, penalize=grid.penalize, replicas=False)
     # TensorFlow is imported only now, so that help, a bad flag and a bad file are answered at once.
     from reglab.startup import quiet_tensorflow
     quiet_tensorflow(whole_process=True)

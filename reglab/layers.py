@@ -1,0 +1,29 @@
+"""The names of the Dense layers, and which of them are penalized. No TensorFlow here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reglab.config import ConfigError
+from reglab.patterns import compile_pattern
+from reglab.texts import shown
+
+
+def dense_layers(hidden: Sequence[int]) -> tuple[str, ...]:
+    """dense_0, dense_1, … for the hidden layers, input side first, then logits."""
+    return (*(f"dense_{i}" for i in range(len(hidden))), "logits")
+
+
+def penalized_layers(dense_layers: tuple[str, ...], penalize: str) -> tuple[str, ...]:
+    """The layers whose kernels are penalized: `all`, `hidden` (all but the last), or those a pattern matches in full.
+
+    Raises:
+      ConfigError: the pattern matches no layer.
+    """
+    if penalize == "all":
+        return dense_layers
+    chosen = dense_layers[:-1] if penalize == "hidden" else compile_pattern(penalize).matching(dense_layers)
+    if not chosen:
+        raise ConfigError(f"--penalize={shown(penalize)} matches no layer: the Dense layers are "
+                          f"{shown(', '.join(dense_layers))}")
+    return chosen
