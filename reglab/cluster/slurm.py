@@ -24,7 +24,8 @@ _FIRST_PORT: Final = 20_000
 _SPACING: Final = 16
 _PLACES: Final = 750
 
-_MOST_CHARACTERS: Final = 2**18
+_MOST_CHARACTERS: Final = 2**16
+_MOST_PARTS: Final = 64  # Of one name, as in rack[1-2]n[3-4]; Slurm itself takes a few.
 _NUMBER: Final = "[0-9]{1,18}"
 _RANGES: Final = rf"\[{_NUMBER}(?:-{_NUMBER})?(?:,{_NUMBER}(?:-{_NUMBER})?)*\]"
 _NODES: Final = rf"(?:[A-Za-z0-9._-]|{_RANGES})+"
@@ -89,7 +90,8 @@ def expand_nodes(text: str, variable: str = "SLURM_JOB_NODELIST") -> list[str]:
     names: list[str] = []
     for item in re.finditer(_NODES, text):
         parts = re.findall(r"\[(.*?)\]|([^][]+)", item[0])
-        if len(names) + math.prod(_count(ranges) if ranges else 1 for ranges, _ in parts) > MOST_WORKERS:
+        expanded = math.prod(_count(ranges) if ranges else 1 for ranges, _ in parts[:_MOST_PARTS])
+        if len(parts) > _MOST_PARTS or len(names) + expanded > MOST_WORKERS:
             raise _too_many(variable, text)
         names += map("".join, itertools.product(*(_numbers(ranges) if ranges else [name] for ranges, name in parts)))
     return names
