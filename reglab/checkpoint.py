@@ -7,19 +7,20 @@ The files are those of `tf.train.Checkpoint`. Which ones exist is read from the 
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
 import re
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 
 import tensorflow as tf
 
 from reglab.config import ConfigError
 from reglab.distribution import traced
-from reglab.files import write_atomically
+from reglab.files import check_folder_not_removed, write_atomically, writing
 from reglab.parameters import Parameters, map_arrays
 from reglab.step import State
 
@@ -58,6 +59,7 @@ class Checkpoints:
         self._copied_step: int | None = None
         self._writer = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
         self._pending: list[concurrent.futures.Future[None]] = []
+        self._written: set[pathlib.Path] = set()  # Folders.
 
     def steps(self) -> list[int]:
         """The steps of the complete checkpoints, oldest first. The index file is what TensorFlow writes last."""
@@ -117,7 +119,7 @@ class Checkpoints:
         """Returns when all that was saved in the background is on disk.
 
         Raises:
-          OSError, tf.errors.OpError: it could not be written.
+          StorageError: it could not be written.
         """
         pending, self._pending = self._pending, []
         for write in pending:
@@ -138,15 +140,36 @@ class Checkpoints:
         map_arrays(lambda copy, variable: copy.assign(variable), self._copy, self._state)
 
     def _save_copy(self, step: int) -> None:
-        self._saver.write(str(self._directory / f"ckpt-{step}"))
-        steps = [at for at in self.steps() if at <= step]
-        _remove_all_but(steps[-self._keep:] + list(filter(self._holds, steps))[-1:], self._directory)
+        with self._writing(self._directory, step):
+            self._saver.write(str(self._directory / f"ckpt-{step}"))
+            steps = [at for at in self.steps() if at <= step]
+            _remove_all_but(steps[-self._keep:] + list(filter(self._holds, steps))[-1:], self._directory)
 
     def _save_best_copy(self, facts: Mapping[str, Any]) -> None:
         best = self._directory / "best"
-        self._saver.write(str(best / f"ckpt-{facts['step']}"))
-        write_atomically(best / "best.json", json.dumps(facts, indent=2) + "\n")
-        _remove_all_but([facts["step"]], best)
+        with self._writing(best, facts["step"]):
+            self._saver.write(str(best / f"ckpt-{facts['step']}"))
+            write_atomically(best / "best.json", json.dumps(facts, indent=2) + "\n")
+            _remove_all_but([facts["step"]], best)
+
+    @contextlib.contextmanager
+    def _writing(self, folder: pathlib.Path, step: int) -> Iterator[None]:
+        """Makes the folder, which TensorFlow would do too, but with all above it: those of a run that was taken away.
+
+        Raises:
+          StorageError: the checkpoint cannot be written; nothing is left of it, and the others are as they were.
+        """
+        with writing(folder / f"ckpt-{step}"):
+            for made in {self._directory, folder} & self._written:
+                check_folder_not_removed(made)
+            folder.mkdir(parents=True, exist_ok=True)
+            self._written |= {self._directory, folder}
+            try:
+                yield
+            except Exception:
+                with contextlib.suppress(OSError):
+                    _remove_all_but(_steps(folder), folder)
+                raise
 
     def best(self, last_step: int) -> dict[str, Any] | None:
         """The facts of the best state so far, unless there is none or it lies beyond `last_step`."""

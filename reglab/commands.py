@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from reglab import exit_codes
 from reglab.config import ConfigError
-from reglab.files import StorageError
+from reglab.files import StorageError, refusal
 from reglab.texts import one_line
 
 
@@ -20,6 +20,9 @@ def run_command(command: Callable[[list[str]], int], argv: list[str]) -> int:
         return exit_codes.BAD_INPUT
     except StorageError as error:
         print(f"reglab: {one_line(error)}", file=sys.stderr)
+        return exit_codes.STORAGE_FAILED
+    except OSError as error:  # Whatever nobody has named before: still no traceback.
+        print(f"reglab: {one_line(refusal(error.filename or 'a file', error))}", file=sys.stderr)
         return exit_codes.STORAGE_FAILED
     except KeyboardInterrupt:  # Before the work began, or a second Ctrl-C.
         print("reglab: interrupted, nothing more was saved", file=sys.stderr)

@@ -6,6 +6,7 @@ restored one is dropped before the run goes on. So every step is told exactly on
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -15,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from reglab.checkpoint import Checkpoints
-from reglab.config import Config
+from reglab.config import Config, ConfigError
+from reglab.files import StorageError, refusal
 from reglab.program import Calls
 from reglab.run_directory import RunDirectory
 from reglab.step import State
@@ -134,6 +136,7 @@ class FolderJournal(Journal):
             self._write_both(evaluation, extra)
         if self._note_best(evaluation):
             assert self.best is not None
+            self._directory.keep_whole()
             self._checkpoints.save_best(self.best, background=True)
 
     def _write_both(self, evaluation: Evaluation, extra: Mapping[str, float]) -> None:
@@ -169,18 +172,18 @@ class FolderJournal(Journal):
 
     def close(self) -> None:
         """See `Journal`: when it returns, all checkpoints are on disk."""
-        try:
-            self._checkpoints.wait()
-        finally:
-            self._metrics.close()
+        with contextlib.ExitStack() as stack:
             for writer in self._writers.values():
-                writer.close()
+                stack.callback(writer.close)
+            stack.callback(self._metrics.close)
+            self._checkpoints.wait()
 
     def _write(self, step: int, split: str, values: Mapping[str, float], wall_time: float) -> None:
         self._metrics.write(step, split, values)
         self._writers[split].scalars(step, values, wall_time)
 
     def _flush(self) -> None:
+        self._directory.keep_whole()
         self._metrics.flush()
         for writer in self._writers.values():
             writer.flush()
@@ -196,7 +199,15 @@ def open_journal(config: Config, directory: RunDirectory | None, state: State, w
     Raises:
       ConfigError: the folder cannot be written, or none of its checkpoints can be read.
     """
-    return Journal() if directory is None else FolderJournal(config, directory, state, warn, is_due)
+    if directory is None:
+        return Journal()
+    try:
+        return FolderJournal(config, directory, state, warn, is_due)
+    except StorageError as error:  # Nothing has been trained yet.
+        raise ConfigError(f"--model_dir={directory.path}: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"--model_dir={directory.path}: "
+                          f"{refusal(error.filename or directory.path, error)}") from error
 
 
 def written_epochs(config: Config) -> Callable[[int], bool]:

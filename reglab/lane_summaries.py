@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from reglab.config import Config
+from reglab.event_file import WholeEventFile
 from reglab.journal import hyperparameters
 from reglab.lanes import Lane, LaneCurves
 from reglab.summaries import RunWriter
@@ -47,12 +48,18 @@ def write_lane_runs(directory: str | os.PathLike[str], named_lanes: Mapping[str,
             del columns["seed"]
             columns["seeds"] = len({lanes[place].seed for place in places})
         mean = _mean_of(curves, list(places))
-        with contextlib.closing(RunWriter(path / "validation")) as validation:
+        with contextlib.closing(_writer(path / "validation")) as validation:
             validation.describe(columns, name)
             _write_curves(validation, mean.validation, mean, steps_per_epoch, with_gap=True)
         if are_few or name in important:
-            with contextlib.closing(RunWriter(path / "train")) as train:
+            with contextlib.closing(_writer(path / "train")) as train:
                 _write_curves(train, mean.train, mean, steps_per_epoch)
+        else:
+            (path / "train" / WholeEventFile.NAME).unlink(missing_ok=True)
+
+
+def _writer(directory: pathlib.Path) -> RunWriter:
+    return RunWriter(directory, WholeEventFile(directory))
 
 
 def _write_curves(writer: RunWriter, split: Mapping[str, np.ndarray], curves: LaneCurves, steps_per_epoch: int,

@@ -13,19 +13,22 @@ import numpy as np
 import tensorflow as tf
 
 from reglab.assembly import check_fit, load_dataset, make_program, total_steps
+from reglab.cluster import Cluster, find_cluster
 from reglab.config import Config, ConfigError
 from reglab.console import Console, EpochRow
 from reglab.data import Dataset, epoch_order
 from reglab.divergence import Diverged
+from reglab.files import StorageError, closing_after, refusal
 from reglab.journal import Evaluation, Journal, open_journal, written_epochs
 from reglab.nonfinite import Guard
+from reglab.ownership import owning
 from reglab.program import Program
 from reglab.report import describe_run, make_result
 from reglab.run_directory import RunDirectory
 from reglab.signals import StopRequest, stop_request
 from reglab.startup import start_devices
 from reglab.step import State
-from reglab.strategies import find_cluster, make_replicas
+from reglab.strategies import make_replicas
 
 SECONDS_PER_CALL: Final = 0.5  # Short enough that Ctrl-C is answered and progress moves, long enough to cost nothing.
 FIRST_CALL_STEPS: Final = 50
@@ -81,6 +84,7 @@ def fit(config: Config, data: Dataset | None = None, *, console: Console | None 
       Diverged: the data loss became infinite or NaN, and `on_nonfinite` has no way on.
       RendezvousError: a worker of the cluster did not appear.
       PeerLost: a worker of the cluster ended or hung.
+      StorageError: the file system refused; the same call goes on from the last checkpoint.
     """
     if config.on_nonfinite == "restore" and config.model_dir is None:
         raise ConfigError("--on_nonfinite=restore goes back to checkpoints, and there are none without a model_dir: "
@@ -89,7 +93,14 @@ def fit(config: Config, data: Dataset | None = None, *, console: Console | None 
     is_chief = cluster is None or cluster.is_chief
     console = console if console is not None and is_chief else Console()
     start_devices(config.compile_cache, console.warning)
-    directory = RunDirectory(config) if config.model_dir is not None and is_chief else None
+    if config.model_dir is None or not is_chief:
+        return _fit(config, data, None, console, cluster, until)
+    with owning(config.model_dir):
+        return _fit(config, data, RunDirectory(config), console, cluster, until)
+
+
+def _fit(config: Config, data: Dataset | None, directory: RunDirectory | None, console: Console,
+         cluster: Cluster | None, until: int | None) -> History:
     dataset = load_dataset(config) if data is None else data
     if directory is not None:
         directory.bind(dataset.facts)
@@ -98,8 +109,8 @@ def fit(config: Config, data: Dataset | None = None, *, console: Console | None 
         program = make_program(config, dataset, make_replicas(config, cluster))
         run = _Run(config, dataset, program, console, until)
         # The signals are handled only now: TensorFlow's runtime for several machines would take SIGTERM for itself.
-        with contextlib.closing(open_journal(config, directory, cast(State, run.guard.state), console.warning,
-                                             run.is_due)) as journal, stop_request() as stop:
+        with _closing(open_journal(config, directory, cast(State, run.guard.state), console.warning,
+                                   run.is_due)) as journal, stop_request() as stop:
             return run.fit(journal, stop)
     except tf.errors.OpError as error:
         if cluster is None:
@@ -107,6 +118,16 @@ def fit(config: Config, data: Dataset | None = None, *, console: Console | None 
         raise PeerLost(cluster.name(cluster.index), error) from error
     finally:
         console.finish()
+
+
+@contextlib.contextmanager
+def _closing(journal: Journal) -> Iterator[Journal]:
+    """Closes the journal. Any refusal of the file system becomes a `StorageError`, the first one only."""
+    try:
+        with closing_after(journal.close):
+            yield journal
+    except OSError as error:  # Of a file that the journal has not named.
+        raise StorageError(refusal(error.filename or "a file", error)) from error
 
 
 class _Run:

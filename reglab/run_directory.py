@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import itertools
 import json
 import os
 import pathlib
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from reglab.config import Config, ConfigError
-from reglab.files import write_atomically
+from reglab.files import check_folder_not_removed, misplaced, remove_temporaries, write_atomically, writing
+from reglab.ownership import owning, owning_new
 
-_OWN_NAMES: Final = ("config.json", "data.json", "result.json", "metrics.jsonl", "train", "validation", "checkpoints")
+_OWN_FILES: Final = ("config.json", "data.json", "result.json", "metrics.jsonl")
+_OWN_FOLDERS: Final = ("train", "validation", "checkpoints")
+_OWN_NAMES: Final = (*_OWN_FILES, *_OWN_FOLDERS)
 
 
 class RunDirectory:
@@ -76,6 +81,7 @@ class RunDirectory:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            remove_temporaries(self.path, _OWN_FILES)
             if self._data is not None:
                 write_atomically(self.path / "data.json", json.dumps(self._data, indent=2) + "\n")
             write_atomically(self.path / "config.json", self._config.to_json())
@@ -83,9 +89,27 @@ class RunDirectory:
             raise ConfigError(f"--model_dir={self.path} cannot be written ({error.strerror}): "
                               "name a folder you may write to") from None
 
+    def keep_whole(self) -> None:
+        """Writes `config.json` and `data.json` again if they were taken away: without them the run could not go on.
+
+        Raises:
+          StorageError: the whole folder was, or it cannot be written.
+        """
+        with writing(self.path):
+            check_folder_not_removed(self.path)
+            if not (self.path / "config.json").exists():
+                write_atomically(self.path / "config.json", self._config.to_json())
+            if self._data is not None and not (self.path / "data.json").exists():
+                write_atomically(self.path / "data.json", json.dumps(self._data, indent=2) + "\n")
+
     def write_result(self, result: Mapping[str, Any]) -> None:
-        """Writes `result.json`, whole or not at all."""
-        write_atomically(self.path / "result.json", json.dumps(result, indent=2) + "\n")
+        """Writes `result.json`, whole or not at all.
+
+        Raises:
+          StorageError: it cannot be written.
+        """
+        with writing(self.path / "result.json"):
+            write_atomically(self.path / "result.json", json.dumps(result, indent=2) + "\n")
 
     def finished_result(self, step: int) -> dict[str, Any] | None:
         """The contents of `result.json` if the run is complete and its last checkpoint, of `step`, could be read."""
@@ -105,6 +129,9 @@ class RunDirectory:
                 raise ConfigError(f"{flag} holds {found[0]} but no config.json, so what it belongs to is unknown: "
                                   "name another folder")
             return False
+        problem = misplaced(self.path, _OWN_FILES, _OWN_FOLDERS)
+        if problem is not None:
+            raise ConfigError(f"{flag}: {problem}")
         if self._config.resume == "never":
             raise ConfigError(f"{flag} already holds a run, and --resume=never: name another folder, or use "
                               "--resume=auto to go on with it")
@@ -119,15 +146,39 @@ class RunDirectory:
         return True
 
 
-def default_model_dir(config: Config) -> str:
-    """`runs/<time>-<short name>`: the data and the penalties, for example runs/20260131-101530-digits-l1=0.001."""
+@contextlib.contextmanager
+def own_folder(config: Config, kind: str = "") -> Iterator[Config]:
+    """Inside the block the folder of a run, or of another `kind` of work, is this process' alone: see `ownership`.
+
+    Gives:
+      `config`, with the name of a new folder if it named none.
+
+    Raises:
+      ConfigError: another process is at work there, or it cannot be written.
+    """
+    if config.model_dir is not None:
+        with owning(config.model_dir):
+            yield config
+    else:
+        with owning_new(default_names(config, kind)) as name:
+            yield dataclasses.replace(config, model_dir=name)
+
+
+def with_default_name(config: Config) -> Config:
+    """`config` with the name that a new folder would get, if it names none; no folder is made."""
+    return config if config.model_dir else dataclasses.replace(config, model_dir=next(default_names(config)))
+
+
+def default_names(config: Config, kind: str = "") -> Iterator[str]:
+    """`runs/<time>-<short name>`: the data and the penalties, for example runs/20260131-101530-digits-l1=0.001.
+
+    The further ones are for what starts within the same second.
+    """
     dataset = re.sub(r"\W+", "-", pathlib.Path(config.dataset).stem)
     penalties = "".join(f"-{name}={value:g}" for name, value in (("l1", config.l1), ("l2", config.l2)) if value)
-    base = f"runs/{time.strftime('%Y%m%d-%H%M%S')}-{dataset}{penalties}"
-    name, number = base, 2
-    while pathlib.Path(name).exists():  # Two runs started within the same second.
-        name, number = f"{base}-{number}", number + 1
-    return name
+    base = f"runs/{time.strftime('%Y%m%d-%H%M%S')}-{dataset}{penalties}{kind and '-'}{kind}"
+    yield base
+    yield from (f"{base}-{number}" for number in itertools.count(2))
 
 
 def _usable_path(name: str) -> pathlib.Path:

@@ -9,27 +9,13 @@ from typing import Final
 
 import tensorflow as tf
 
-from reglab.cluster import Cluster, cluster_from_environment, own_gpus, wait_for_peers
+from reglab.cluster import Cluster, own_gpus, wait_for_peers
+from reglab.cluster import find_cluster as find_cluster
 from reglab.config import HANDLING_FIELDS, Config, ConfigError
 from reglab.distribution import Replicas, StrategyReplicas
 from reglab.environment import be_deterministic
 
 COLLECTIVE_TIMEOUT: Final = 25.0  # Seconds that a collective waits for a peer which neither comes nor dies.
-
-
-def find_cluster(config: Config) -> Cluster | None:
-    """The cluster this process is a worker of, unless `strategy` says otherwise.
-
-    Raises:
-      ConfigError: the environment describes none although it must, or one that cannot be.
-    """
-    if config.strategy not in ("auto", "multi_worker"):
-        return None
-    cluster = cluster_from_environment(os.environ)
-    if cluster is None and config.strategy == "multi_worker":
-        raise ConfigError("--strategy=multi_worker finds no cluster of two workers or more in TF_CONFIG or Slurm's "
-                          "variables: start the workers with srun, a Kubernetes operator or python -m reglab.launch")
-    return cluster
 
 
 def make_replicas(config: Config, cluster: Cluster | None) -> Replicas:

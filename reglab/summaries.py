@@ -24,8 +24,10 @@ from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.hparams import summary_v2 as hparams_v2
 from tensorboard.plugins.scalar import metadata as scalar_metadata
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.summary.writer.record_writer import RecordWriter
+
+from reglab.event_file import EventFile, EventSink
+from reglab.files import check_not_removed, writing
 
 # Page "Custom Scalars": chart title to the tags it shows, one category a tuple entry.
 LAYOUT: Final = (
@@ -45,10 +47,17 @@ HPARAMS_SHOWN: Final = ("l1", "l2", "learning_rate", "penalize", "seed", "seeds"
 
 
 class RunWriter:
-    """The event files of one TensorBoard run, a directory."""
+    """An event file of one TensorBoard run, a directory.
 
-    def __init__(self, directory: str | os.PathLike[str]) -> None:
-        self._writer = EventFileWriter(os.fspath(directory), max_queue_size=1000, flush_secs=10)
+    Args:
+      sink: the file; a new one that grows in the directory if not given.
+
+    Raises:
+      StorageError: here and in every method: the file cannot be written.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str], sink: EventSink | None = None) -> None:
+        self._sink = sink or EventFile(directory)
         self._described: set[str] = set()
 
     def scalars(self, step: int, values: Mapping[str, float], wall_time: float) -> None:
@@ -73,15 +82,14 @@ class RunWriter:
 
     def flush(self) -> None:
         """Returns when all that was written is on disk."""
-        self._writer.flush()
+        self._sink.flush()
 
     def close(self) -> None:
         """Flushes and ends the file."""
-        self._writer.close()
+        self._sink.close()
 
     def _write(self, step: int, values: list[summary_pb2.Summary.Value], wall_time: float) -> None:
-        self._writer.add_event(event_pb2.Event(wall_time=wall_time, step=step,
-                                               summary=summary_pb2.Summary(value=values)))
+        self._sink.add(event_pb2.Event(wall_time=wall_time, step=step, summary=summary_pb2.Summary(value=values)))
 
     def _scalar(self, tag: str, number: float) -> summary_pb2.Summary.Value:
         value = summary_pb2.Summary.Value(tag=tag)
@@ -95,23 +103,33 @@ class RunWriter:
 
 
 class MetricsFile:
-    """`metrics.jsonl`: one JSON object a line, {"step": …, "split": …, tag: number}; null where not finite."""
+    """`metrics.jsonl`: one JSON object a line, {"step": …, "split": …, tag: number}; null where not finite.
+
+    Raises:
+      StorageError: here and in every method: the file cannot be written or was removed.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115
+        self._path = path
+        with writing(path):
+            self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115
 
     def write(self, step: int, split: str, values: Mapping[str, float]) -> None:
         """Appends one line."""
         numbers = {tag: json_number(value) for tag, value in values.items()}
-        self._file.write(json.dumps({"step": step, "split": split, **numbers}) + "\n")
+        with writing(self._path):
+            self._file.write(json.dumps({"step": step, "split": split, **numbers}) + "\n")
 
     def flush(self) -> None:
         """Hands all lines to the operating system."""
-        self._file.flush()
+        with writing(self._path):
+            self._file.flush()
+            check_not_removed(self._file, self._path)
 
     def close(self) -> None:
         """Ends the file."""
-        self._file.close()
+        with writing(self._path):
+            self._file.close()
 
 
 def json_number(value: float) -> float | None:

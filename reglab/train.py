@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import json
 import os
 import sys
 
 from reglab import exit_codes, flags
+from reglab.cluster import find_cluster
 from reglab.commands import run_command
+from reglab.config import Config
 from reglab.preflight import preflight
+from reglab.run_directory import own_folder, with_default_name
 
 PURPOSE = "Train one network on cross-entropy plus L1 and L2 penalties of its Dense kernels."
 
@@ -28,19 +31,26 @@ def _main(argv: list[str]) -> int:
 
 
 def _train(command: flags.CommandLine) -> int:
-    dataset = preflight(command.config)
-    # TensorFlow is imported only now, so that help, a bad flag and a bad file are answered at once.
+    config = command.config
+    cluster = find_cluster(config)
+    is_chief = cluster is None or cluster.is_chief
+    with own_folder(config) if is_chief else contextlib.nullcontext(with_default_name(config)) as config:
+        code = _train_into(config, command.json)
+    if code == exit_codes.PEER_LOST:
+        os._exit(code)  # TensorFlow's own exit would wait for the lost worker.
+    return code
+
+
+def _train_into(config: Config, as_json: bool) -> int:
+    dataset = preflight(config)
+    # TensorFlow is imported only now, so that help, a bad flag and a folder in use are answered at once.
     from reglab.startup import quiet_tensorflow
     quiet_tensorflow(whole_process=True)
     from reglab.cluster import RendezvousError
     from reglab.console import open_console
     from reglab.loop import Diverged, Interrupted, PeerLost, fit
-    from reglab.run_directory import default_model_dir
 
-    config = command.config
-    if config.model_dir is None:
-        config = dataclasses.replace(config, model_dir=default_model_dir(config))
-    console = open_console(sys.stderr if command.json else sys.stdout)
+    console = open_console(sys.stderr if as_json else sys.stdout)
     try:
         history = fit(config, dataset, console=console)
     except Interrupted as stop:
@@ -51,8 +61,8 @@ def _train(command: flags.CommandLine) -> int:
         return exit_codes.DIVERGED
     except (RendezvousError, PeerLost) as error:
         print(f"reglab: {error}", file=sys.stderr, flush=True)
-        os._exit(exit_codes.PEER_LOST)  # TensorFlow's own exit would wait for the lost worker.
-    if command.json and history.is_chief:
+        return exit_codes.PEER_LOST
+    if as_json and history.is_chief:
         print(json.dumps(history.result))
     return exit_codes.SUCCESS
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import pathlib
 from collections.abc import Callable
@@ -12,7 +11,7 @@ import pytest
 
 from reglab import run_directory
 from reglab.config import Config, ConfigError
-from reglab.run_directory import RunDirectory, default_model_dir
+from reglab.run_directory import RunDirectory, own_folder, with_default_name
 
 Tree = Callable[[pathlib.Path], dict[str, Any]]
 
@@ -147,13 +146,15 @@ def test_default_names_tell_data_and_penalties_and_are_unique(tmp_path: pathlib.
                                                               monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(run_directory.time, "strftime", lambda text: "20260131-101530")
-    asked, names = Config(l1=1e-3, l2=0.5), []
-    for _ in range(3):
-        names.append(default_model_dir(asked))
-        RunDirectory(dataclasses.replace(asked, model_dir=names[-1])).create()
+    asked = Config(l1=1e-3, l2=0.5)
+    with own_folder(asked) as first, own_folder(asked) as second, own_folder(asked) as third:
+        RunDirectory(second).create()
     base = "runs/20260131-101530-digits-l1=0.001-l2=0.5"
-    assert names == [base, f"{base}-2", f"{base}-3"]
-    assert default_model_dir(Config(dataset="/data/my images.npz")) == "runs/20260131-101530-my-images"
+    assert [first.model_dir, second.model_dir, third.model_dir] == [base, f"{base}-2", f"{base}-3"]
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [f"{base}-2"[5:]]  # Nothing is in the others.
+    assert with_default_name(Config(dataset="/data/my images.npz")).model_dir == "runs/20260131-101530-my-images"
+    with own_folder(asked, "sweep") as swept:
+        assert swept.model_dir == f"{base}-sweep"
 
 
 def test_a_run_is_not_resumed_on_other_data(tmp_path: pathlib.Path) -> None:

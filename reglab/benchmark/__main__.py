@@ -8,7 +8,7 @@ from typing import Any, Final
 from reglab import exit_codes, flags
 from reglab.benchmark.settings import EXTRA, WITHOUT, Settings, make_settings
 from reglab.commands import run_command
-from reglab.config import ConfigError
+from reglab.files import write_atomically, writing
 
 PURPOSE: Final = ("Measure training on this machine: its pace against what the device can do, and what the penalties, "
                   "summaries and checkpoints cost; on demand how it grows, and a race against other libraries. Every "
@@ -40,11 +40,8 @@ def _benchmark(settings: Settings, as_json: bool) -> int:
     if as_json:
         print(strict_json(result), flush=True)
     if settings.output is not None:
-        try:
-            with settings.output.open("x") as file:
-                file.write(strict_json(result) + "\n")
-        except OSError as error:
-            raise ConfigError(f"--output={settings.output} cannot be written ({error.strerror})") from None
+        with writing(settings.output):
+            write_atomically(settings.output, strict_json(result) + "\n", overwrite=False)
         console.message(f"\nWritten to {settings.output}")
     return exit_codes.SUCCESS if _is_sound(result) else exit_codes.VERDICT_FAILED
 

@@ -5,8 +5,8 @@ plain sockets.
 """
 
 from reglab.cluster.base import Cluster
-from reglab.cluster.environment import cluster_from_environment, own_gpus
+from reglab.cluster.environment import cluster_from_environment, find_cluster, own_gpus
 from reglab.cluster.gathering import RendezvousError
 from reglab.cluster.rendezvous import wait_for_peers
 
-__all__ = ["Cluster", "RendezvousError", "cluster_from_environment", "own_gpus", "wait_for_peers"]
+__all__ = ["Cluster", "RendezvousError", "cluster_from_environment", "find_cluster", "own_gpus", "wait_for_peers"]

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from reglab.cluster.base import Cluster
 from reglab.cluster.slurm import cluster_from_slurm, gpus_are_bound
 from reglab.cluster.tf_config import cluster_from_tf_config
-from reglab.config import ConfigError
+from reglab.config import Config, ConfigError
+
+
+def find_cluster(config: Config) -> Cluster | None:
+    """The cluster this process is a worker of, unless `strategy` says otherwise.
+
+    Raises:
+      ConfigError: the environment describes none although it must, or one that cannot be.
+    """
+    if config.strategy not in ("auto", "multi_worker"):
+        return None
+    cluster = cluster_from_environment(os.environ)
+    if cluster is None and config.strategy == "multi_worker":
+        raise ConfigError("--strategy=multi_worker finds no cluster of two workers or more in TF_CONFIG or Slurm's "
+                          "variables: start the workers with srun, a Kubernetes operator or python -m reglab.launch")
+    return cluster
 
 
 def cluster_from_environment(environ: Mapping[str, str]) -> Cluster | None:

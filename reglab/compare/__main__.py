@@ -8,7 +8,6 @@ The tutorial, on the embedded digits (--dataset=mnist for the original; five see
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import sys
 from typing import Any, Final
@@ -19,6 +18,7 @@ from reglab.compare.arms import arms_of, check_seeds
 from reglab.compare.presets import check_preset, judge, preset_flags, verdict_text
 from reglab.config import Config
 from reglab.preflight import preflight
+from reglab.run_directory import own_folder
 
 PURPOSE: Final = ("Compare no penalty, L1 alone, L2 alone and both, over several seeds, in one program on the same "
                   "batches.")
@@ -45,23 +45,21 @@ def _main(argv: list[str]) -> int:
     if preset is not None:
         config = flags.parse_with([*preset_flags(preset, config.dataset), *argv], EXTRA, WITHOUT)[0]
         check_preset(preset, config.l1, config.l2)
-    return _compare(config, values["seeds"], preset, as_json)
+    with own_folder(config, "compare") as config:
+        return _compare(config, values["seeds"], preset, as_json)
 
 
 def _compare(config: Config, seeds: int, preset: str | None, as_json: bool) -> int:
     lanes = len(arms_of(config)) * check_seeds(seeds, config.seed)
     dataset = preflight(config, lanes=lanes, replicas=False)
-    # TensorFlow is imported only now, so that help, a bad flag and a bad file are answered at once.
+    # TensorFlow is imported only now, so that help, a bad flag and a folder in use are answered at once.
     from reglab.startup import quiet_tensorflow
     quiet_tensorflow(whole_process=True)
     from reglab.compare.experiment import compare
     from reglab.compare.files import ComparisonFolder
     from reglab.console import open_console
-    from reglab.run_directory import default_model_dir
     from reglab.signals import stop_request
 
-    if config.model_dir is None:
-        config = dataclasses.replace(config, model_dir=f"{default_model_dir(config)}-compare")
     console = open_console(sys.stderr if as_json else sys.stdout)
     with contextlib.closing(ComparisonFolder(str(config.model_dir))) as folder:
         try:

@@ -8,74 +8,112 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import errno
+import io
 import json
 import os
 import pathlib
-import shutil
 from collections.abc import Mapping
 from typing import Any, Final
 
 from reglab.compare.experiment import Comparison
 from reglab.config import ConfigError
+from reglab.event_file import WholeEventFile
+from reglab.files import remove_known, write_atomically, writing
 from reglab.lane_summaries import write_lane_runs
+from reglab.locks import LOCK_NAMES
+from reglab.ownership import owning
 from reglab.plots import compare_picture
 
 _PARTIAL: Final = ".partial"
 _RESULT: Final = "compare.json"
+_FILES: Final = ("compare.csv", "compare.png", "compare.svg", _RESULT)
+_CURVES: Final = tuple(f"*/*/{name}" for name in (WholeEventFile.NAME, f".{WholeEventFile.NAME}.tmp"))
+_OWN: Final = (*_FILES, *(f".{name}.tmp" for name in _FILES), *(f"tensorboard/{name}" for name in _CURVES))
 
 
 class ComparisonFolder:
-    """The folder of one comparison.
+    """The folder of one comparison, which is this process' alone until `close`.
 
     Raises:
-      ConfigError: it holds something already, or cannot be written.
+      ConfigError: it holds something already, is in use, or cannot be written.
     """
 
     def __init__(self, path: str) -> None:
         self.path = pathlib.Path(path).expanduser()
-        flag, fix = f"--model_dir={self.path}", "name a new or an empty folder"
+        self._partial = self.path / _PARTIAL
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(owning(self.path))
+            self._prepare(f"--model_dir={self.path}", "name a new or an empty folder")
+            self._owned = stack.pop_all()
+
+    def _prepare(self, flag: str, fix: str) -> None:
         try:
-            self._partial = self.path / _PARTIAL
-            found = sorted(set(os.listdir(self.path)) - {_PARTIAL}) if self.path.exists() else []
+            if (self._partial / _RESULT).exists():  # It was whole, but its process was killed as it moved it in.
+                self._move_in()
+            found = sorted(set(os.listdir(self.path)) - {_PARTIAL} - LOCK_NAMES)
             if found:
                 held = "a finished comparison" if _RESULT in found else found[0]
                 raise ConfigError(f"{flag} already holds {held}: {fix}")
-            self._is_new = not self.path.exists()
-            shutil.rmtree(self._partial, ignore_errors=True)  # Of a killed process.
-            self._partial.mkdir(parents=True)
+            left = remove_known(self._partial, _OWN)  # Of a killed process.
+            if left:
+                raise ConfigError(f"{flag} already holds {_PARTIAL}/{left[0]}: {fix}")
+            self._partial.mkdir()
         except OSError as error:
             raise ConfigError(f"{flag} cannot be written ({error.strerror}): {fix}") from None
 
     def write(self, comparison: Comparison) -> None:
-        """Writes all files aside and moves them in, `compare.json` last: where that is, all is."""
+        """Writes all files aside, `compare.json` last, and moves them in, in the same order: where that is, all is.
+
+        Raises:
+          StorageError: the file system refuses; nothing is left.
+        """
+        with writing(self.path):
+            self._write_partial(comparison)
+            self._move_in()
+
+    def close(self) -> None:
+        """Removes what is not finished, and the folder too if there was none and nothing is in it."""
+        with self._owned, contextlib.suppress(OSError):
+            remove_known(self._partial, _OWN)
+
+    def _write_partial(self, comparison: Comparison) -> None:
         result, lanes = comparison.result, comparison.lanes
-        (self._partial / _RESULT).write_text(json.dumps(result, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        write_csv(self._partial / "compare.csv", result)
+        write_atomically(self._partial / "compare.csv", csv_text(result))
         compare_picture(result, self._partial)
         seeds = len(lanes) // len(comparison.arms)
         write_lane_runs(self._partial / "tensorboard",
                         {arm.name: range(i * seeds, (i + 1) * seeds) for i, arm in enumerate(comparison.arms)},
                         lanes, comparison.curves, comparison.shared, comparison.steps_per_epoch)
-        for name in sorted(os.listdir(self._partial), key=lambda name: name == _RESULT):
-            os.replace(self._partial / name, self.path / name)
+        write_atomically(self._partial / _RESULT, json.dumps(result, indent=2, allow_nan=False) + "\n")
 
-    def close(self) -> None:
-        """Removes what is not finished, and the folder too if there was none and nothing is in it."""
-        shutil.rmtree(self._partial, ignore_errors=True)
-        if self._is_new and not os.listdir(self.path):
-            self.path.rmdir()
+    def _move_in(self) -> None:
+        moved: list[str] = []
+        try:
+            for name in ("tensorboard", *_FILES):
+                if (self._partial / name).exists():
+                    if os.path.lexists(self.path / name):
+                        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.path / name))
+                    os.rename(self._partial / name, self.path / name)
+                    moved.append(name)
+        except OSError:
+            for name in reversed(moved):
+                os.rename(self.path / name, self._partial / name)
+            raise
 
 
-def write_csv(path: pathlib.Path, result: Mapping[str, Any]) -> None:
+def csv_text(result: Mapping[str, Any]) -> str:
     """One line for each arm and metric: losses in nats, accuracies and sparsity as fractions."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(["arm", "l1", "l2", "metric", "mean", "low", "high",
-                        "difference", "difference_low", "difference_high"])
-        for arm in result["arms"]:
-            for metric, final in arm["final"].items():
-                difference = arm["difference"][metric] if arm["difference"] else {}
-                lines.writerow([arm["name"], arm["l1"], arm["l2"], metric,
-                                *(final[key] for key in ("mean", "low", "high")),
-                                *(difference.get(key) for key in ("mean", "low", "high"))])
+    out = io.StringIO()
+    lines = csv.writer(out, lineterminator="\n")
+    lines.writerow(["arm", "l1", "l2", "metric", "mean", "low", "high",
+                    "difference", "difference_low", "difference_high"])
+    for arm in result["arms"]:
+        for metric, final in arm["final"].items():
+            difference = arm["difference"][metric] if arm["difference"] else {}
+            lines.writerow([arm["name"], arm["l1"], arm["l2"], metric,
+                            *(final[key] for key in ("mean", "low", "high")),
+                            *(difference.get(key) for key in ("mean", "low", "high"))])
+    return out.getvalue()

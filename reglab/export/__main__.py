@@ -10,6 +10,7 @@ from reglab import exit_codes, flags
 from reglab.commands import run_command
 from reglab.config import ConfigError
 from reglab.console.format import percent
+from reglab.export.outputs import output_path, owning_output
 from reglab.texts import shown
 
 STATES: Final = ("best", "last")
@@ -37,7 +38,12 @@ def _main(argv: list[str]) -> int:
         raise ConfigError("--model_dir is missing: name the folder of a run")
     if values["state"] not in STATES:
         raise ConfigError(f"--state={shown(values['state'])}: choose one of {', '.join(STATES)}")
-    # TensorFlow is imported only now, so that help and a bad flag are answered at once.
+    with owning_output(values["model_dir"], output_path(values["model_dir"], values["output"] or None)):
+        return _export(values, as_json)
+
+
+def _export(values: dict[str, Any], as_json: bool) -> int:
+    # TensorFlow is imported only now, so that help, a bad flag and an output in use are answered at once.
     from reglab.startup import quiet_tensorflow
     quiet_tensorflow(whole_process=True)
     from reglab.export.exporting import WrongCopy, export

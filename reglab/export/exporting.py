@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
-import shutil
-import tempfile
 from typing import Any, Final
 
 import numpy as np
 
 from reglab.config import ConfigError
-from reglab.export.formats import Format, format_of
+from reglab.export.formats import SAVED_MODEL, Format, format_of
 from reglab.export.network import Network, read_network
+from reglab.export.outputs import output_path, owning_output, scratch_folder
+from reglab.files import writing
 
 TOLERANCE: Final = 1e-5
 """The largest difference of a logit, over the largest logit, that rounding explains: Keras multiplies by 1 / divisor,
@@ -72,38 +72,30 @@ def export(model_dir: str | os.PathLike[str], output: str | os.PathLike[str] | N
       state: `best`, the state of lowest validation data loss, or `last`.
 
     Raises:
-      ConfigError: the run cannot be read, or `output` exists or cannot be written.
+      ConfigError: the run cannot be read, or `output` exists, cannot be written or is in use.
+      StorageError: the file system refused in the middle of it; nothing is left.
       WrongCopy: the written network's logits differ from those of the run's by more than rounding.
     """
-    model_dir = pathlib.Path(model_dir).expanduser()
-    path = model_dir / "model.keras" if output is None else pathlib.Path(output).expanduser()
+    model_dir, path = pathlib.Path(model_dir).expanduser(), output_path(model_dir, output)
     form = format_of(path)
-    if path.exists() or path.is_symlink():
-        raise ConfigError(f"--output={path} exists already: name another file, or remove it")
-    network = read_network(model_dir, state)
-    difference = _write_and_compare(network, form, path)
+    with owning_output(model_dir, path):
+        if path.exists() or path.is_symlink():
+            raise ConfigError(f"--output={path} exists already: name another file, or remove it")
+        network = read_network(model_dir, state)
+        difference = _write_and_compare(network, form, path)
     return Exported(path, form.name, form.usage.format(path=path), state, network, difference)
 
 
 def _write_and_compare(network: Network, form: Format, path: pathlib.Path) -> float:
     """Writes beside the place and moves it there when it is right; returns the largest difference."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = pathlib.Path(tempfile.mkdtemp(prefix=".export-", dir=path.parent))
-    except OSError as error:
-        raise _unwritable(path, error) from None
-    try:
-        written = scratch / f"network{path.suffix}"
+    with scratch_folder(path) as scratch, writing(path):
+        written = scratch / (f"network{path.suffix}" if form is not SAVED_MODEL else "network")
         form.write(network, written)
         difference = _difference(network, form, written)
         if not difference <= TOLERANCE:
             raise WrongCopy(f"the {form.name} differs from the run's network by {difference:.1e} of the largest logit; "
                             "nothing was written")
         written.rename(path)
-    except OSError as error:
-        raise _unwritable(path, error) from None
-    finally:
-        shutil.rmtree(scratch)
     return difference
 
 
@@ -112,7 +104,3 @@ def _difference(network: Network, form: Format, written: pathlib.Path) -> float:
     x = np.random.default_rng(0).uniform(0, network.divisor, (_EXAMPLES, *network.input_shape)).astype(np.float32)
     expected, found = network.logits(x), form.read(network, written)(x)
     return float(np.abs(found - expected).max() / max(np.abs(expected).max(), np.finfo(expected.dtype).tiny))
-
-
-def _unwritable(path: pathlib.Path, error: OSError) -> ConfigError:
-    return ConfigError(f"--output={path} cannot be written ({error.strerror or error}): name a place you may write to")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
+
+from reglab.files import write_atomically
 
 # Of Okabe and Ito's palette; line styles and markers differ too, for print in black and white.
 BLUE: Final = "#0072B2"
@@ -44,7 +47,9 @@ def figure(directory: str | os.PathLike[str], name: str, **of_subplots: Any) -> 
         FigureCanvasAgg(drawing)
         yield drawing, drawing.subplots(squeeze=False, **of_subplots)
         for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
-            drawing.savefig(pathlib.Path(directory) / f"{name}.{suffix}", metadata=metadata)
+            picture = io.BytesIO()
+            drawing.savefig(picture, format=suffix, metadata=metadata)
+            write_atomically(pathlib.Path(directory) / f"{name}.{suffix}", picture.getvalue())
 
 
 def numbers(values: Sequence[float | None]) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from typing import Any, Final
@@ -13,6 +12,7 @@ from reglab.config import Config, ConfigError
 from reglab.data import Dataset
 from reglab.grid import Grid, parse_grid
 from reglab.preflight import preflight
+from reglab.run_directory import own_folder
 from reglab.sweep.options import check_options, check_size
 
 PURPOSE: Final = ("Train a grid of penalties, from several seeds each, in one compiled program, and choose by what the "
@@ -47,22 +47,19 @@ def _main(argv: list[str]) -> int:
     grid = parse_grid(config, **{name: values[name] for name in ("l1", "l2", "learning_rate", "penalize")})
     check_options(values["seeds"], values["folds"], values["select"], values["lanes_per_call"])
     check_size(config, grid, values["seeds"], values["folds"], values["lanes_per_call"])
-    return _sweep(config, grid, values, as_json)
+    with own_folder(config, "path" if values["path"] else "sweep") as config:
+        return _sweep(config, grid, values, as_json)
 
 
 def _sweep(config: Config, grid: Grid, values: dict[str, Any], as_json: bool) -> int:
     dataset = preflight(config, lanes=values["lanes_per_call"] or 1, penalize=grid.penalize, replicas=False)
-    # TensorFlow is imported only now, so that help, a bad flag and a bad file are answered at once.
+    # TensorFlow is imported only now, so that help, a bad flag, a bad file and a folder in use are answered at once.
     from reglab.startup import quiet_tensorflow
     quiet_tensorflow(whole_process=True)
     from reglab.console import open_console
     from reglab.loop import Interrupted
-    from reglab.run_directory import default_model_dir
     from reglab.sweep.progress import Stopped
 
-    if config.model_dir is None:
-        kind = "path" if values["path"] else "sweep"
-        config = dataclasses.replace(config, model_dir=f"{default_model_dir(config)}-{kind}")
     console = open_console(sys.stderr if as_json else sys.stdout)
     try:
         result = (_show_path if values["path"] else _show_sweep)(config, grid, values, dataset, console)

@@ -12,9 +12,11 @@ from reglab.assembly import load_dataset, shared_programs, total_steps
 from reglab.config import Config, ConfigError
 from reglab.console import Console
 from reglab.data import Dataset
+from reglab.files import writing
 from reglab.grid import Grid
 from reglab.lanes import LaneTrainer
 from reglab.loop import Diverged, fit
+from reglab.ownership import owning
 from reglab.signals import StopRequest, stop_request
 from reglab.startup import start_devices
 from reglab.sweep.capacity import choose_lanes_per_call
@@ -22,6 +24,7 @@ from reglab.sweep.files import SweepFolder
 from reglab.sweep.folds import fold_dataset
 from reglab.sweep.options import check_options, check_size
 from reglab.sweep.outputs import write_outputs
+from reglab.sweep.parts import identity
 from reglab.sweep.plan import Chunk, Plan, lane_of, shared_config
 from reglab.sweep.progress import Progress, Stopped, describe
 from reglab.sweep.results import chunk_dict, sweep_dict
@@ -78,21 +81,28 @@ def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = Non
       ConfigError: something cannot be used, or the folder holds something else.
       Stopped: SIGINT or SIGTERM came; finished chunks are kept.
       Interrupted: the same while a winner was trained.
+      StorageError: the file system refused; the same call goes on with what is finished.
     """
     if config.model_dir is None:
         raise ConfigError("a sweep needs a folder: give model_dir")
     check_options(seeds, folds, selection, lanes_per_call)
     check_size(config, grid, seeds, folds, lanes_per_call)
     console, shared = console or Console(), shared_config(config, grid.checked(config))
-    folder = SweepFolder(config.model_dir, config.resume)
-    start_devices(config.compile_cache, console.warning)
+    with owning(config.model_dir), writing(config.model_dir, tensorflow=False):
+        folder = SweepFolder(config.model_dir, config.resume)
+        start_devices(config.compile_cache, console.warning)
+        return _sweep(shared, grid, seeds, folds, selection, lanes_per_call, data, console, folder)
+
+
+def _sweep(shared: Config, grid: Grid, seeds: int, folds: int | None, selection: str, lanes_per_call: int | None,
+           data: Dataset | None, console: Console, folder: SweepFolder) -> Sweep:
     dataset = load_dataset(shared) if data is None else data
     if lanes_per_call is None:  # What a resumed sweep chose before counts: free memory may have changed.
         lanes_per_call = (folder.plan or {}).get("lanes_per_call") or choose_lanes_per_call(
             len(grid.points) * seeds, shared, dataset)
     plan = Plan(shared, grid, seeds, folds, selection, lanes_per_call)
     runner = _Runner(plan, dataset, folder, console)
-    folder.open(plan.to_dict())
+    folder.open(plan.to_dict(), dataset.facts["digest"])
     console.header(describe(plan, dataset, str(folder.path)))
     with stop_request() as stop:
         began = time.perf_counter()
@@ -119,17 +129,20 @@ class _Runner:
     def run(self, stop: StopRequest) -> list[dict[str, Any]]:
         """All chunks' numbers, as read back from their files: so it makes no difference when they were trained."""
         chunks: list[dict[str, Any]] = []
+        steps = self.steps_per_epoch * self._plan.shared.epochs
+        parts = [identity(self._folder.digest, chunk.number, chunk.fold, chunk.lanes, steps)
+                 for chunk in self._plan.chunks]
+        names = [f"chunks/chunk-{chunk.number:03}.json" for chunk in self._plan.chunks]
+        found = [self._folder.read_part(name, part, self._console.warning)
+                 for name, part in zip(names, parts, strict=True)]
         progress = Progress(self._plan, self.steps_per_epoch, self._console, stop)
         with _finished(self._console):
-            for chunk in self._plan.chunks:
-                name = f"chunks/chunk-{chunk.number:03}.json"
-                numbers = self._folder.read_json(name)
+            for chunk, name, part, numbers in zip(self._plan.chunks, names, parts, found, strict=True):
                 if numbers is not None:
                     chunks.append(numbers)
                     progress.found(chunk)
                     continue
-                self._folder.write_json(name, self._train(chunk, progress))
-                chunks.append(self._folder.read_json(name))
+                chunks.append(self._folder.write_part(name, self._train(chunk, progress), part))
                 progress.trained(chunks)
         return chunks
 

@@ -14,10 +14,16 @@ import json
 import os
 import pathlib
 from collections.abc import Callable, Mapping
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from reglab.config import ConfigError
-from reglab.files import write_atomically
+from reglab.files import StorageError, misplaced, remove_temporaries, write_atomically, writing
+from reglab.locks import LOCK_NAMES
+from reglab.sweep.parts import NotThePart, digest_of, read_sealed, sealed
+
+_FILES: Final = ("plan.json", "timing.json", "sweep.json", "sweep.csv", "path.json", "path.csv", "heatmap.png",
+                 "heatmap.svg", "path.png", "path.svg")
+_FOLDERS: Final = ("chunks", "tensorboard", "winner", "winner_1se")
 
 
 class SweepFolder:
@@ -30,6 +36,7 @@ class SweepFolder:
 
     Attributes:
       plan: what the folder's sweep was planned as, or None if it holds none.
+      digest: that of the plan and of the data; its parts say that they are of it.
 
     Raises:
       ConfigError: the folder holds something else, or does not fit `resume`.
@@ -45,37 +52,73 @@ class SweepFolder:
             raise ConfigError(f"--model_dir={self.path} already holds a {kind}, and --resume=never: name another "
                               "folder, or use --resume=auto to go on with it")
 
-    def open(self, plan: Mapping[str, Any]) -> None:
+    def open(self, plan: Mapping[str, Any], data: str | None = None) -> None:
         """Makes the folder the one of `plan`, or checks that it is.
+
+        Args:
+          data: the digest of the data.
 
         Raises:
           ConfigError: it is another's, or cannot be written.
         """
-        plan = {"kind": self._kind, **plan}
+        plan = {"kind": self._kind, **plan, "data": data}
         if self.plan is not None:
-            differences = different_fields(plan, self.plan)
+            # An older reglab did not note which data they were.
+            differences = different_fields(plan, {**self.plan, "data": self.plan.get("data", data)})
             if differences:
                 raise ConfigError(f"--model_dir={self.path} holds another {self._kind} ({'; '.join(differences)}): "
                                   f"name another folder, or give the flags of that {self._kind}")
+        self.digest = digest_of(plan)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self.write_json("plan.json", plan)  # First of all: a folder without it is not taken for a sweep's.
             (self.path / "chunks").mkdir(exist_ok=True)
+            remove_temporaries(self.path, _FILES)
+            remove_temporaries(self.path / "chunks", ("chunk-*.json", "point-*.json", "point-*.npz"))
+        except StorageError as error:
+            raise ConfigError(f"--model_dir={self.path}: {error}") from None
         except OSError as error:
             raise ConfigError(f"--model_dir={self.path} cannot be written ({error.strerror}): "
                               "name a folder you may write to") from None
 
+    def read_part(self, name: str, part: Mapping[str, Any], warn: Callable[[str], None]) -> dict[str, Any] | None:
+        """The numbers of a finished part; None if it has to be trained, which `warn` hears unless it never was.
+
+        Raises:
+          ConfigError: something else than a file is in its place.
+        """
+        problem = misplaced(self.path, [name])
+        if problem is not None:
+            raise ConfigError(f"--model_dir={self.path}: {problem}")
+        try:
+            return read_sealed(self.path / name, part)
+        except NotThePart as error:
+            warn(f"{self.path / name} {error}: trained again")
+            return None
+
+    def write_part(self, name: str, numbers: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
+        """Writes a finished part and gives its numbers as they will be read back."""
+        text = json.dumps(sealed(numbers, part), allow_nan=False)
+        self.write_text(name, text)
+        read: dict[str, Any] = json.loads(text)
+        return {key: value for key, value in read.items() if key not in ("part", "digest")}
+
     def write_json(self, name: str, value: Any) -> None:
         """Writes a file, whole or not at all."""
-        self.write_text(name, json.dumps(value, indent=None if name.startswith("chunks/") else 2, allow_nan=False))
+        self.write_text(name, json.dumps(value, indent=2, allow_nan=False))
 
     def write_text(self, name: str, text: str) -> None:
         """Writes a file, whole or not at all."""
         self.write_bytes(name, lambda file: file.write((text if text.endswith("\n") else text + "\n").encode()))
 
     def write_bytes(self, name: str, write: Callable[[IO[bytes]], object]) -> None:
-        """Writes a file, whole or not at all."""
-        write_atomically(self.path / name, write)
+        """Writes a file, whole or not at all.
+
+        Raises:
+          StorageError: the file system refuses.
+        """
+        with writing(self.path / name):
+            write_atomically(self.path / name, write)
 
     def read_json(self, name: str) -> Any:
         """The contents of a file; None if there is none or it is damaged."""
@@ -87,8 +130,14 @@ class SweepFolder:
     def _read_plan(self, flag: str) -> dict[str, Any] | None:
         if self.path.exists() and not self.path.is_dir():
             raise ConfigError(f"{flag} is a file: name a folder")
+        problem = misplaced(self.path, _FILES, _FOLDERS)
+        if problem is not None:
+            raise ConfigError(f"{flag}: {problem}")
         plan = self.read_json("plan.json")
-        found = sorted(set(os.listdir(self.path)) - {".plan.json.tmp"}) if self.path.is_dir() else []
+        found = sorted(set(os.listdir(self.path)) - {".plan.json.tmp"} - LOCK_NAMES) if self.path.is_dir() else []
+        if plan is None and "plan.json" in found:
+            raise ConfigError(f"{flag} holds a {self._kind}'s plan.json that is damaged: put it back, or name another "
+                              "folder")
         if plan is None and found:
             raise ConfigError(f"{flag} holds {found[0]} but no readable plan.json, so it is no {self._kind}'s: "
                               "name a new or an empty folder")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -29,7 +28,6 @@ def write_outputs(folder: SweepFolder, plan: Plan, chunks: Sequence[Mapping[str,
     places = {point_name(at, point, result["grid"]): [fold * len(lanes) + at * plan.seeds + i
                                                       for fold in range(folds) for i in range(plan.seeds)]
               for at, point in enumerate(result["points"])}
-    shutil.rmtree(folder.path / "tensorboard", ignore_errors=True)  # Event files only grow.
     write_lane_runs(folder.path / "tensorboard", places, lanes * folds, join_chunks(chunks), plan.shared,
                     steps_per_epoch, important=_chosen_names(list(places), result))
     folder.write_json("sweep.json", result)

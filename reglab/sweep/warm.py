@@ -13,6 +13,8 @@ The total is taken after each epoch, so that steps are whole epochs.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import io
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -24,14 +26,17 @@ from reglab.config import Config, ConfigError
 from reglab.console import Console
 from reglab.console.format import duration
 from reglab.data import Dataset
+from reglab.files import writing
 from reglab.grid import Grid
-from reglab.lanes import LaneCurves, LaneTrainer
+from reglab.lanes import Lane, LaneCurves, LaneTrainer
+from reglab.ownership import owning
 from reglab.parameters import Parameters, map_arrays
 from reglab.signals import StopRequest, stop_request
 from reglab.startup import start_devices
 from reglab.step import stack_lanes
 from reglab.sweep.files import SweepFolder
 from reglab.sweep.options import check_options, check_size
+from reglab.sweep.parts import NotThePart, identity
 from reglab.sweep.path_results import path_dict, write_path
 from reglab.sweep.plan import Plan, lane_of, shared_config
 from reglab.sweep.progress import Stopped, describe
@@ -53,6 +58,7 @@ def path(config: Config, grid: Grid, *, seeds: int = 1, data: Dataset | None = N
     Raises:
       ConfigError: something cannot be used, or the folder holds something else.
       Stopped: SIGINT or SIGTERM came; finished points are kept.
+      StorageError: the file system refused; the same call goes on with what is finished.
     """
     if config.model_dir is None:
         raise ConfigError("a path needs a folder: give model_dir")
@@ -61,11 +67,15 @@ def path(config: Config, grid: Grid, *, seeds: int = 1, data: Dataset | None = N
     _check_grid(grid)
     shared = dataclasses.replace(shared_config(config, grid.checked(config)), evaluate_every=1)
     plan = Plan(shared, grid, seeds, None, "data", seeds)
-    folder, console = SweepFolder(config.model_dir, config.resume, "path"), console or Console()
-    start_devices(config.compile_cache, console.warning)
-    dataset = load_dataset(shared) if data is None else data
+    with owning(config.model_dir), writing(config.model_dir, tensorflow=False):
+        folder, console = SweepFolder(config.model_dir, config.resume, "path"), console or Console()
+        start_devices(config.compile_cache, console.warning)
+        return _path(plan, load_dataset(shared) if data is None else data, folder, console)
+
+
+def _path(plan: Plan, dataset: Dataset, folder: SweepFolder, console: Console) -> Path:
     runner = _Runner(plan, dataset, folder, console)
-    folder.open(plan.to_dict())
+    folder.open(plan.to_dict(), dataset.facts["digest"])
     with stop_request() as stop:
         began = time.perf_counter()
         result = path_dict(plan, runner.run(stop), runner.steps_per_epoch)
@@ -89,30 +99,45 @@ class _Runner:
 
     def run(self, stop: StopRequest) -> list[dict[str, Any]]:
         """Each point's numbers, {"cold", "warm"}, as read back from their files."""
-        numbers: list[dict[str, Any]] = []
-        points = self._plan.grid.points
         self._console.header(self._description)
-        self._console.start(0, 2 * len(points) * self._steps)
-        began, found = time.monotonic(), 0
+        numbers = self._find()
+        found, count = len(numbers), len(self._plan.grid.points)
+        self._console.start(0, 2 * count * self._steps)
+        began = time.monotonic()
         try:
-            for at in range(len(points)):
-                done = self._folder.read_json(_name(at))
-                if done is not None:
-                    found += 1
-                else:
-                    done = self._train(at, stop)
-                    left = (time.monotonic() - began) * (len(points) - at - 1) / (at + 1 - found)
-                    self._console.message(f"{at + 1} of {len(points)} points done, {duration(left)} left")
-                numbers.append(done)
+            for at in range(found, count):
+                numbers.append(self._train(at, stop))
+                left = (time.monotonic() - began) * (count - at - 1) / (at + 1 - found)
+                self._console.message(f"{at + 1} of {count} points done, {duration(left)} left")
         finally:
             self._console.finish()
         return numbers
 
+    def _find(self) -> list[dict[str, Any]]:
+        """The numbers of the finished points, which are the first ones, as each starts where the one before ended."""
+        found: list[dict[str, Any]] = []
+        for at in range(len(self._plan.grid.points)):
+            done = self._folder.read_part(_name(at), self._part(at), self._console.warning)
+            if done is None:
+                break
+            found.append(done)
+        if 0 < len(found) < len(self._plan.grid.points):
+            try:
+                self._start = self._load(len(found) - 1, found[-1]["weights"])
+            except NotThePart as error:
+                self._console.warning(f"{self._weights(len(found) - 1)} {error}: all points are trained again, as each "
+                                      "starts where the one before ended")
+                return []
+        return found
+
+    def _part(self, at: int) -> dict[str, Any]:
+        return identity(self._folder.digest, at, None, self._lanes(at), self._steps)
+
+    def _lanes(self, at: int) -> list[Lane]:
+        return [lane_of(self._plan.grid.points[at], self._plan.shared.seed + i) for i in range(self._plan.seeds)]
+
     def _train(self, at: int, stop: StopRequest) -> Any:
-        if at:
-            self._start = self._load(at - 1)
-        lanes = [lane_of(self._plan.grid.points[at], self._plan.shared.seed + i) for i in range(self._plan.seeds)]
-        curves = {}
+        lanes, curves = self._lanes(at), {}
         for half, (which, start) in enumerate((("cold", None), ("warm", self._start))):
             def on_step(step: int, before: int = (2 * at + half) * self._steps) -> None:
                 if stop.signal is not None:
@@ -121,19 +146,33 @@ class _Runner:
 
             curves[which] = self._trainer.train(lanes, parameters=start, on_step=on_step,
                                                  warn=self._console.warning)
-        self._save(at, next_start(self._start, curves["warm"]))
-        self._folder.write_json(_name(at), {which: chunk_dict(curve, len(lanes)) for which, curve in curves.items()})
+        self._start = next_start(self._start, curves["warm"])
+        numbers = {which: chunk_dict(curve, len(lanes)) for which, curve in curves.items()}
+        done = self._folder.write_part(_name(at), {**numbers, "weights": self._save(at)}, self._part(at))
         if at:  # Only the last finished point's weights are ever needed.
             self._weights(at - 1).unlink(missing_ok=True)
-        return self._folder.read_json(_name(at))
+        return done
 
-    def _save(self, at: int, parameters: Parameters) -> None:
-        flat = {f"{layer}/{name}": array for layer, arrays in parameters.items() for name, array in arrays.items()}
+    def _save(self, at: int) -> str:
+        """Writes where the next point starts; the digest of the file."""
+        content = io.BytesIO()
+        np.savez(content, **{f"{layer}/{name}": array for layer, arrays in self._start.items()
+                             for name, array in arrays.items()})
         self._folder.write_bytes(self._weights(at).relative_to(self._folder.path).as_posix(),
-                                 lambda file: np.savez(file, **flat))
+                                 lambda file: file.write(content.getvalue()))
+        return hashlib.sha256(content.getvalue()).hexdigest()
 
-    def _load(self, at: int) -> Parameters:
-        with np.load(self._weights(at)) as flat:
+    def _load(self, at: int, digest: str) -> Parameters:
+        """Raises:
+          NotThePart: the file is not the one with that digest.
+        """
+        try:
+            content = self._weights(at).read_bytes()
+        except OSError as error:
+            raise NotThePart(f"cannot be read ({error.strerror})") from None
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise NotThePart("is damaged or was changed")
+        with np.load(io.BytesIO(content)) as flat:
             return {layer: {name: flat[f"{layer}/{name}"] for name in arrays} for layer, arrays in self._start.items()}
 
     def _weights(self, at: int) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from reglab.config import Config, ConfigError
+from reglab.console import Console
 from reglab.data import Dataset
 from reglab.grid import Grid
 
@@ -20,10 +21,10 @@ SHARED = Config(hidden=(5,), activation="tanh", batch_size=8, epochs=4, precisio
 GRID = Grid((0.0, 0.003, 0.01, 0.03), learning_rate=(0.01,))
 
 
-def run(path: pathlib.Path, dataset: Dataset, grid: Grid = GRID) -> Any:
+def run(path: pathlib.Path, dataset: Dataset, grid: Grid = GRID, **options: Any) -> Any:
     from reglab.sweep import path as walk
 
-    return walk(dataclasses.replace(SHARED, model_dir=str(path)), grid, seeds=2, data=dataset)
+    return walk(dataclasses.replace(SHARED, model_dir=str(path)), grid, seeds=2, data=dataset, **options)
 
 
 def test_each_point_starts_where_the_last_ended(tmp_path: pathlib.Path, dataset: Dataset) -> None:
@@ -82,6 +83,53 @@ def test_a_killed_path_goes_on_and_ends_with_the_same_bytes(tmp_path: pathlib.Pa
     run(tmp_path / "killed", dataset)
     assert len(calls) == 10 + 4  # Two points were finished, two are trained, cold and warm.
     assert (tmp_path / "killed" / "path.json").read_bytes() == (tmp_path / "whole" / "path.json").read_bytes()
+
+
+@pytest.mark.parametrize(("name", "trained"), [("point-003.json", 1), ("point-003.npz", 0), ("point-001.json", 4)])
+def test_a_damaged_point_is_trained_again(tmp_path: pathlib.Path, dataset: Dataset, name: str, trained: int,
+                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    from reglab.sweep import warm
+
+    run(tmp_path, dataset)
+    before = (tmp_path / "path.json").read_bytes()
+    kept = tmp_path / "chunks" / "point-002.npz"
+    if trained == 1:  # As if the last point had been killed after its numbers were written, before that was removed.
+        cut_short(tmp_path, dataset, monkeypatch)
+        assert kept.exists()
+    (tmp_path / "chunks" / name).write_bytes(b"{")
+    calls: list[Any] = []
+    original = warm.LaneTrainer.train
+    monkeypatch.setattr(warm.LaneTrainer, "train", lambda self, *a, **b: calls.append(1) or original(self, *a, **b))
+    run(tmp_path, dataset)
+    assert len(calls) == 2 * trained
+    assert (tmp_path / "path.json").read_bytes() == before
+
+
+def cut_short(folder: pathlib.Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trains the path anew, but keeps the weights of every point."""
+    for path in (folder / "chunks").iterdir():
+        path.unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(pathlib.Path, "unlink", lambda self, missing_ok=False: None)
+        run(folder, dataset)
+
+
+@pytest.mark.parametrize("damage", ["gone", "changed"])
+def test_weights_that_cannot_be_used_cost_the_points_before(tmp_path: pathlib.Path, dataset: Dataset,
+                                                            damage: str) -> None:
+    said: list[str] = []
+    console = Console()
+    console.warning = said.append  # type: ignore[method-assign]
+    run(tmp_path, dataset)
+    before = (tmp_path / "path.json").read_bytes()
+    (tmp_path / "chunks" / "point-003.json").unlink()
+    if damage == "changed":
+        (tmp_path / "chunks" / "point-003.npz").rename(tmp_path / "chunks" / "point-002.npz")
+    run(tmp_path, dataset, console=console)
+    assert (tmp_path / "path.json").read_bytes() == before
+    [line] = said
+    assert f"{tmp_path / 'chunks' / 'point-002.npz'} {'cannot be read' if damage == 'gone' else 'is damaged'}" in line
+    assert "all points are trained again" in line
 
 
 def test_epochs_needed_to_the_total_that_both_reach() -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import errno
 import json
+import os
 import pathlib
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,8 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reglab import files
 from reglab.config import Config, ConfigError
+from reglab.console import Console
 from reglab.data import Dataset
+from reglab.files import StorageError
 from reglab.grid import Grid
 
 SHARED = Config(hidden=(5, 4), activation="tanh", batch_size=8, epochs=2, precision="float64", jit=False, seed=3)
@@ -188,12 +194,114 @@ def test_a_killed_sweep_goes_on_and_ends_with_the_same_bytes(tmp_path: pathlib.P
     assert not trainers[-1].sets
 
 
-def test_a_damaged_chunk_is_trained_again(tmp_path: pathlib.Path, dataset: Dataset) -> None:
-    run(tmp_path, dataset, seeds=2, lanes_per_call=5)
-    before = (tmp_path / "sweep.json").read_bytes()
-    (tmp_path / "chunks" / "chunk-001.json").write_text('{"epochs": [1')
+def put_in_place_of_chunk_1(folder: pathlib.Path, other: pathlib.Path, damage: str) -> None:
+    chunks, chunk = folder / "chunks", folder / "chunks" / "chunk-001.json"
+    if damage == "chunk 0":
+        shutil.copy(chunks / "chunk-000.json", chunk)
+    elif damage == "another sweep":
+        shutil.copy(other / "chunks" / "chunk-001.json", chunk)
+    elif damage == "truncated":
+        chunk.write_text(chunk.read_text()[:1000])
+    else:
+        content = json.loads(chunk.read_text())
+        if damage == "an older reglab":
+            del content["part"], content["digest"]
+        else:
+            content["validation"]["data"][-1][0] = 0.0
+        chunk.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(("damage", "said"), [
+    ("chunk 0", "holds part 0 in place of part 1"), ("another sweep", "is of another sweep"),
+    ("truncated", "is damaged"), ("by hand", "is damaged or was changed"),
+    ("an older reglab", "as an older reglab wrote it")])
+def test_a_chunk_that_is_not_the_one_is_named_and_trained_again(tmp_path: pathlib.Path, dataset: Dataset,
+                                                                trainers: list[Any], damage: str, said: str) -> None:
+    said_: list[str] = []
+    console = Console()
+    console.warning = said_.append  # type: ignore[method-assign]
+    run(tmp_path / "a", dataset, seeds=2, lanes_per_call=5)
+    if damage == "another sweep":
+        run(tmp_path / "b", dataset, seeds=2, lanes_per_call=5, config=dataclasses.replace(SHARED, epochs=1))
+    before = (tmp_path / "a" / "sweep.json").read_bytes()
+    put_in_place_of_chunk_1(tmp_path / "a", tmp_path / "b", damage)
+    for name in ("sweep.json", "sweep.csv"):
+        (tmp_path / "a" / name).write_text("{")
+    run(tmp_path / "a", dataset, seeds=2, console=console)
+    assert (tmp_path / "a" / "sweep.json").read_bytes() == before
+    assert len(trainers[-1].sets) == 1
+    [line] = said_
+    assert line.startswith(f"{tmp_path / 'a' / 'chunks' / 'chunk-001.json'} ") and line.endswith(": trained again")
+    assert said in line
+
+
+def test_a_sweep_is_not_resumed_on_other_data(tmp_path: pathlib.Path, dataset: Dataset,
+                                              tree: Callable[..., Any]) -> None:
     run(tmp_path, dataset, seeds=2)
-    assert (tmp_path / "sweep.json").read_bytes() == before
+    before = tree(tmp_path)
+    with pytest.raises(ConfigError, match="holds another sweep .data: "):
+        run(tmp_path, dataclasses.replace(dataset, divisor=2.0), seeds=2)
+    assert tree(tmp_path) == before
+
+
+def test_files_that_are_not_the_sweeps_stay(tmp_path: pathlib.Path, dataset: Dataset) -> None:
+    done = run(tmp_path, dataset)
+    places = [tmp_path / "tensorboard" / "notes.txt", tmp_path / "tensorboard" / "mine" / "events.out.tfevents.1.host",
+              next((tmp_path / "tensorboard").iterdir()) / "train" / "events.out.tfevents.1.host"]
+    for place in places:
+        place.parent.mkdir(exist_ok=True)
+        place.write_text("mine")
+    assert run(tmp_path, dataset).result == done.result
+    assert [place.read_text() for place in places] == ["mine"] * 3
+    assert len(list((tmp_path / "tensorboard").rglob("*.reglab"))) == 12
+
+
+@pytest.mark.parametrize("name", ["plan.json", "sweep.json", "chunks", "chunks/chunk-000.json", "tensorboard"])
+@pytest.mark.parametrize("kind", ["link", "other"])
+def test_what_stands_in_the_place_of_a_file_is_named_at_the_start(tmp_path: pathlib.Path, dataset: Dataset, name: str,
+                                                                  kind: str) -> None:
+    run(tmp_path, dataset)
+    path = tmp_path / name
+    is_folder = path.is_dir()
+    path.rename(tmp_path.parent / f"{tmp_path.name}-moved")
+    if kind == "link":
+        path.symlink_to("nothing")
+    elif is_folder:
+        path.write_text("mine")
+    else:
+        path.mkdir()
+    with pytest.raises(ConfigError, match=f"{path} is .*: move it away"):
+        run(tmp_path, dataset)
+
+
+def test_a_damaged_plan_is_named(tmp_path: pathlib.Path, dataset: Dataset) -> None:
+    run(tmp_path, dataset)
+    (tmp_path / "plan.json").write_text("{")
+    with pytest.raises(ConfigError, match="holds a sweep's plan.json that is damaged: put it back"):
+        run(tmp_path, dataset)
+
+
+def test_a_refusal_of_the_file_system_is_one_line_and_the_same_call_goes_on(tmp_path: pathlib.Path, dataset: Dataset,
+                                                                           trainers: list[Any],
+                                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    run(tmp_path / "whole", dataset, seeds=2, lanes_per_call=5)
+    original = files.os.replace
+
+    def full(source: Any, target: Any) -> None:
+        if str(target).endswith("chunk-001.json"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(source))
+        original(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "replace", full)
+        with pytest.raises(StorageError) as caught:
+            run(tmp_path / "full", dataset, seeds=2, lanes_per_call=5)
+    assert str(caught.value) == (f"{tmp_path / 'full' / 'chunks' / 'chunk-001.json'} cannot be written (No space left "
+                                 "on device): make room on that file system, then start the same again")
+    assert sorted(path.name for path in (tmp_path / "full").rglob("*")) == ["chunk-000.json", "chunks", "plan.json"]
+    run(tmp_path / "full", dataset, seeds=2)
+    assert len(trainers[-1].sets) == 2
+    assert (tmp_path / "full" / "sweep.json").read_bytes() == (tmp_path / "whole" / "sweep.json").read_bytes()
 
 
 def test_a_stop_signal_ends_it_soon_and_keeps_finished_chunks(tmp_path: pathlib.Path, dataset: Dataset,

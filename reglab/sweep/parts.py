@@ -1,0 +1,86 @@
+"""What a sweep keeps of its finished parts, chunks of a grid or points of a path: files that say what they are.
+
+Each tells which part of which sweep it holds and has a digest of all of it, so that no file that was damaged, changed,
+put in another's place or taken from another sweep is ever believed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import stat
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from reglab.lanes import Lane
+
+
+class NotThePart(ValueError):
+    """A file does not hold what it should; the reason, to be put behind its name."""
+
+
+def digest_of(value: Any) -> str:
+    """The SHA-256 of a JSON value, the same however it was written down."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def identity(plan: str, number: int, fold: int | None, lanes: Sequence[Lane], steps: int) -> dict[str, Any]:
+    """Which part it is: of the plan with that digest, at which place, of which fold and lanes, after how many steps."""
+    return {"plan": plan, "number": number, "fold": fold, "lanes": [dataclasses.asdict(lane) for lane in lanes],
+            "steps": steps}
+
+
+def sealed(numbers: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
+    """The contents of the part's file: the numbers, what they are of, and the digest of both."""
+    content = {**numbers, "part": part}
+    return {**content, "digest": digest_of(content)}
+
+
+def read_sealed(path: pathlib.Path, part: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The numbers of a part; None if there is no such file.
+
+    Raises:
+      NotThePart: the file holds something else.
+    """
+    content = _read(path)
+    if content is None:
+        return None
+    theirs, digest = content.get("part"), content.pop("digest", None)
+    if theirs is None and digest is None and "part" not in content:
+        raise NotThePart("does not say what it holds, as an older reglab wrote it")
+    if not isinstance(theirs, dict) or digest != digest_of(content):
+        raise NotThePart("is damaged or was changed")
+    if theirs != part:
+        raise NotThePart("is of another sweep" if theirs.get("plan") != part["plan"] else
+                         f"holds part {theirs.get('number')} in place of part {part['number']}")
+    del content["part"]
+    return content
+
+
+def _read(path: pathlib.Path) -> dict[str, Any] | None:
+    try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):  # A pipe would never end.
+            raise NotThePart("is no file")
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise NotThePart("is a link to nothing") from None
+        return None
+    except OSError as error:
+        raise NotThePart(f"cannot be read ({error.strerror or error})") from None
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, NotThePart):
+            raise
+        raise NotThePart("is damaged") from None
+    if not isinstance(content, dict):
+        raise NotThePart("is damaged")
+    return content
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
