@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from reglab.benchmark.against import PEERS, REFERENCE
 from reglab.config import MOST_COUNT, MOST_CPU_DEVICES, Config, ConfigError
+from reglab.layers import dense_layers, penalized_layers
 from reglab.memory import check_memory
 from reglab.numerals import read_integer
 from reglab.texts import shown
@@ -90,6 +91,7 @@ def make_settings(config: Config, values: Mapping[str, Any]) -> Settings:
     if "torch" in against:
         against = (*against, "torch_compiled")
     grown = {name: _numbers(name, values[name]) for name in ("devices", "widths", "batch_sizes", "lanes")}
+    penalized_layers(dense_layers(config.hidden), config.penalize)
     for width in grown["widths"]:
         check_memory(dataclasses.replace(config, hidden=(width, max(width // 2, 1))))
     check_memory(config, lanes=max(grown["lanes"], default=1))

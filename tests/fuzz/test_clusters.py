@@ -40,13 +40,13 @@ SLURM = st.fixed_dictionaries(
 
 @given(text=NODES)
 def test_node_lists(text: str, survives: Survives) -> None:
-    nodes = survives(lambda: expand_nodes(text), traced=True)
+    nodes = survives(lambda: expand_nodes(text))
     assert nodes is None or len(nodes) <= MOST_WORKERS
 
 
 @given(text=COUNTS)
 def test_counts(text: str, survives: Survives) -> None:
-    counts = survives(lambda: expand_counts(text), traced=True)
+    counts = survives(lambda: expand_counts(text))
     assert counts is None or len(counts) <= MOST_WORKERS
 
 
@@ -56,7 +56,7 @@ def test_slurm(tasks: int, shape: int, changes: dict[str, str], survives: Surviv
              "SLURM_STEP_NODELIST": f"n[1-{tasks}]", "SLURM_STEP_TASKS_PER_NODE": f"1(x{tasks})", "SLURM_NODEID": "0",
              "SLURM_LOCALID": "0"}
     few = dict(list(changes.items())[:shape + 1])  # Otherwise the first mistake hides the others.
-    cluster = survives(lambda: cluster_from_environment({**whole, **few}), traced=True)
+    cluster = survives(lambda: cluster_from_environment({**whole, **few}))
     assert cluster is None or all(int(address.rpartition(":")[2]) < 65536 for address in cluster.addresses)
 
 
@@ -84,7 +84,7 @@ WRITTEN = st.one_of(
 
 @given(text=WRITTEN)
 def test_tf_config(text: str, survives: Survives) -> None:
-    cluster = survives(lambda: cluster_from_environment({"TF_CONFIG": text}), traced=True)
+    cluster = survives(lambda: cluster_from_environment({"TF_CONFIG": text}))
     if cluster is not None:
         assert 1 < cluster.size <= MOST_WORKERS
         assert cluster_from_environment({"TF_CONFIG": cluster.tf_config()}) == cluster

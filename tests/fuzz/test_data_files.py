@@ -101,7 +101,7 @@ NPZ = st.one_of(
 @given(content=NPZ)
 def test_npz(content: bytes, survives: Survives, folder: pathlib.Path) -> None:
     (folder / "fuzzed.npz").write_bytes(content)
-    made = survives(lambda: load(str(folder / "fuzzed.npz")), traced=True)
+    made = survives(lambda: load(str(folder / "fuzzed.npz")))
     assert made is None or (isinstance(made, Dataset) and len(made.train) > 0)
 
 
@@ -122,7 +122,7 @@ IDX = st.one_of(INDEXED, INDEXED.map(gzip.compress), st.binary(max_size=100).map
 @given(content=IDX, ndim=st.sampled_from([1, 3]))
 def test_idx(content: bytes, ndim: int, survives: Survives, folder: pathlib.Path) -> None:
     (folder / "fuzzed.gz").write_bytes(content)
-    made = survives(lambda: read_idx(DataFile(str(folder), "fuzzed.gz"), ndim), traced=True)
+    made = survives(lambda: read_idx(DataFile(str(folder), "fuzzed.gz"), ndim))
     assert made is None or made.ndim == ndim
 
 
@@ -151,7 +151,7 @@ def test_pickles(data: bytes, survives: Survives) -> None:
             return unpickle(data)
         except pickle.UnpicklingError as error:
             raise ConfigError(str(error)) from None
-    survives(read, traced=True)
+    survives(read)
 
 
 CONTENTS = st.one_of(MADE, damaged(*PICKLES), st.sampled_from(PICKLES), st.builds(
@@ -165,7 +165,7 @@ def test_cifar_pickles(content: bytes, survives: Survives, folder: pathlib.Path)
     place.mkdir(parents=True, exist_ok=True)
     for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
         (place / name).write_bytes(content if name == "data_batch_1" else PICKLES[1])
-    survives(lambda: load_cifar("cifar10", str(place.parent)), traced=True)
+    survives(lambda: load_cifar("cifar10", str(place.parent)))
 
 
 @given(content=st.one_of(st.binary(max_size=100), st.integers(0, 10_000).map(bytes), st.binary(
@@ -175,7 +175,7 @@ def test_cifar_binaries(content: bytes, survives: Survives, folder: pathlib.Path
     place.mkdir(parents=True, exist_ok=True)
     for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
         (place / f"{name}.bin").write_bytes(content if name == "data_batch_3" else bytes(3073))
-    survives(lambda: load_cifar("cifar10", str(place.parent)), traced=True)
+    survives(lambda: load_cifar("cifar10", str(place.parent)))
 
 
 def tar(names: list[str], content: bytes = PICKLES[1], form: int = tarfile.PAX_FORMAT) -> bytes:
@@ -218,7 +218,7 @@ def test_cifar_archives(content: bytes, survives: Survives, folder: pathlib.Path
     place = folder / "archive"
     place.mkdir(exist_ok=True)
     (place / "cifar-10-python.tar.gz").write_bytes(content)
-    survives(lambda: load_cifar("cifar10", str(place)), traced=True)
+    survives(lambda: load_cifar("cifar10", str(place)))
 
 
 ARRAYS = st.one_of(
@@ -243,5 +243,5 @@ def test_arrays(x: Any, y: Any, x_test: Any, y_test: Any, options: dict[str, Any
                 survives: Survives) -> None:
     if plain:  # With good arrays, what the options do.
         x, y, x_test, y_test = X, Y, None, None
-    made = survives(lambda: from_arrays(x, y, x_test, y_test, **options), traced=True)
+    made = survives(lambda: from_arrays(x, y, x_test, y_test, **options))
     assert made is None or len(made.train) > 0
