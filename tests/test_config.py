@@ -51,6 +51,54 @@ def test_a_bad_value_is_refused_in_one_line_that_names_flag_value_and_fix(name: 
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(("name", "value", "said"), [
+    ("l1", 1e39, "beyond the largest float32, 3.4e+38"), ("l2", 1e-40, "float32 would make it 0 or lose its digits"),
+    ("learning_rate", 1e-60, "float32 would make it 0"), ("clip_norm", 1e300, "--precision=float64"),
+    ("momentum", 1 - 1e-12, "even when rounded"), ("label_noise", 1e-60, "float32"),
+    ("rendezvous_timeout", 1e9, "at most"),
+    ("l1", 10**400, "beyond the largest float64"), ("seed", 2**63, "at most 9,223,372,036,854,775,807"),
+    ("data_seed", 2**64, "at most 18,446,744,073,709,551,615"), ("epochs", 2**31, "at most 2,147,483,647"),
+    ("summary_every", 2**64, "at most 9,007,199,254,740,992"), ("epochs", 10**4000, "at most"),
+    ("hidden", (4,) * 101, "100 lay"),
+    ("hidden", (2**31,), "widths of at most"), ("cpu_devices", 10**5, "at most 256"),
+    ("num_devices", 10**9, "at most 1,024"),
+    ("model_dir", "gs://a", "gs:// is not supported"), ("data_dir", "a\0", "control character"),
+    ("dataset", "x" * 5000, "5,000"),
+    ("compile_cache", "s3://x", "s3:// is not supported"), ("penalize", "a\n", "control character"),
+    ("penalize", r"(a)\1", "not supported"), ("hidden", [[[[1]]]], "type")])
+def test_values_beyond_all_measure(name: str, value: Any, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config(**{name: value})
+    message = str(caught.value)
+    assert message.startswith(f"--{name}=") and said in message
+    assert message.isprintable() and len(message) <= 500
+
+
+def test_float64_holds_what_float32_does_not() -> None:
+    assert Config(l1=1e39, precision="float64").l1 == 1e39
+    assert Config(l1=1e-60, precision="float64").l1 == 1e-60
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("[" * 100_000, "not JSON"), ('{"l1": ' + "[" * 900 + "]" * 900 + "}", "--l1=..."),
+    ('{"epochs": ' + "9" * 5000 + "}", "5,000"),
+    ('{"l1": 1e400}', "1e400: it is beyond"), ('{"l1": 1e-400}', "1e-400: float64 would make it 0"),
+    ('{"%s": 1}' % ("k" * 10**5), "unknown configuration field"), (" " * 2**21, "2,097,152 bytes"),
+    ('{"dataset": "\\ud800.npz"}', "no text in UTF-8")])
+def test_a_configuration_file_of_any_size_is_refused_in_one_line(text: str, said: str, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        Config.from_file(tmp_path / "config.json")
+    assert said in str(caught.value)
+    assert str(caught.value).isprintable() and len(str(caught.value)) <= 500
+
+
+@pytest.mark.parametrize("fields", [3, None, [("l1", 1)], {1: 2}, {(1, 2): 3}, {10**5000: 1}])
+def test_what_is_no_mapping_of_fields_is_refused(fields: Any) -> None:
+    with pytest.raises(ConfigError):
+        Config.from_dict(fields)
+
+
 def test_no_field_was_forgotten_in_the_table_of_bad_values() -> None:
     # Any text or boolean is good.
     free = {"data_dir", "model_dir", "jit", "deterministic", "histograms", "compile_cache"}

@@ -139,6 +139,27 @@ def test_a_bad_flagfile_is_refused(tmp_path: pathlib.Path) -> None:
     refusal(f"--flagfile={path}")
 
 
+def test_flag_files_may_hold_flag_files(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "inner").write_text("--l1=0.5\n")
+    (tmp_path / "outer").write_text(f"--flagfile={tmp_path / 'inner'}\n--l2=0.25\n")
+    assert flags.parse([f"--flagfile={tmp_path / 'outer'}"]).config == Config(l1=0.5, l2=0.25)
+    assert flags.parse(["--flagfile", str(tmp_path / "inner")]).config == Config(l1=0.5)
+    assert flags.parse(["--seed=1", "--flagfile="]).config == Config(seed=1)
+
+
+def test_flag_files_without_end_are_refused(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "flags"
+    for text, said in ((f"--flagfile={path}", "includes itself"), ("--l1=1\n" * 20_000, "more than 10,000 flags"),
+                       (" " * 2**21, "2,097,152 bytes"), ("\xff", "UTF-8")):
+        path.write_text(text, encoding="latin-1")
+        assert said in refusal(f"--flagfile={path}")
+    for i in range(20):
+        (tmp_path / f"{i}").write_text(f"--flagfile={tmp_path / str(i + 1)}\n" * 2)
+    assert "nested more than 8 deep" in refusal(f"--flagfile={tmp_path / '0'}")
+    assert "pipe or device" in refusal("--flagfile=/dev/zero")
+    assert "more than 10,000 arguments" in refusal(*["--l1=1"] * 10_001)
+
+
 # Help.
 
 @pytest.mark.parametrize("name", sorted(FIELDS))

@@ -22,7 +22,6 @@ from reglab.inputs import Unusable
 from reglab.texts import one_line
 
 _PIXELS: Final = 3 * 32 * 32
-_MOST_FILE: Final = 2**28  # The largest has 155 million bytes.
 _MOST_MEMBERS: Final = 1000
 _Rows = tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]
 
@@ -35,14 +34,15 @@ class _Layout:
     test: str
     label_key: bytes  # in the pickles
     label_bytes: int  # before each binary image; the last one is the label that counts
+    most: int  # bytes of a file
 
 
 _LAYOUTS: Final[Mapping[str, _Layout]] = {
     "cifar10": _Layout(("cifar-10-batches-py", "cifar-10-python.tar.gz"),
                        ("cifar-10-batches-bin", "cifar-10-binary.tar.gz"),
-                       tuple(f"data_batch_{i}" for i in range(1, 6)), "test_batch", b"labels", 1),
+                       tuple(f"data_batch_{i}" for i in range(1, 6)), "test_batch", b"labels", 1, 2**26),
     "cifar100": _Layout(("cifar-100-python", "cifar-100-python.tar.gz"),
-                        ("cifar-100-binary", "cifar-100-binary.tar.gz"), ("train",), "test", b"fine_labels", 2),
+                        ("cifar-100-binary", "cifar-100-binary.tar.gz"), ("train",), "test", b"fine_labels", 2, 2**28),
 }
 
 
@@ -58,7 +58,7 @@ def load_cifar(dataset: str, data_dir: str) -> Dataset:
     place = locate(data_dir, dataset, layout.python + layout.binary)
     binary = place.path.name in layout.binary
     names = [f"{name}.bin" if binary else name for name in (*layout.train, layout.test)]
-    contents = _read_folder(place, names) if place.path.is_dir() else _read_archive(place, names)
+    contents = (_read_folder if place.path.is_dir() else _read_archive)(place, names, layout.most)
     batches = []
     for name in names:
         file = place.inside(name)
@@ -73,11 +73,11 @@ def load_cifar(dataset: str, data_dir: str) -> Dataset:
     return IMAGE_SETS[dataset].dataset(dataset, train, batches[-1])
 
 
-def _read_folder(place: DataFile, names: list[str]) -> dict[str, bytes]:
-    return {name: place.inside(name).read(_MOST_FILE) for name in names}
+def _read_folder(place: DataFile, names: list[str], most: int) -> dict[str, bytes]:
+    return {name: place.inside(name).read(most) for name in names}
 
 
-def _read_archive(place: DataFile, names: list[str]) -> dict[str, bytes]:
+def _read_archive(place: DataFile, names: list[str], most: int) -> dict[str, bytes]:
     """The named files, wherever they are in the archive. Nothing is unpacked to the disk."""
     contents = {}
     with place.open() as file:
@@ -87,7 +87,7 @@ def _read_archive(place: DataFile, names: list[str]) -> dict[str, bytes]:
             stream: Any = Growing(gzip.GzipFile(fileobj=file), file) if packed else file
             with tarfile.open(fileobj=stream, mode="r|") as archive:  # Read from front to back, and never back.
                 for number, member in enumerate(archive):
-                    if number >= _MOST_MEMBERS or member.size > _MOST_FILE or member.issparse():
+                    if number >= _MOST_MEMBERS or member.size > most or member.issparse():
                         raise Unusable("it holds more or larger files than CIFAR")
                     name = PurePosixPath(member.name).name
                     content = archive.extractfile(member) if name in names and member.isfile() else None

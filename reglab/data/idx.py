@@ -63,7 +63,9 @@ def _read(file: DataFile, stream: Growing, packed: int, ndim: int, whole: int | 
     if whole is None or whole == size:
         check_growth(size, packed)
         data = stream.read_all(size - header + 1)  # One more shows whether there is more, and checks the checksum.
-        whole = header + len(data) if whole is None else whole
+        if whole is None and header + len(data) > size:
+            raise file.damaged(f"is too long: more than {size:,} bytes")
+        whole = header + len(data)
     if whole != size:
         raise file.damaged(f"is {'truncated' if whole < size else 'too long'}: {whole:,} of {size:,} bytes")
     array = np.frombuffer(data, np.uint8).reshape(shape)

@@ -154,6 +154,33 @@ def test_malformed_node_lists(text):
         expand_nodes(text)
 
 
+@pytest.mark.parametrize("text", ["n[1-100000000]", "a[1-200]b[1-200]", "n[0-999999999999999999]", "a,b[1-10000]",
+                                  "n[1]" * 65])
+def test_node_lists_without_end(text):
+    with pytest.raises(ConfigError, match="^SLURM_JOB_NODELIST=.*names more than 10,000 nodes"):
+        expand_nodes(text)
+
+
+@pytest.mark.parametrize("text", ["1(x1000000000)", "1(x9999),1(x2)"])
+def test_counts_without_end(text):
+    with pytest.raises(ConfigError, match="^SLURM_TASKS_PER_NODE=.*names more than 10,000 nodes"):
+        expand_counts(text)
+
+
+@pytest.mark.parametrize("changes, said", [
+    ({"SLURM_STEP_NODELIST": "n\n[1-4]"}, r"SLURM_STEP_NODELIST=n\n[1-4] is not a list of nodes"),
+    ({"SLURM_STEP_NODELIST": "\udcff"}, r"SLURM_STEP_NODELIST=\udcff is not a list"),
+    ({"SLURM_STEP_NUM_TASKS": "9" * 5000}, "SLURM_STEP_NUM_TASKS=999"),
+    ({"SLURM_STEP_NUM_TASKS": "10001"}, "SLURM_NTASKS=10001"),
+    ({"REGLAB_PORT": "65535"}, "REGLAB_PORT=65535: the 2 tasks of a node need as many ports"),
+])
+def test_values_of_any_length_and_character_are_one_line(changes, said):
+    with pytest.raises(ConfigError) as caught:
+        cluster_from_environment({**STEP, **changes})
+    assert str(caught.value).startswith(said)
+    assert str(caught.value).isprintable() and len(str(caught.value)) <= 500
+
+
 @pytest.mark.parametrize("text, counts", [("1", [1]), ("2(x3),1", [2, 2, 2, 1]), ("8,4(x2)", [8, 4, 4])])
 def test_counts(text, counts):
     assert expand_counts(text) == counts

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reglab.cluster import Cluster, cluster_from_environment, own_gpus
+from reglab.cluster.tf_config import cluster_from_tf_config
 from reglab.config import ConfigError
 
 
@@ -110,6 +111,21 @@ def test_mistakes_are_one_clear_line(variables, said):
         cluster_from_environment(variables)
     assert str(caught.value).startswith(f"TF_CONFIG {said}")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text, said", [
+    ("[" * 100_000, "which is not JSON ("), ('{"cluster":' * 10_000, "which is not JSON ("), ("9" * 5000, "not JSON ("),
+    (json.dumps({"cluster": {"worker": [f"h{i}:1" for i in range(20_000)]}, "task": WORKER}),
+     "has 20,000 workers: give at"),
+    (" " * 2**21, "2,097,152 characters"),
+    (environ({"worker": ["a\n:1", "b:1"]}, WORKER)["TF_CONFIG"], r"address a\n:1: give"),
+    (environ(TWO, {"type": "worker", "index": "9" * 5000})["TF_CONFIG"], "has the task worker 999"),
+])
+def test_values_of_any_size_are_one_line(text, said):
+    with pytest.raises(ConfigError) as caught:
+        cluster_from_tf_config(text)
+    assert said in str(caught.value)
+    assert str(caught.value).isprintable() and len(str(caught.value)) <= 500
 
 
 @pytest.mark.parametrize("addresses, index, rank_and_size", [
