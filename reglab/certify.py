@@ -10,12 +10,15 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from reglab import exit_codes, flags
-from reglab.commands import run_command
+from reglab.commands import run_command, run_process
 from reglab.config import ConfigError
 from reglab.preflight import preflight
+from reglab.signals import EarlyStop, StopRequest, stop_request
 from reglab.texts import shown
 
 if TYPE_CHECKING:
+    from reglab.data import Dataset
+    from reglab.distribution import Replicas
     from reglab.rerun import Verdict
 
 PURPOSE = """Trains on one device and on the replicas that flags and environment describe, in float64, and compares
@@ -54,23 +57,35 @@ def _certify(command: flags.CommandLine) -> int:
     quiet_tensorflow(whole_process=True)
     from reglab.assembly import check_fit, load_dataset
     from reglab.cluster import RendezvousError
-    from reglab.exactness import TOLERANCE, check_replicas
+    from reglab.loop import PeerLost, peers_needed
     from reglab.strategies import find_cluster, make_replicas
 
     config = command.config
     start_devices(config.compile_cache, lambda problem: print(f"reglab: {problem}", file=sys.stderr))
     dataset = load_dataset(config) if here is None else here
     check_fit(config, dataset)
+    cluster = find_cluster(config)
     try:
-        replicas = make_replicas(config, find_cluster(config))
-    except RendezvousError as error:
+        if cluster is None:  # A signal may end the check anywhere.
+            return _check(command, dataset, make_replicas(config, None), None)
+        with stop_request() as stop, peers_needed(cluster):
+            return _check(command, dataset, make_replicas(config, cluster, stop), stop)
+    except (RendezvousError, PeerLost) as error:
         print(f"reglab: {error}", file=sys.stderr, flush=True)
         os._exit(exit_codes.PEER_LOST)
+
+
+def _check(command: flags.CommandLine, dataset: Dataset, replicas: Replicas, stop: StopRequest | None) -> int:
+    from reglab.exactness import TOLERANCE, check_replicas
+
+    config = command.config
     out = open(os.devnull, "w") if not replicas.is_chief else sys.stderr if command.json else sys.stdout  # noqa: SIM115
     several = f"{replicas.count} replica{'s' if replicas.count > 1 else ''} ({replicas.name})"
     print(f"{several} against one device, float64, {dataset.description}", file=out)
     findings = []
     for finding in check_replicas(config, dataset, replicas):
+        if stop is not None and replicas.gather_numbers(bool(stop)).any():  # Workers stop together.
+            raise EarlyStop(stop.name)
         findings.append(finding)
         details = ", ".join(f"{name} {value:.1e}" for name, value in finding.differences.items())
         print(f"  {'equal' if finding.exact else 'NOT EQUAL':10}{finding.case}: {details}", file=out, flush=True)
@@ -129,4 +144,4 @@ def describe_rerun(folder: str, verdict: Verdict) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_process(main)

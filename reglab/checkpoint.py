@@ -115,15 +115,18 @@ class Checkpoints:
         """Keeps the state as the best so far: `best/ckpt-<step>` and `best/best.json` with `facts`."""
         self._write_copy(self._save_best_copy, dict(facts), background=background)
 
-    def wait(self) -> None:
-        """Returns when all that was saved in the background is on disk.
+    def wait(self, seconds: float | None = None) -> bool:
+        """Returns when all that was saved in the background is on disk, or after so many seconds; whether it is.
 
         Raises:
           StorageError: it could not be written.
         """
+        if concurrent.futures.wait(self._pending, seconds).not_done:
+            return False
         pending, self._pending = self._pending, []
         for write in pending:
             write.result()
+        return True
 
     def _write_copy(self, write: Callable[[Any], None], what: Any, *, background: bool) -> None:
         """Has the writer thread `write(what)` of a copy of the state as it is now."""

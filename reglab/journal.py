@@ -90,6 +90,10 @@ class Journal:
         """Restores the newest checkpoint that was due and is whole; returns its step, 0 where there is none."""
         return 0
 
+    def wait(self, seconds: float) -> bool:
+        """Waits that long for what `save` has begun; whether all of it is on disk."""
+        return True
+
     def close(self) -> None:
         """Ends all files."""
 
@@ -169,6 +173,10 @@ class FolderJournal(Journal):
     def go_back(self) -> int:
         """See `Journal`."""
         return self._checkpoints.go_back(self._warn)
+
+    def wait(self, seconds: float) -> bool:
+        """See `Journal`."""
+        return self._checkpoints.wait(seconds)
 
     def close(self) -> None:
         """See `Journal`: when it returns, all checkpoints are on disk."""

@@ -15,7 +15,7 @@ from absl import flags
 from reglab import exit_codes
 from reglab.arguments import Arguments, UnknownFlag
 from reglab.cluster import Cluster
-from reglab.commands import run_command
+from reglab.commands import run_command, run_process
 from reglab.config import ConfigError
 from reglab.processes import ProcessGroup
 from reglab.texts import shown
@@ -27,7 +27,8 @@ Starts workers on this machine that train together, to try out what a cluster wo
 TF_CONFIG and the flags after the --. What they print comes out line by line, marked [0], [1] and so on. With --json
 among their flags the chief's standard output comes out unmarked and alone, as one JSON object.
 
-Ctrl-C, SIGTERM and SIGHUP are passed on to all workers; a second one kills them. When a worker fails, the others are
+Ctrl-C, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 are passed on to all workers, which save and stop; a second Ctrl-C ends
+them at once. When a worker fails, the others are
 ended too. The exit code is that of the first to fail, and 128 + the signal's number if a signal killed it.
 
 --workers  How many to start. (default: 2)
@@ -139,4 +140,4 @@ def _free_ports(count: int) -> list[int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_process(main)

@@ -32,6 +32,7 @@ from reglab.strategies import make_replicas
 
 SECONDS_PER_CALL: Final = 0.5  # Short enough that Ctrl-C is answered and progress moves, long enough to cost nothing.
 FIRST_CALL_STEPS: Final = 50
+SECONDS_PER_WORD: Final = 5.0  # How often the chief tells the others that it is still saving.
 
 
 class Interrupted(KeyboardInterrupt):
@@ -81,6 +82,7 @@ def fit(config: Config, data: Dataset | None = None, *, console: Console | None 
     Raises:
       ConfigError: something in the configuration or the files cannot be used; nothing was written or trained.
       Interrupted: SIGINT or SIGTERM came, or `until`; the same call goes on from there.
+      EarlyStop: the same, but while the workers of a cluster gathered, so before there was anything to save.
       Diverged: the data loss became infinite or NaN, and `on_nonfinite` has no way on.
       RendezvousError: a worker of the cluster did not appear.
       PeerLost: a worker of the cluster ended or hung.
@@ -106,18 +108,25 @@ def _fit(config: Config, data: Dataset | None, directory: RunDirectory | None, c
         directory.bind(dataset.facts)
     check_fit(config, dataset)  # Before other workers are kept waiting.
     try:
-        program = make_program(config, dataset, make_replicas(config, cluster))
-        run = _Run(config, dataset, program, console, until)
-        # The signals are handled only now: TensorFlow's runtime for several machines would take SIGTERM for itself.
-        with _closing(open_journal(config, directory, cast(State, run.guard.state), console.warning,
-                                   run.is_due)) as journal, stop_request() as stop:
-            return run.fit(journal, stop)
+        with peers_needed(cluster), stop_request() as stop:  # Until the journal has closed, when all is on disk.
+            program = make_program(config, dataset, make_replicas(config, cluster, stop))
+            run = _Run(config, dataset, program, console, until)
+            with _closing(open_journal(config, directory, cast(State, run.guard.state), console.warning,
+                                       run.is_due)) as journal:
+                return run.fit(journal, stop)
+    finally:
+        console.finish()
+
+
+@contextlib.contextmanager
+def peers_needed(cluster: Cluster | None) -> Iterator[None]:
+    """What TensorFlow reports inside the block when it loses another worker is raised as `PeerLost`."""
+    try:
+        yield
     except tf.errors.OpError as error:
         if cluster is None:
             raise
         raise PeerLost(cluster.name(cluster.index), error) from error
-    finally:
-        console.finish()
 
 
 @contextlib.contextmanager
@@ -263,10 +272,18 @@ class _Run:
                                {"data": float(finite.mean()) if len(finite) else math.nan})
 
     def _save_and_stop(self) -> None:
-        saved = self._save() or not self._program.replicas.is_chief  # Where not here, then by the chief.
-        reason = (self._stop.signal.name if self._stop.signal else "a signal to another worker"
-                  if int(self._program.state["step"]) != self._until else "request")
-        raise Interrupted(reason, int(self._program.state["step"]), saved)
+        """Ends the run when the state is on disk, which the others hear from the chief."""
+        saved, written = self._save(), False
+        while not written:  # In parts, as a collective operation does not wait for a slow disk.
+            mine = self._journal.wait(SECONDS_PER_WORD)
+            try:
+                written, saved = map(bool, self._program.replicas.gather_numbers(mine, saved)[0])
+            except tf.errors.OpError:  # Somebody is lost, who may just have been quick to leave.
+                if not (mine and saved):
+                    raise
+                written = True
+        at_request = self._stop.signal is None and int(self._program.state["step"]) == self._until
+        raise Interrupted("request" if at_request else self._stop.name, int(self._program.state["step"]), saved)
 
     def _save(self) -> bool:
         """A checkpoint, but never of weights that the last update made infinite, before any loss could tell."""

@@ -15,7 +15,9 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import IO, Any, Final
 
-_PASSED_ON: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from reglab.signals import COMMAND_SIGNALS
+
+_KILL_DELAY: Final = 1.0  # seconds that a second Ctrl-C leaves the processes to end by themselves
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -35,17 +37,17 @@ class ProcessGroup:
                  plain_first: bool = False) -> None:
         self._ended: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._writing = threading.Lock()
-        self._signals = 0
+        self._was_asked = False
         # Signals wait until there is somebody to pass them on to.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
+        signal.pthread_sigmask(signal.SIG_BLOCK, COMMAND_SIGNALS)
         try:
-            # All before the first thread starts, as a fork among threads can deadlock.
+            # All before the first thread of its own starts, as a fork among threads can deadlock.
             self._processes = [_start(command, environment) for environment in environments]
-            for number in _PASSED_ON:
+            for number in COMMAND_SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                     signal.signal(number, self.pass_on)
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, COMMAND_SIGNALS)
         self._copying: list[threading.Thread] = []
         for i, process in enumerate(self._processes):
             mark = b"[%d] " % i
@@ -79,12 +81,16 @@ class ProcessGroup:
         return code
 
     def pass_on(self, number: int, frame: FrameType | None = None) -> None:
-        """Handles a signal: the first goes on to all processes, the next kills them."""
+        """Handles a signal: it goes on to all processes, and a second Ctrl-C kills those that do not heed it."""
         del frame
         if all(process.returncode is not None for process in self._processes):
-            raise SystemExit(128 + number)  # all that is left is output that nobody takes
-        self._signals += 1
-        self.send(number if self._signals == 1 else signal.SIGKILL)
+            os._exit(128 + number)  # all that is left is output that nobody takes
+        self.send(number)
+        if self._was_asked and number == signal.SIGINT:
+            killer = threading.Timer(_KILL_DELAY, self.send, [signal.SIGKILL])
+            killer.daemon = True
+            killer.start()
+        self._was_asked = True
 
     def send(self, number: int) -> None:
         """Sends a signal to those that run, and to what they started."""
@@ -130,7 +136,7 @@ def _prepare(prctl: Callable[..., Any] | None, parent: int) -> None:
 
     A thread in it that watches the parent would not do: none can run while TensorFlow holds the interpreter.
     """
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, COMMAND_SIGNALS)
     if prctl is not None:
         prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
         if os.getppid() != parent:  # it died before the call

@@ -14,24 +14,29 @@ from reglab.cluster import find_cluster as find_cluster
 from reglab.config import HANDLING_FIELDS, Config, ConfigError
 from reglab.distribution import Replicas, StrategyReplicas
 from reglab.environment import be_deterministic
+from reglab.signals import StopRequest, deferred
 
 COLLECTIVE_TIMEOUT: Final = 25.0  # Seconds that a collective waits for a peer which neither comes nor dies.
 
 
-def make_replicas(config: Config, cluster: Cluster | None) -> Replicas:
+def make_replicas(config: Config, cluster: Cluster | None, stop: StopRequest | None = None) -> Replicas:
     """The replicas that a configuration asks for, on devices that exist.
 
     TensorFlow places what asks for a missing device on another one without a word, so everything is checked here.
 
+    Args:
+      stop: heeded until all workers are there. From then on they can only stop together, at `gather_numbers`.
+
     Raises:
       ConfigError: the devices do not exist.
       RendezvousError: a worker of the cluster did not appear.
+      EarlyStop: a stop signal came to one that was there.
     """
     _split_cpu(config)
     if config.deterministic:
         be_deterministic()
     if cluster is not None:
-        return _multi_worker(config, cluster)
+        return _multi_worker(config, cluster, stop or StopRequest())
     kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     devices = [f"{kind}:{i}" for i in range(len(tf.config.list_logical_devices(kind)))]
     wanted = config.num_devices if config.num_devices is not None else len(devices)
@@ -61,7 +66,7 @@ def _split_cpu(config: Config) -> None:
                               "start a new process") from None
 
 
-def _multi_worker(config: Config, cluster: Cluster) -> Replicas:
+def _multi_worker(config: Config, cluster: Cluster, stop: StopRequest) -> Replicas:
     gpus = tf.config.list_physical_devices("GPU")
     mine = [gpus[i] for i in own_gpus(cluster, os.environ, len(gpus))]
     if config.num_devices is not None and config.num_devices != max(len(mine), 1):
@@ -69,13 +74,14 @@ def _multi_worker(config: Config, cluster: Cluster) -> Replicas:
                           "or set CUDA_VISIBLE_DEVICES")
     if gpus:
         tf.config.set_visible_devices(mine, "GPU")
-    wait_for_peers(cluster, config.rendezvous_timeout, _digest(config))
+    wait_for_peers(cluster, config.rendezvous_timeout, _digest(config), stop)
     os.environ["TF_CONFIG"] = cluster.tf_config()
     # All workers were there a moment ago. Should one die right now, TensorFlow would wait for it deaf to all signals.
     faulthandler.dump_traceback_later(config.rendezvous_timeout + 30, exit=True, file=2)
     try:
         options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=COLLECTIVE_TIMEOUT)
-        strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+        with deferred():  # Its servers take SIGTERM for themselves.
+            strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
     finally:
         faulthandler.cancel_dump_traceback_later()
     kind = "GPU" if mine else "CPU"

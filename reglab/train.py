@@ -9,7 +9,7 @@ import sys
 
 from reglab import exit_codes, flags
 from reglab.cluster import find_cluster
-from reglab.commands import run_command
+from reglab.commands import run_command, run_process
 from reglab.config import Config
 from reglab.preflight import preflight
 from reglab.run_directory import own_folder, with_default_name
@@ -68,4 +68,4 @@ def _train_into(config: Config, as_json: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_process(main)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from reglab import exit_codes, flags
 from reglab.benchmark.settings import EXTRA, WITHOUT, Settings, make_settings
-from reglab.commands import run_command
+from reglab.commands import run_command, run_process
 from reglab.files import write_atomically, writing
 
 PURPOSE: Final = ("Measure training on this machine: its pace against what the device can do, and what the penalties, "
@@ -57,4 +57,4 @@ def _is_sound(result: dict[str, Any]) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_process(main)

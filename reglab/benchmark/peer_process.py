@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import reglab.benchmark
+from reglab.listener import heard_by_children
+from reglab.signals import command_request
 
 # Several libraries hold the same GPU at a time, so none may take all of its memory in advance.
 ENVIRONMENT: Final = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
@@ -31,8 +33,10 @@ class PeerProcess:
     def __init__(self, command: Sequence[str]) -> None:
         path = os.pathsep.join(filter(None, [_ROOT, os.environ.get("PYTHONPATH")]))
         self._stderr = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 (closed in `close`)
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr,
-                                         text=True, env={**os.environ, **ENVIRONMENT, "PYTHONPATH": path})
+        with heard_by_children():
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, text=True,
+                env={**os.environ, **ENVIRONMENT, "PYTHONPATH": path})
         self._lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -65,6 +69,8 @@ class PeerProcess:
         """Closes the peer's stdin, which ends it, and kills it if it is still there after `grace` seconds."""
         with contextlib.suppress(BrokenPipeError):
             self._input.close()
+        if command_request():  # A stop signal has come.
+            grace = 0
         try:
             self._process.wait(timeout=grace)
         except subprocess.TimeoutExpired:

@@ -10,12 +10,18 @@ import time
 from typing import Any, Final
 
 from reglab.cluster.base import Cluster
+from reglab.signals import EarlyStop, StopRequest
 
 PROTOCOL: Final = "reglab-rendezvous-1"
 LONGEST: Final = 65_536
 """Bytes of a message: the indices of ten thousand missing workers."""
 
-_GOODBYE: Final = 2.0  # seconds for the released to hang up
+GOODBYE: Final = 2.0
+"""Seconds for the released to hang up, and for the chief to answer who is asked to stop."""
+
+POLL: Final = 0.2
+"""Seconds between two looks at whether a stop signal has come."""
+
 _MARGIN: Final = 0.5  # seconds for bad news to reach everyone
 
 
@@ -38,11 +44,12 @@ def absent(cluster: Cluster, missing: list[int], timeout: float, what: str = "di
 class Gathering:
     """The part of the chief: who is there, and what they are told."""
 
-    def __init__(self, cluster: Cluster, server: socket.socket, digest: str) -> None:
-        self._cluster, self._server, self._digest = cluster, server, digest
+    def __init__(self, cluster: Cluster, server: socket.socket, digest: str, stop: StopRequest) -> None:
+        self._cluster, self._server, self._digest, self._stop = cluster, server, digest, stop
         self._heard: dict[socket.socket, bytes] = {}  # what each open connection has said so far
         self._present: dict[socket.socket, int] = {}  # those that are workers, and which
         self._seen: set[int] = set()
+        self._asked = False  # whether one of them was asked to stop
         self._deadline = float("inf")
 
     def run(self, timeout: float) -> None:
@@ -54,10 +61,11 @@ class Gathering:
             selector.register(self._server, selectors.EVENT_READ)
             try:
                 while missing := self._missing():
+                    self._heed_signals()
                     if (left := self._deadline - time.monotonic()) <= 0:
                         what = "came and ended again" if self._seen.issuperset(missing) else "did not appear"
                         raise absent(self._cluster, missing, timeout, what)
-                    self._listen_once(selector, left)
+                    self._listen_once(selector, min(left, POLL))
                     if (still := self._missing()) and still != missing:
                         self._tell(missing=still)
             except RendezvousError as error:
@@ -66,9 +74,15 @@ class Gathering:
             selector.unregister(self._server)
             self._server.close()
             self._tell(missing=[])
-            end = time.monotonic() + _GOODBYE
+            end = time.monotonic() + GOODBYE
             while self._present and (left := end - time.monotonic()) > 0:
                 self._listen_once(selector, left)
+
+    def _heed_signals(self) -> None:
+        """A stop signal, to whomever of those who are there, stops all who are there."""
+        if self._stop or self._asked:
+            self._tell(stop=self._stop.name)
+            raise EarlyStop(self._stop.name)
 
     def _bound_deadline(self, left: float) -> None:
         """The first to lose patience decides for all, and early enough for all to hear it from the chief.
@@ -107,19 +121,22 @@ class Gathering:
             return True
         except OSError:
             return False
-        line, ended, _ = (self._heard[connection] + came).partition(b"\n")
-        if not came or len(line) > LONGEST or connection in self._present:
+        *lines, self._heard[connection] = (self._heard[connection] + came).split(b"\n")
+        if not came or max(map(len, [*lines, self._heard[connection]])) > LONGEST:
             return False
-        self._heard[connection] = line
-        if not ended:
-            return True
         try:
-            hello = json.loads(line)
-            if hello["protocol"] != PROTOCOL:
-                return False
-            self._admit(hello, connection)
+            return all(self._take(json.loads(line), connection) for line in lines)
         except (ValueError, KeyError, TypeError):
             return False
+
+    def _take(self, said: dict[str, Any], connection: socket.socket) -> bool:
+        """A message: who it is, once, and perhaps later that it was asked to stop; False if it is no worker's."""
+        if connection in self._present:
+            self._asked = self._asked or bool(said["stop"])
+        elif said["protocol"] != PROTOCOL:
+            return False
+        else:
+            self._admit(said, connection)
         return True
 
     def _admit(self, hello: dict[str, Any], connection: socket.socket) -> None:

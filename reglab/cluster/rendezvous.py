@@ -8,6 +8,8 @@ signals and timers. So the workers first meet here, on the same addresses:
   (a port scanner, a gRPC client of an older run) is dropped.
 - The chief tells all who are there which workers are still missing, whenever that changes. Nobody missing releases
   them: the one decision is the chief's, so either all go on or none does. A worker that dies is missing again.
+- A stop signal to any who is there stops all who are there, by the chief's word; once released, they stop together
+  later.
 - Each closes its port when it is released, and the chief last, when the others have hung up: no connection then lingers
   on a port that TensorFlow is about to open.
 """
@@ -22,13 +24,14 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from reglab.cluster.base import Cluster, split_address
-from reglab.cluster.gathering import LONGEST, PROTOCOL, Gathering, RendezvousError, absent, message
+from reglab.cluster.gathering import GOODBYE, LONGEST, POLL, PROTOCOL, Gathering, RendezvousError, absent, message
+from reglab.signals import EarlyStop, StopRequest
 
 _PAUSE: Final = 0.2  # seconds between two attempts to reach the chief
-_ATTEMPT: Final = 5.0  # seconds for one attempt, as a lost packet should not cost the whole time
+_ATTEMPT: Final = 3.0  # seconds for one attempt, as a lost packet should not cost the whole time
 
 
-def wait_for_peers(cluster: Cluster, timeout: float, digest: str = "") -> None:
+def wait_for_peers(cluster: Cluster, timeout: float, digest: str = "", stop: StopRequest | None = None) -> None:
     """Returns when every worker of the cluster has called this with the same `digest`, in all of them at once.
 
     Afterwards the worker's port is free for TensorFlow. Only the addresses of the cluster are contacted. Resolving a
@@ -37,15 +40,18 @@ def wait_for_peers(cluster: Cluster, timeout: float, digest: str = "") -> None:
     Args:
       timeout: seconds.
       digest: what must be equal in all workers, such as a hash of the configuration and the versions.
+      stop: when a signal comes, this worker and with it all others are to stop waiting.
 
     Raises:
       RendezvousError: a worker did not appear in time or runs something else, or this one's port is taken.
+      EarlyStop: a stop signal came to one of those who were there.
     """
+    stop = stop or StopRequest()
     with _listen(cluster) as server:
         if cluster.is_chief:
-            Gathering(cluster, server, digest).run(timeout)
+            Gathering(cluster, server, digest, stop).run(timeout)
         else:
-            _report(cluster, server, digest, timeout)
+            _report(cluster, server, digest, timeout, stop)
 
 
 def _listen(cluster: Cluster) -> socket.socket:
@@ -67,18 +73,22 @@ def _listen(cluster: Cluster) -> socket.socket:
                               ) from None
 
 
-def _report(cluster: Cluster, server: socket.socket, digest: str, timeout: float) -> None:
+def _report(cluster: Cluster, server: socket.socket, digest: str, timeout: float, stop: StopRequest) -> None:
     """The part of every worker but the chief."""
     deadline = time.monotonic() + timeout
     missing, reason = [0], "no answer"
     while (left := deadline - time.monotonic()) > 0:
+        stop.check()
         try:
             with socket.create_connection(split_address(cluster.addresses[0]), min(left, _ATTEMPT)) as connection:
                 connection.sendall(message(protocol=PROTOCOL, index=cluster.index, size=cluster.size, digest=digest,
                                            left=left))
-                for answer in _answers(connection, deadline):
+                for answer in _answers(connection, deadline, stop):
                     if "error" in answer:
                         raise RendezvousError(str(answer["error"]))
+                    if "stop" in answer:
+                        stop.check()
+                        raise EarlyStop(StopRequest().name)
                     missing = answer["missing"]
                     if not missing:
                         server.close()  # before the connection: that tells the chief that this port is free
@@ -92,12 +102,23 @@ def _report(cluster: Cluster, server: socket.socket, digest: str, timeout: float
     raise absent(cluster, missing, timeout, f"did not appear{f' ({reason})' if missing == [0] else ''}")
 
 
-def _answers(connection: socket.socket, deadline: float) -> Iterator[Any]:
-    """The chief's messages, until it hangs up; TimeoutError at the deadline."""
-    heard = b""
+def _answers(connection: socket.socket, deadline: float, stop: StopRequest) -> Iterator[Any]:
+    """The chief's messages, until it hangs up; TimeoutError at the deadline.
+
+    A stop signal is told to the chief, who may have released all at this very moment: so its answer counts.
+    """
+    heard, told = b"", False
     while True:
-        connection.settimeout(max(deadline - time.monotonic(), 1e-3))
-        came = connection.recv(LONGEST)
+        if stop and not told:
+            connection.sendall(message(stop=stop.name))
+            told, deadline = True, min(deadline, time.monotonic() + GOODBYE)
+        if (left := deadline - time.monotonic()) <= 0:
+            raise TimeoutError
+        connection.settimeout(min(left, POLL))
+        try:
+            came = connection.recv(LONGEST)
+        except TimeoutError:
+            continue
         if not came:
             return
         *lines, heard = (heard + came).split(b"\n")

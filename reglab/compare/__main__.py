@@ -13,12 +13,13 @@ import sys
 from typing import Any, Final
 
 from reglab import exit_codes, flags
-from reglab.commands import run_command
+from reglab.commands import run_command, run_process
 from reglab.compare.arms import arms_of, check_seeds
 from reglab.compare.presets import check_preset, judge, preset_flags, verdict_text
 from reglab.config import Config
 from reglab.preflight import preflight
 from reglab.run_directory import own_folder
+from reglab.signals import STARTS_AGAIN
 
 PURPOSE: Final = ("Compare no penalty, L1 alone, L2 alone and both, over several seeds, in one program on the same "
                   "batches.")
@@ -58,19 +59,18 @@ def _compare(config: Config, seeds: int, preset: str | None, as_json: bool) -> i
     from reglab.compare.experiment import compare
     from reglab.compare.files import ComparisonFolder
     from reglab.console import open_console
-    from reglab.signals import stop_request
+    from reglab.loop import Interrupted
 
     console = open_console(sys.stderr if as_json else sys.stdout)
     with contextlib.closing(ComparisonFolder(str(config.model_dir))) as folder:
         try:
             comparison = compare(config, seeds, dataset, console=console)
-        except KeyboardInterrupt as stop:  # `Interrupted`, or Ctrl-C before training began.
-            print(f"reglab: {str(stop) or 'stopped by SIGINT'}; the same command begins anew", file=sys.stderr)
+        except Interrupted as stop:
+            print(f"reglab: {stop}; {STARTS_AGAIN}", file=sys.stderr)
             return exit_codes.STOPPED
         verdict = judge(preset, comparison.result) if preset is not None else None
         comparison.result["verdict"] = verdict
-        with stop_request():  # A signal that comes now finds all written.
-            folder.write(comparison)
+        folder.write(comparison)  # A signal that comes now finds all written: it takes seconds, training took more.
     _show(comparison.result, folder, console)
     if as_json:
         print(json.dumps(comparison.result, allow_nan=False))
@@ -90,4 +90,4 @@ def _show(result: dict[str, Any], folder: Any, console: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_process(main)

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import collections
+import errno
 import os
 from collections.abc import Callable
-from typing import TextIO
+from typing import Final, TextIO
+
+_NOBODY_LISTENS: Final = (errno.EPIPE, errno.ECONNRESET, errno.EIO)  # EIO: of a terminal that is gone
 
 
 class SafeStream:
     """Writes to `stream` until that fails (the pipe's reader left, the disk is full), and from then on nowhere.
 
     A character that the stream's encoding lacks is written as an escape.
+
+    Attributes:
+      failure: what ended it; a reader who left or a terminal that was closed is no failure.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream: TextIO | None = stream
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self.failure: OSError | None = None
         self.encoding = getattr(stream, "encoding", None) or "utf-8"
 
     def isatty(self) -> bool:
@@ -37,21 +44,22 @@ class SafeStream:
             return
         try:
             action(self._stream)
-        except BrokenPipeError:
-            _discard(self._stream)
-            self._stream = None
-        except (OSError, ValueError):  # ValueError: the file is closed
+        except OSError as error:
+            if error.errno is not None and error.errno not in _NOBODY_LISTENS:
+                self.failure = error
+            self._discard()
+        except ValueError:  # the file is closed
             self._stream = None
 
-
-def _discard(stream: TextIO) -> None:
-    """Points a broken pipe at nowhere: Python flushes it again at exit, and would fail again, with code 120."""
-    try:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, stream.fileno())
-        os.close(null)
-    except (OSError, ValueError):
-        pass  # no descriptor behind it, so nothing to flush
+    def _discard(self) -> None:
+        """Points the stream at nowhere: Python flushes it again at exit, and would fail again, with code 120."""
+        stream, self._stream = self._stream, None
+        try:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno() if stream is not None else null)
+            os.close(null)
+        except (OSError, ValueError):
+            pass  # no descriptor behind it, so nothing to flush
 
 
 def printable(text: str) -> str:

@@ -7,7 +7,7 @@ import sys
 from typing import Any, Final
 
 from reglab import exit_codes, flags
-from reglab.commands import run_command
+from reglab.commands import run_command, run_process
 from reglab.config import ConfigError
 from reglab.console.format import percent
 from reglab.export.outputs import output_path, owning_output
@@ -72,4 +72,4 @@ def _show(done: Any, out: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_process(main)

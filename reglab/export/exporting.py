@@ -14,6 +14,7 @@ from reglab.export.formats import SAVED_MODEL, Format, format_of
 from reglab.export.network import Network, read_network
 from reglab.export.outputs import output_path, owning_output, scratch_folder
 from reglab.files import writing
+from reglab.signals import stop_request
 
 TOLERANCE: Final = 1e-5
 """The largest difference of a logit, over the largest logit, that rounding explains: Keras multiplies by 1 / divisor,
@@ -95,7 +96,9 @@ def _write_and_compare(network: Network, form: Format, path: pathlib.Path) -> fl
         if not difference <= TOLERANCE:
             raise WrongCopy(f"the {form.name} differs from the run's network by {difference:.1e} of the largest logit; "
                             "nothing was written")
-        written.rename(path)
+        with stop_request() as stop:  # In the command, too late for signals from here on: all is written.
+            stop.check()
+            written.rename(path)
     return difference
 
 

@@ -7,7 +7,7 @@ import sys
 from typing import Any, Final
 
 from reglab import exit_codes, flags
-from reglab.commands import run_command
+from reglab.commands import run_command, run_process
 from reglab.config import Config, ConfigError
 from reglab.data import Dataset
 from reglab.grid import Grid, parse_grid
@@ -58,13 +58,13 @@ def _sweep(config: Config, grid: Grid, values: dict[str, Any], as_json: bool) ->
     quiet_tensorflow(whole_process=True)
     from reglab.console import open_console
     from reglab.loop import Interrupted
-    from reglab.sweep.progress import Stopped
+    from reglab.sweep.progress import Stopped, goes_on
 
     console = open_console(sys.stderr if as_json else sys.stdout)
     try:
         result = (_show_path if values["path"] else _show_sweep)(config, grid, values, dataset, console)
     except (Stopped, Interrupted) as stop:
-        print(f"reglab: {stop}; the same command with --model_dir={config.model_dir} goes on", file=sys.stderr)
+        print(f"reglab: {stop}; {goes_on(config.model_dir)}", file=sys.stderr)
         return exit_codes.STOPPED
     if as_json:
         print(json.dumps(result, allow_nan=False))
@@ -104,4 +104,4 @@ def _show_path(config: Config, grid: Grid, values: dict[str, Any], dataset: Data
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_process(main)

@@ -26,7 +26,7 @@ from reglab.sweep.options import check_options, check_size
 from reglab.sweep.outputs import write_outputs
 from reglab.sweep.parts import identity
 from reglab.sweep.plan import Chunk, Plan, lane_of, shared_config
-from reglab.sweep.progress import Progress, Stopped, describe
+from reglab.sweep.progress import Progress, Stopped, describe, goes_on
 from reglab.sweep.results import chunk_dict, sweep_dict
 
 WINNERS: Final = {"best": "winner", "one_standard_error": "winner_1se"}
@@ -109,9 +109,12 @@ def _sweep(shared: Config, grid: Grid, seeds: int, folds: int | None, selection:
         chunks = runner.run(stop)
         result = sweep_dict(plan, chunks)
         folder.write_json("timing.json", {"seconds": time.perf_counter() - began, **runner.timing})
-        write_outputs(folder, plan, chunks, result, runner.steps_per_epoch)
-    with shared_programs():
-        return Sweep(plan, result, folder, _train_winners(plan, result, folder, data, console))
+        done = len(chunks)
+        with stop.interruptible(lambda name: Stopped(name, done, done, "chunks"), goes_on(folder.path)):
+            write_outputs(folder, plan, chunks, result, runner.steps_per_epoch)
+        with shared_programs():
+            winners = _train_winners(plan, result, folder, data, console, stop)
+    return Sweep(plan, result, folder, winners)
 
 
 class _Runner:
@@ -174,7 +177,7 @@ class _Runner:
 
 
 def _train_winners(plan: Plan, result: Mapping[str, Any], folder: SweepFolder, data: Dataset | None,
-                   console: Console) -> dict[str, dict[str, Any]]:
+                   console: Console, stop: StopRequest) -> dict[str, dict[str, Any]]:
     winners: dict[str, dict[str, Any]] = {}
     for which, name in WINNERS.items():
         at = result[which]
@@ -183,6 +186,8 @@ def _train_winners(plan: Plan, result: Mapping[str, Any], folder: SweepFolder, d
         if winners and at == result["best"]:
             winners[which] = winners["best"]
             continue
+        if stop:
+            raise Stopped(stop.name, len(plan.chunks), len(plan.chunks), "chunks")
         config = dataclasses.replace(lane_of(plan.grid.points[at], plan.shared.seed).config(plan.shared),
                                      model_dir=str(folder.path / name), resume="auto")
         console.message(f"Training {name} alone ({which.replace('_', ' ')}) ...")

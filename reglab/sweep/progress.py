@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from reglab import environment
+from reglab.config import Config
 from reglab.console import Console
 from reglab.console.format import duration, number, percent
 from reglab.data import Dataset
@@ -24,6 +25,11 @@ class Stopped(KeyboardInterrupt):
 
     def __init__(self, signal_name: str, done: int, total: int, what: str) -> None:
         super().__init__(f"stopped by {signal_name}, {done} of {total} {what} finished")
+
+
+def goes_on(folder: object) -> str:
+    """What a user can do after `Stopped`."""
+    return f"the same command with --model_dir={folder} goes on"
 
 
 class Progress:
@@ -46,8 +52,8 @@ class Progress:
         Raises:
           Stopped: a stop signal has come.
         """
-        if self._stop.signal is not None:
-            raise Stopped(self._stop.signal.name, self._done, len(self._chunks), "chunks")
+        if self._stop and step < self._lane_steps:  # The last step is as good as a finished chunk.
+            raise Stopped(self._stop.name, self._done, len(self._chunks), "chunks")
         lanes = len(self._chunks[self._done].lanes)
         self._console.progress(self._lane_steps * self._lanes_done + step * lanes,
                                1 + (step - 1) // self._steps_per_epoch, self._losses)

@@ -39,7 +39,7 @@ from reglab.sweep.options import check_options, check_size
 from reglab.sweep.parts import NotThePart, identity
 from reglab.sweep.path_results import path_dict, write_path
 from reglab.sweep.plan import Plan, lane_of, shared_config
-from reglab.sweep.progress import Stopped, describe
+from reglab.sweep.progress import Stopped, describe, goes_on
 from reglab.sweep.results import chunk_dict
 
 
@@ -80,7 +80,9 @@ def _path(plan: Plan, dataset: Dataset, folder: SweepFolder, console: Console) -
         began = time.perf_counter()
         result = path_dict(plan, runner.run(stop), runner.steps_per_epoch)
         folder.write_json("timing.json", {"seconds": time.perf_counter() - began})
-        write_path(folder, result)
+        done = len(result["points"])
+        with stop.interruptible(lambda name: Stopped(name, done, done, "points"), goes_on(folder.path)):
+            write_path(folder, result)
     return Path(plan, result, folder)
 
 
@@ -137,11 +139,11 @@ class _Runner:
         return [lane_of(self._plan.grid.points[at], self._plan.shared.seed + i) for i in range(self._plan.seeds)]
 
     def _train(self, at: int, stop: StopRequest) -> Any:
-        lanes, curves = self._lanes(at), {}
+        lanes, curves, last = self._lanes(at), {}, 2 * (at + 1) * self._steps
         for half, (which, start) in enumerate((("cold", None), ("warm", self._start))):
             def on_step(step: int, before: int = (2 * at + half) * self._steps) -> None:
-                if stop.signal is not None:
-                    raise Stopped(stop.signal.name, at, len(self._plan.grid.points), "points")
+                if stop and before + step < last:  # The last step is as good as a finished point.
+                    raise Stopped(stop.name, at, len(self._plan.grid.points), "points")
                 self._console.progress(before + step, 1 + (step - 1) // self.steps_per_epoch, {})
 
             curves[which] = self._trainer.train(lanes, parameters=start, on_step=on_step,
