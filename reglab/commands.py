@@ -9,8 +9,9 @@ import atexit
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, TextIO, cast
+from typing import Any, Final, NoReturn, TextIO, cast
 
 from reglab import exit_codes
 from reglab.config import ConfigError
@@ -20,12 +21,15 @@ from reglab.listener import listen_for_good, listening
 from reglab.signals import STARTS_AGAIN, EarlyStop, StopRequest
 from reglab.texts import one_line
 
+_LINGER: Final = 0.5  # seconds for the others to hear the last word of a worker that stops
+
 
 def run_process(main: Callable[[list[str]], int]) -> NoReturn:
     """Runs `main` on the command line as all that this process does, and ends with its exit code.
 
     Python and TensorFlow take a second to clean up, which the end of the process does as well; so nothing follows the
-    last of the functions that they registered for their exit. A worker of a cluster still takes leave of the others.
+    last of the functions that they registered for their exit. A worker of a cluster that others still need, or that
+    needs them, takes leave of them as TensorFlow does.
     """
     for descriptor in range(3):  # Where one is closed, the next file that is opened would be written to by others.
         try:
@@ -34,10 +38,19 @@ def run_process(main: Callable[[list[str]], int]) -> NoReturn:
             os.open(os.devnull, os.O_RDWR)
     listen_for_good()
     ended: list[int] = []
-    atexit.register(lambda: os._exit(ended[0]) if ended and "TF_CONFIG" not in os.environ else None)
-    code = main(sys.argv[1:])
-    ended.append(code)
-    sys.exit(code)
+    atexit.register(_leave, ended)
+    ended.append(main(sys.argv[1:]))
+    sys.exit(ended[0])
+
+
+def _leave(ended: list[int]) -> None:
+    if not ended:  # By an error, which Python is to show.
+        return
+    if "TF_CONFIG" in os.environ:
+        if ended[0] != exit_codes.STOPPED:
+            return
+        time.sleep(_LINGER)
+    os._exit(ended[0])
 
 
 def run_command(command: Callable[[list[str]], int], argv: list[str]) -> int:

@@ -86,6 +86,10 @@ class CommandRequest(StopRequest):
             if self:
                 raise error(self.name)
             yield
+        except Exception:
+            if self._raised:  # Where a compiled module was interrupted, it may have made an error of its own of that.
+                raise error(self.name) from None
+            raise
         finally:
             self.hold()
 
