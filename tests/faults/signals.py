@@ -27,9 +27,10 @@ from typing import Any, Final, NamedTuple
 ROOT: Final = pathlib.Path(__file__).parents[2]
 IN_TIME: Final = 5.0
 """Seconds, on a machine that has nothing else to do."""
-PATIENCE: Final = 120.0
+PATIENCE: Final = 300.0
 TERM, INT, HUP, USR1, USR2 = ALL = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-BAD_LINES: Final = re.compile(r"Traceback|Exception ignored|Exception in thread|Fatal Python error|core dumped|thread 0x")
+BAD_LINES: Final = re.compile("Traceback|Exception ignored|Exception in thread|Fatal Python error|core dumped|"
+                              "thread 0x")
 
 
 class Row(NamedTuple):
@@ -223,11 +224,15 @@ def run(tries: int, seed: int = 0, folder: str | os.PathLike[str] | None = None,
                     became = "wrong"
                     print(f"{phase.name}, {name}, try {i} of seed {seed}: {error}", file=sys.stderr, flush=True)
                 counts[phase.name, name][became] += 1
+                print(f"{i}: {phase.name}, {name}: {became}", file=sys.stderr, flush=True)
                 shutil.rmtree(at)
+        except KeyboardInterrupt:
+            print("interrupted: what was found until now", file=sys.stderr)
         finally:
             bench.close()
     order = [phase.name for phase in PHASES]
-    return [Row(phase, name, count.total(), count["saved"], count["nothing yet"], count["wrong"], max(times[phase, name], default=0))
+    return [Row(phase, name, count.total(), *(count[became] for became in ("saved", "nothing yet", "wrong")),
+                max(times[phase, name], default=0))
             for (phase, name), count in sorted(counts.items(), key=lambda item: (order.index(item[0][0]), item[0][1]))]
 
 
@@ -238,7 +243,9 @@ def _try(bench: Bench, phase: Phase, numbers: Sequence[signal.Signals], at: path
     deadline, chief = time.monotonic() + PATIENCE, processes[0]
     while not phase.begun(chief):
         if time.monotonic() > deadline:
-            os.kill(chief.pid, signal.SIGKILL)
+            for process in processes:
+                process.send(signal.SIGKILL)
+                process.wait()
             raise Wrong(f"the phase did not begin: {chief.text('out')[-300:]} {chief.text('err')[-300:]}")
         time.sleep(0.002)
     time.sleep(rng.uniform(0, phase.spread))
