@@ -9,7 +9,6 @@ from typing import Any, Final
 import numpy as np
 
 from reglab import environment
-from reglab.config import Config
 from reglab.console import Console
 from reglab.console.format import duration, number, percent
 from reglab.data import Dataset
