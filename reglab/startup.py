@@ -42,8 +42,8 @@ def quiet_tensorflow(*, whole_process: bool = False) -> ModuleType:
     loaded = sys.modules.get("tensorflow")
     if loaded is not None:
         return loaded
-    noisy = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") in ("0", "1")
-    with contextlib.nullcontext() if noisy else captured_stderr():
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _quiet():
         tensorflow = _import_tensorflow(whole_process)
     if whole_process:
         gc.freeze()  # Half a million objects that live to the end, and that each collection would look at.
@@ -59,8 +59,7 @@ def start_devices(compile_cache: str | None, warn: Callable[[str], None]) -> Non
     """
     import tensorflow as tf
     problem = use_compile_cache(compile_cache)
-    noisy = os.environ.get("TF_CPP_MIN_LOG_LEVEL") in ("0", "1")
-    with contextlib.nullcontext() if noisy else captured_stderr():
+    with _quiet():
         tf.config.list_physical_devices()
     if problem is not None:
         warn(problem)
@@ -111,6 +110,21 @@ class _PutOff:
         if not name.startswith(_PUT_OFF) or name.startswith(_NEVER_PUT_OFF):
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
-        if spec is not None and spec.loader is not None:
-            spec.loader = importlib.util.LazyLoader(spec.loader)
+        if spec is not None and isinstance(spec.loader, importlib.machinery.SourceFileLoader):
+            spec.loader = importlib.util.LazyLoader(_QuietLoader(spec.loader.name, spec.loader.path))
         return spec
+
+
+class _QuietLoader(importlib.machinery.SourceFileLoader):
+    """Loads a module that was put off, which may start more of TensorFlow's C++: as quiet as the import."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """See the class."""
+        with _quiet():
+            super().exec_module(module)
+
+
+def _quiet() -> contextlib.AbstractContextManager[None]:
+    """Holds noise back unless the user wants to see it."""
+    wanted = os.environ.get("TF_CPP_MIN_LOG_LEVEL") in ("0", "1")
+    return contextlib.nullcontext() if wanted else captured_stderr()
