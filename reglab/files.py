@@ -47,7 +47,9 @@ def writing(path: str | os.PathLike[str], *, tensorflow: bool = True) -> Iterato
         reason = _refusal_in(error)
         if reason is None or not (tensorflow or isinstance(error, OSError)):
             raise
-        raise StorageError(refusal(reason.filename or path, reason)) from error
+        named = os.fspath(reason.filename) if isinstance(reason.filename, str | os.PathLike) else ""
+        # A bare name is one below a folder that `shutil` has open.
+        raise StorageError(refusal(named if os.sep in named else path, reason)) from error
 
 
 @contextlib.contextmanager
@@ -187,4 +189,6 @@ def _refusal_in(error: Exception) -> OSError | None:
     for number in errno.errorcode:
         if os.strerror(number) in text:
             return OSError(number, os.strerror(number))
+    if isinstance(error, tensorflow.errors.NotFoundError) or "allow_missing_files" in text:  # Its own words for it.
+        return OSError(errno.ENOENT, os.strerror(errno.ENOENT))
     return OSError(None, (text.splitlines() or [type(error).__name__])[0][:200])
