@@ -23,8 +23,10 @@ import tensorflow as tf
 
 import reglab
 from reglab import certify, strategies
+from reglab.assembly import load_dataset
 from reglab.config import Config
 from reglab.console import Console
+from reglab.data import Examples
 from reglab.distribution import Replicas
 from reglab.program import Program
 
@@ -55,7 +57,7 @@ def distribution() -> dict[str, Any]:
     """What 4 replicas do to arrays, and runs that change their number."""
     replicas = strategies.make_replicas(ELASTIC, None)
     return {"arrays": arrays(replicas), "numbers": replicas.gather_numbers(3, 4).tolist(),
-            "devices": list(replicas.devices), **elastic()}
+            "devices": list(replicas.devices), "left out": left_out(), **elastic()}
 
 
 def arrays(replicas: Replicas) -> dict[str, Any]:
@@ -89,6 +91,23 @@ class StopAfter(Console):
         """See `Console`."""
         if step >= self._step:
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def left_out() -> dict[str, Any]:
+    """For skip and restore: how far two replicas are from one device where an example is not finite."""
+    data = load_dataset(ELASTIC)
+    x = data.train.x.astype(np.float64) / data.divisor
+    x[17, 5] = np.nan
+    data = dataclasses.replace(data, divisor=1.0, train=Examples(x, data.train.y), validation=Examples(
+        data.validation.x / data.divisor, data.validation.y))
+    found = {}
+    for mode in ("skip", "restore"):
+        runs = [reglab.fit(dataclasses.replace(ELASTIC, epochs=3, on_nonfinite=mode, strategy=strategy, summary_every=5,
+                                               num_devices=count, jit=mode == "skip", model_dir=f"{mode}{count}"), data)
+                for strategy, count in (("one_device", None), ("mirrored", 2))]
+        found[mode] = {"difference": float(np.abs(flat(runs[0].parameters) - flat(runs[1].parameters)).max()),
+                       "counted": [run.result["nonfinite"] for run in runs]}
+    return found
 
 
 def elastic() -> dict[str, Any]:

@@ -96,6 +96,15 @@ def test_a_run_goes_on_with_another_number_of_replicas(mirrored: dict[str, Any],
     assert found["resumed"] == found["stopped"] and 50 <= found["stopped"] < found["steps"] == 99
 
 
+@pytest.mark.parametrize("mode", ["skip", "restore"])
+def test_replicas_leave_out_what_one_device_does(mirrored: dict[str, Any], mode: str) -> None:
+    """Whichever replica has the example that is not finite: the sum decides."""
+    found = mirrored["left out"][mode]
+    assert found["difference"] <= 1e-12
+    assert found["counted"][0] == found["counted"][1]
+    assert found["counted"][0]["left_out"] >= 3 and found["counted"][0]["restores"] == (3 if mode == "restore" else 0)
+
+
 def test_the_result_says_what_ran(mirrored: dict[str, Any]) -> None:
     found = mirrored["1 to 2"]
     assert found["strategy"] == {"name": "mirrored", "replicas": 2, "workers": 1, "devices": ["CPU:0", "CPU:1"],

@@ -15,6 +15,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+import numpy as np
+
 from reglab.config import Config
 from reglab.console import Console
 
@@ -25,13 +27,18 @@ CONFIG: Final = Config(hidden=(), l1=1e-4, l2=1e-4, schedule="cosine", warmup_st
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What the process held at a step; the pace is that since the row before."""
+    """What the process held at a step; the pace is that since the row before.
+
+    `relative_pace` is in steps for each fixed product computed at the same time: on a machine shared with others a
+    CPU-second does not always hold the same work.
+    """
 
     step: int
     megabytes: float
     handles: int
     threads: int
     steps_per_cpu_second: float
+    relative_pace: float
     file_megabytes: float
 
 
@@ -50,8 +57,21 @@ class _Sampler(Console):
         files = [path for path in self._folder.rglob("*") if path.is_file() and "checkpoints" not in path.parts]
         self.rows.append(Row(step, int(status["VmRSS"].split()[0]) / 1024, len(os.listdir("/proc/self/fd")),
                              int(status["Threads"]), (step - self._step) / (now - self._cpu),
+                             (step - self._step) / (now - self._cpu) * _product_seconds(),
                              sum(path.stat().st_size for path in files) / 2**20))
-        self._step, self._cpu = step, now
+        self._step, self._cpu = step, time.process_time()
+
+
+def _product_seconds() -> float:
+    """CPU-seconds of a fixed piece of work: the median of several."""
+    matrix = np.ones([64, 64])
+    taken = []
+    for _ in range(9):
+        began = time.thread_time()
+        for _ in range(300):
+            matrix = np.tanh(matrix + 1e-3)
+        taken.append(time.thread_time() - began)
+    return sorted(taken)[4]
 
 
 def run(steps: int = 1_000_000, rows: int = 20, **fields: Any) -> list[Row]:
@@ -82,21 +102,21 @@ def growth(rows: list[Row]) -> list[str]:
         found.append(f"open files grew from {start.handles} to {end.handles}")
     if end.threads > start.threads + 2:
         found.append(f"threads grew from {start.threads} to {end.threads}")
-    paces = [row.steps_per_cpu_second for row in rows[1:]]
+    paces = [row.relative_pace for row in rows[1:]]
     half = len(paces) // 2
     before, after = sorted(paces[:half])[half // 2], sorted(paces[half:])[(len(paces) - half) // 2]
     if after < 0.85 * before:
-        found.append(f"the pace fell from {before:.0f} to {after:.0f} steps a CPU-second")
+        found.append(f"the pace fell from {before:.0f} to {after:.0f} steps a fixed piece of work")
     return found
 
 
 def main(argv: list[str]) -> int:
     """Runs, prints and judges."""
     rows = run(int(argv[0]) if argv else 1_000_000, **({"batch_size": int(argv[1])} if len(argv) > 1 else {}))
-    print("      step   MB  handles  threads  steps/CPU-s  MB of metrics and events")
+    print("      step   MB  handles  threads  steps/CPU-s  relative pace  MB of metrics and events")
     for row in rows:
         print(f"{row.step:>10,} {row.megabytes:>5.0f} {row.handles:>7} {row.threads:>8} "
-              f"{row.steps_per_cpu_second:>12,.0f} {row.file_megabytes:>12.2f}", flush=True)
+              f"{row.steps_per_cpu_second:>12,.0f} {row.relative_pace:>14.1f} {row.file_megabytes:>12.2f}", flush=True)
     found = growth(rows)
     print("\n".join(found) if found else "Nothing grew.")
     return 4 if found else 0
