@@ -36,10 +36,11 @@ def run_process(main: Callable[[list[str]], int]) -> NoReturn:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-    listen_for_good()
+    request = listen_for_good()
     ended: list[int] = []
     atexit.register(_leave, ended)
     ended.append(main(sys.argv[1:]))
+    request.end()
     sys.exit(ended[0])
 
 

@@ -47,7 +47,7 @@ class CommandRequest(StopRequest):
     def __init__(self, numbers: list[signal.Signals]) -> None:
         super().__init__()
         self._numbers = numbers
-        self._raised = self._closed = False
+        self._raised = self._over = self._closed = False
         self._error: Callable[[str], KeyboardInterrupt] | None = None  # What a signal raises; None while on hold.
         self._advice = STARTS_AGAIN
         self._relayed: set[int] = set()
@@ -71,6 +71,11 @@ class CommandRequest(StopRequest):
             self._thread.join()
         if self._stderr is not None:
             os.close(self._stderr)
+
+    def end(self) -> None:
+        """The exit code is known, so that no signal changes it any more."""
+        self._over = True
+        self.hold()
 
     def hold(self) -> None:
         """See `StopRequest`."""
@@ -96,6 +101,8 @@ class CommandRequest(StopRequest):
     def receive(self, number: int, frame: FrameType | None = None) -> None:
         """Notes the first signal; the second Ctrl-C ends the process at once, saved or not."""
         del frame
+        if self._over:
+            return
         if self.signal is None:
             self.signal = signal.Signals(number)
             if self._error is not None:
@@ -136,10 +143,12 @@ class CommandRequest(StopRequest):
         os._exit(code)
 
 
-def listen_for_good() -> None:
-    """Listens from now on and until the process is gone, so that a signal changes nothing while it ends."""
-    if command_request() is None and threading.current_thread() is threading.main_thread():
-        _start(list(heard(COMMAND_SIGNALS)))
+def listen_for_good() -> CommandRequest:
+    """Listens from now on and until the process is gone, so that a signal changes nothing while it ends.
+
+    To be called once, in the main thread.
+    """
+    return _start(list(heard(COMMAND_SIGNALS)))
 
 
 @contextlib.contextmanager
