@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from reglab import exit_codes, flags
 from reglab.commands import run_command, run_process
 from reglab.config import ConfigError
+from reglab.inputs import Unusable, check_path
 from reglab.preflight import preflight
 from reglab.signals import EarlyStop, StopRequest, stop_request
 from reglab.texts import shown
@@ -105,6 +106,10 @@ def _rerun(argv: list[str]) -> int:
     if len(folders) != 1 or unknown:
         raise ConfigError(f"certify rerun {' '.join(unknown or folders)}: give the folder of one run, and nothing else "
                           "but --json")
+    try:
+        check_path(folders[0])
+    except Unusable as error:
+        raise ConfigError(f"certify rerun {shown(folders[0])}: {error}") from None
     from reglab.startup import quiet_tensorflow
     quiet_tensorflow()
     from reglab.loop import Diverged, Interrupted
