@@ -8,7 +8,7 @@ from typing import IO, Any, Final
 from reglab.inputs import Unusable
 from reglab.memory import available_memory
 
-FREELY: Final = 2**26
+FREELY: Final = 2**24
 """Bytes that any file may unpack to."""
 MOST_RATIO: Final = 200
 """Beyond these, how many times its size a file may grow. Images grow to some 5 times; a bomb to 1,000 or more."""
