@@ -26,7 +26,7 @@ OPTIMIZERS: Final = ("adam", "sgd", "momentum", "adamw")
 SCHEDULES: Final = ("constant", "cosine")
 ACTIVATIONS: Final = ("relu", "gelu", "elu", "selu", "silu", "tanh", "sigmoid", "softplus", "linear")
 PRECISIONS: Final = ("float32", "float64", "bfloat16")
-RESUME_MODES: Final = ("auto", "never", "must")
+RESUME_MODES: Final = ("auto", "never", "must", "restart")
 STRATEGIES: Final = ("auto", "one_device", "mirrored", "multi_worker")
 ON_NONFINITE: Final = ("stop", "skip", "restore")
 

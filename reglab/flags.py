@@ -68,7 +68,8 @@ _SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     },
     "Files": {
         "model_dir": ("string", "Folder of the run; else runs/<time>-<name>."),
-        "resume": ("string", "auto (go on where the folder's run stands), never, or must."),
+        "resume": ("string", "auto (go on where the folder's run stands), never, must, or restart (move its files "
+                             "aside and begin at step 0)."),
         "checkpoint_every": ("integer", "Steps between checkpoints; else once an epoch."),
         "keep": ("integer", "How many checkpoints to keep, besides the best."),
         "evaluate_every": ("integer", "Epochs between evaluations of both splits."),

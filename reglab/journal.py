@@ -15,13 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from reglab.checkpoint import Checkpoints
+from reglab.best import keep_best
 from reglab.config import Config, ConfigError
+from reglab.event_file import EventFile
 from reglab.files import StorageError, refusal
+from reglab.logged import SPLITS
+from reglab.logs import Rhythm
+from reglab.opening import open_folder
 from reglab.program import Calls
 from reglab.run_directory import RunDirectory
 from reglab.step import State
-from reglab.summaries import MetricsFile, RunWriter, forget_after
+from reglab.summaries import MetricsFile, RunWriter
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,9 +64,11 @@ class Journal:
       restored_step: the step the state was restored to; 0 for a new run.
       finished_result: the result of a run that is already complete, else None.
       best: the facts of the best evaluation so far: step, epoch, data, accuracy of the validation split.
+      begins_again: whether the folder holds a run that had saved nothing yet, and so begins at step 0.
     """
 
     restored_step: int = 0
+    begins_again: bool = False
     finished_result: dict[str, Any] | None = None
     best: dict[str, Any] | None = None
 
@@ -75,6 +81,10 @@ class Journal:
 
     def write_histograms(self, step: int, parameters: Mapping[str, Mapping[str, np.ndarray]]) -> None:
         """The distribution of every kernel."""
+
+    def confirm_best(self) -> dict[str, Any] | None:
+        """`best`, once its state was read back; with `"lost": true` where that is damaged and cannot be made again."""
+        return self.best
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """The end of a complete run."""
@@ -111,20 +121,18 @@ class FolderJournal(Journal):
     """The journal of a run with a folder. Opening it restores the state, if there is one to restore."""
 
     def __init__(self, config: Config, directory: RunDirectory, state: State, warn: Callable[[str], None],
-                 is_due: Callable[[int], bool] = lambda step: False) -> None:
+                 is_due: Callable[[int], bool] = lambda step: False, rhythm: Rhythm | None = None) -> None:
         self._directory, self._warn = directory, warn
-        self._checkpoints = Checkpoints(directory.checkpoints, state, config.keep,
-                                        *([is_due] if config.on_nonfinite == "restore" else []))
+        for line in directory.warnings:
+            warn(line)
+        opened = open_folder(config, directory, state, warn, is_due, rhythm)
         self._is_written, self._wrote_evaluation = written_epochs(config), True
-        if directory.exists:
-            self.restored_step = self._checkpoints.restore_latest(warn) or 0
-            self.finished_result = directory.finished_result(self.restored_step)
-            forget_after(directory.path, self.restored_step)
-            self.best = self._checkpoints.best(self.restored_step)
-        directory.create()
+        self._checkpoints = opened.checkpoints
+        self.restored_step, self.begins_again = opened.step or 0, opened.step is None and directory.exists
+        self.best, self.finished_result = opened.best, opened.result
         self._metrics = MetricsFile(directory.metrics)
-        self._writers = {split: RunWriter(directory.path / split) for split in ("train", "validation")}
-        if self.restored_step == 0:
+        self._writers = {split: _run_writer(directory, split) for split in SPLITS}
+        if not opened.described:
             self._writers["validation"].describe(hyperparameters(config), directory.path.name)
 
     def write_reports(self, calls: Calls) -> None:
@@ -157,6 +165,13 @@ class FolderJournal(Journal):
         if self._wrote_evaluation:
             self._writers["train"].histograms(step, {f"evaluation/{layer}/kernel": arrays["kernel"]
                                                      for layer, arrays in parameters.items()})
+
+    def confirm_best(self) -> dict[str, Any] | None:
+        """See `Journal`."""
+        self._checkpoints.wait()
+        if self.best is None or keep_best(self._checkpoints, self.best, self._warn):
+            return self.best
+        return {**self.best, "lost": True}
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """See `Journal`."""
@@ -198,24 +213,32 @@ class FolderJournal(Journal):
 
 
 def open_journal(config: Config, directory: RunDirectory | None, state: State, warn: Callable[[str], None],
-                 is_due: Callable[[int], bool] = lambda step: False) -> Journal:
+                 is_due: Callable[[int], bool] = lambda step: False, rhythm: Rhythm | None = None) -> Journal:
     """The journal of a run; one that writes nothing if there is no folder.
 
     Args:
+      warn: told, in a line, of each damage that was found and what came of it.
       is_due: whether a checkpoint is made at a step however the run is interrupted.
+      rhythm: where it is given, points that are lost from both metrics and event files are noticed.
 
     Raises:
-      ConfigError: the folder cannot be written, or none of its checkpoints can be read.
+      ConfigError: the folder cannot be written, or holds a run that went on but none of whose checkpoints can be read.
     """
     if directory is None:
         return Journal()
     try:
-        return FolderJournal(config, directory, state, warn, is_due)
+        return FolderJournal(config, directory, state, warn, is_due, rhythm)
     except StorageError as error:  # Nothing has been trained yet.
         raise ConfigError(f"--model_dir={directory.path}: {error}") from error
     except OSError as error:
         raise ConfigError(f"--model_dir={directory.path}: "
                           f"{refusal(error.filename or directory.path, error)}") from error
+
+
+def _run_writer(directory: RunDirectory, split: str) -> RunWriter:
+    """A new event file. Its name ends in the run's id, by which the run knows its own files again."""
+    folder = directory.path / split
+    return RunWriter(folder, EventFile(folder, f".{directory.run_file.run}"))
 
 
 def written_epochs(config: Config) -> Callable[[int], bool]:

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import numpy as np
 import tensorflow as tf
 
-from reglab.assembly import check_fit, load_dataset, make_program, total_steps
+from reglab.assembly import check_fit, load_dataset, make_program, summary_interval, total_steps
 from reglab.cluster import Cluster, find_cluster
 from reglab.config import Config, ConfigError
 from reglab.console import Console, EpochRow
@@ -20,6 +20,7 @@ from reglab.data import Dataset, epoch_order
 from reglab.divergence import Diverged
 from reglab.files import StorageError, closing_after, refusal
 from reglab.journal import Evaluation, Journal, open_journal, written_epochs
+from reglab.logs import Rhythm
 from reglab.nonfinite import Guard
 from reglab.ownership import owning
 from reglab.program import Program
@@ -112,7 +113,7 @@ def _fit(config: Config, data: Dataset | None, directory: RunDirectory | None, c
             program = make_program(config, dataset, make_replicas(config, cluster, stop))
             run = _Run(config, dataset, program, console, until)
             with _closing(open_journal(config, directory, cast(State, run.guard.state), console.warning,
-                                       run.is_due)) as journal:
+                                       run.is_due, run.rhythm)) as journal:
                 return run.fit(journal, stop)
     finally:
         console.finish()
@@ -163,6 +164,11 @@ class _Run:
         """Whether a checkpoint is made at a step however the run is interrupted."""
         return step % (self._config.checkpoint_every or self._program.steps_per_epoch) == 0
 
+    @property
+    def rhythm(self) -> Rhythm:
+        """When the run tells what."""
+        return Rhythm(self._program.steps_per_epoch, summary_interval(self._config, self._dataset), self._is_kept)
+
     def fit(self, journal: Journal, stop: StopRequest) -> History:
         """All epochs from the restored step on, then the result."""
         self._journal, self._stop = journal, stop
@@ -178,13 +184,15 @@ class _Run:
             return self._history(journal.finished_result)
         if journal.restored_step:
             console.message(f"Resumed after step {journal.restored_step} of {self._total_steps}.")
+        elif journal.begins_again:
+            console.message("Nothing was saved yet: begins at step 0.")
         console.start(journal.restored_step, self._total_steps, config.epochs)
         for epoch in range(journal.restored_step // self._program.steps_per_epoch, config.epochs):
             self._train_epoch(epoch)
         if not self._evaluations:  # Killed after the last checkpoint, before the result was written.
             self._evaluations.append(self._evaluate(config.epochs))
         console.finish()
-        result = make_result(config, self._dataset, self._program, self._evaluations[-1], best=journal.best,
+        result = make_result(config, self._dataset, self._program, self._evaluations[-1], best=journal.confirm_best(),
                              seconds=time.perf_counter() - begun, steps_per_second=self._pace.steps_per_second,
                              resumed_from=journal.restored_step, nonfinite=self.guard.figures)
         journal.write_result(result)

@@ -15,8 +15,8 @@ from reglab.assembly import load_dataset
 from reglab.config import Config, ConfigError
 from reglab.console import Console
 from reglab.data import Dataset
+from reglab.logged import line_stays
 from reglab.loop import Interrupted, fit
-from reglab.summaries import line_stays
 
 FIGURES: Final = ("epochs", "steps", "train", "validation", "gap", "sparsity", "weights", "best", "nonfinite")
 """What of `result.json` has to be equal; all else is of the clock, the machine or the folder."""

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import itertools
 import json
 import os
 import pathlib
 import re
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from reglab import checkpoint_files
 from reglab.config import Config, ConfigError
 from reglab.files import check_folder_not_removed, misplaced, remove_temporaries, write_atomically, writing
 from reglab.ownership import owning, owning_new
+from reglab.reading import Missing, Unreadable, read_object
+from reglab.restart import move_aside
+from reglab.run_file import NAME, RunFile, read_run_file
 
-_OWN_FILES: Final = ("config.json", "data.json", "result.json", "metrics.jsonl")
-_OWN_FOLDERS: Final = ("train", "validation", "checkpoints")
-_OWN_NAMES: Final = (*_OWN_FILES, *_OWN_FOLDERS)
+_FILES: Final = ("config.json", "data.json", NAME, "result.json", "metrics.jsonl", "checkpoints/best/best.json")
+_FOLDERS: Final = ("train", "validation", "checkpoints", "checkpoints/best")
+_OWN_NAMES: Final = ("config.json", "data.json", "result.json", "metrics.jsonl", "train", "validation", "checkpoints")
 
 
 class RunDirectory:
@@ -30,7 +36,12 @@ class RunDirectory:
 
     Attributes:
       path: the folder.
-      exists: whether it already holds a run of this configuration, to be resumed.
+      holds_run: whether it holds a run.
+      exists: whether it holds a run of this configuration, to be resumed.
+      run_file: the contents of `run.json`.
+      knows_run: whether `run.json` was there and whole; if not, it is made again, as far as that can be.
+      is_older: whether an older reglab wrote the run, which did not label its checkpoints.
+      warnings: lines for the user, of what was damaged.
 
     Raises:
       ConfigError: the folder holds something else, cannot be written, or does not fit `config.resume`.
@@ -40,8 +51,14 @@ class RunDirectory:
         assert config.model_dir is not None
         self.path = _usable_path(config.model_dir)
         self._config = config
-        self._data: Mapping[str, Any] | None = None
-        self.exists = self._check_contents()
+        self.warnings: list[str] = []
+        self.knows_run, self.is_older, self.run_file = False, False, RunFile()
+        self._replaced: RunFile | None = None  # That of the run which --resume=restart replaces.
+        self._writing_run_file = threading.Lock()  # The thread that writes checkpoints notes each.
+        if self.path.exists() and not self.path.is_dir():
+            raise ConfigError(f"--model_dir={self.path} is a file: name a folder")
+        self.holds_run = self._check_contents()
+        self.exists = self.holds_run and config.resume != "restart"
         if config.resume == "must" and not self.exists:
             raise ConfigError(f"--resume=must, but --model_dir={self.path} holds no run: "
                               "name the folder of the run to go on with")
@@ -57,50 +74,84 @@ class RunDirectory:
         """Where the metrics are."""
         return self.path / "metrics.jsonl"
 
+    def event_files(self, run_file: RunFile | None = None) -> dict[str, list[pathlib.Path]]:
+        """Split to the event files of a run, else this: those with its id in their names, or that `run.json` lists."""
+        run_file = run_file or self.run_file
+        return {split: [path for path in self.all_event_files(split) if path.name.endswith(f".{run_file.run}")
+                        or f"{split}/{path.name}" in run_file.events] for split in ("train", "validation")}
+
+    def all_event_files(self, split: str) -> list[pathlib.Path]:
+        """The event files right in the folder of a split, whoever wrote them."""
+        return sorted(path for path in (self.path / split).glob("events.out.tfevents.*") if path.is_file())
+
     def bind(self, facts: Mapping[str, Any]) -> None:
         """Says which data the run is trained on: the contents of `data.json`, among them a digest of the data.
 
         Raises:
           ConfigError: the folder's run was trained on other data.
         """
-        digest = facts["digest"]
-        try:
-            theirs = json.loads((self.path / "data.json").read_text())["digest"]
-        except (OSError, ValueError, KeyError, TypeError):
-            theirs = digest
-        if self.exists and theirs != digest:
-            raise ConfigError(f"--model_dir={self.path} holds a run on other data (digest {theirs}, here {digest}): "
-                              "name another folder, or put the data back")
-        self._data = facts
+        theirs = self._their_data() if self.exists else None
+        if theirs is not None and theirs["digest"] != facts["digest"]:
+            raise ConfigError(f"--model_dir={self.path} holds a run on other data (digest {theirs['digest']}, here "
+                              f"{facts['digest']}): name another folder, or put the data back")
+        self.run_file = dataclasses.replace(self.run_file, data=facts)
 
-    def create(self) -> None:
-        """Makes the folder and writes `config.json`.
+    def create(self, events: Sequence[str] = (), saved: int | None = None) -> None:
+        """Makes the folder and writes `run.json`, `data.json` and `config.json`, in this order.
+
+        With `--resume=restart`, what the folder holds of another run is moved aside first.
+
+        Args:
+          events: event files of the run that do not have its id in their names.
+          saved: the step of the checkpoint that the run goes on from.
 
         Raises:
           ConfigError: the file system refuses.
         """
+        config = self._config
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            remove_temporaries(self.path, _OWN_FILES)
-            if self._data is not None:
-                write_atomically(self.path / "data.json", json.dumps(self._data, indent=2) + "\n")
-            write_atomically(self.path / "config.json", self._config.to_json())
+            remove_temporaries(self.path, [name for name in _FILES if "/" not in name])
+            if config.resume == "restart":
+                # Who trains from this config.json does not mean to start anew once more.
+                config = self._config = dataclasses.replace(config, resume="auto")
+                self._move_aside(events)
+            elif events or saved is not None:
+                self.run_file = dataclasses.replace(self.run_file, saved=saved,
+                                                    events=(*self.run_file.events, *events))
+            self.run_file = dataclasses.replace(self.run_file, config=config.to_dict())
+            self.run_file.write(self.path)
+            if self.run_file.data is not None:
+                write_atomically(self.path / "data.json", self._data_json())
+            write_atomically(self.path / "config.json", config.to_json())
         except OSError as error:
             raise ConfigError(f"--model_dir={self.path} cannot be written ({error.strerror}): "
                               "name a folder you may write to") from None
 
     def keep_whole(self) -> None:
-        """Writes `config.json` and `data.json` again if they were taken away: without them the run could not go on.
+        """Writes `config.json`, `data.json` and `run.json` again if they were taken away: the run needs them to go on.
 
         Raises:
           StorageError: the whole folder was, or it cannot be written.
         """
-        with writing(self.path):
+        with self._writing_run_file, writing(self.path):
             check_folder_not_removed(self.path)
+            if not (self.path / NAME).exists():
+                self.run_file.write(self.path)
             if not (self.path / "config.json").exists():
                 write_atomically(self.path / "config.json", self._config.to_json())
-            if self._data is not None and not (self.path / "data.json").exists():
-                write_atomically(self.path / "data.json", json.dumps(self._data, indent=2) + "\n")
+            if self.run_file.data is not None and not (self.path / "data.json").exists():
+                write_atomically(self.path / "data.json", self._data_json())
+
+    def note(self, **fields: Any) -> None:
+        """Changes fields of `run.json`; any thread may.
+
+        Raises:
+          StorageError: it cannot be written.
+        """
+        with self._writing_run_file, writing(self.path / NAME):
+            self.run_file = dataclasses.replace(self.run_file, **fields)
+            self.run_file.write(self.path)
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Writes `result.json`, whole or not at all.
@@ -108,42 +159,109 @@ class RunDirectory:
         Raises:
           StorageError: it cannot be written.
         """
+        text = json.dumps(result, indent=2) + "\n"
+        self.note(result=None)  # Until it is there, nothing is known of it.
         with writing(self.path / "result.json"):
-            write_atomically(self.path / "result.json", json.dumps(result, indent=2) + "\n")
+            write_atomically(self.path / "result.json", text)
+        self.note(result=hashlib.sha256(text.encode()).hexdigest())
 
-    def finished_result(self, step: int) -> dict[str, Any] | None:
-        """The contents of `result.json` if the run is complete and its last checkpoint, of `step`, could be read."""
+    def _data_json(self) -> str:
+        return json.dumps(self.run_file.data, indent=2) + "\n"
+
+    def _their_data(self) -> Mapping[str, Any] | None:
+        """The facts of the run's data, of `data.json` or else of `run.json`; None where they are lost."""
+        copy = self.run_file.data
         try:
-            result: dict[str, Any] = json.loads((self.path / "result.json").read_text())
-            return result if result["completed"] and result["steps"] == step else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+            facts: Mapping[str, Any] = read_object(self.path / "data.json")
+            if not isinstance(facts.get("digest"), str):
+                raise Unreadable("tells no digest of the data")
+            if copy is not None and facts != copy:
+                raise Unreadable("is not as the run wrote it")
+            return facts
+        except Unreadable as error:
+            known = copy is not None and isinstance(copy.get("digest"), str)
+            self.warnings.append(f"data.json {error}: written again" + (
+                "" if known else "; whether the run began on the same data cannot be told"))
+            return copy if known else None
 
     def _check_contents(self) -> bool:
         flag = f"--model_dir={self.path}"
-        if self.path.exists() and not self.path.is_dir():
-            raise ConfigError(f"{flag} is a file: name a folder")
-        if not (self.path / "config.json").exists():
+        self._read_run_file()
+        if self._config.resume == "restart":
+            self._replaced, self.run_file = self.run_file, RunFile()
+        if not os.path.lexists(self.path / "config.json") and (self._replaced or self.run_file).config is None:
             found = [name for name in _OWN_NAMES if (self.path / name).exists()]
             if found:
                 raise ConfigError(f"{flag} holds {found[0]} but no config.json, so what it belongs to is unknown: "
                                   "name another folder")
             return False
-        problem = misplaced(self.path, _OWN_FILES, _OWN_FOLDERS)
-        if problem is not None:
-            raise ConfigError(f"{flag}: {problem}")
+        self._check_kinds()
         if self._config.resume == "never":
             raise ConfigError(f"{flag} already holds a run, and --resume=never: name another folder, or use "
                               "--resume=auto to go on with it")
-        try:
-            theirs = Config.from_file(self.path / "config.json")
-        except ConfigError as error:
-            raise ConfigError(f"{flag} holds a run that cannot be resumed: {error}") from None
-        differences = self._config.differences(theirs)
+        if self._config.resume == "restart":
+            return True
+        differences = self._config.differences(self._their_config(flag))
         if differences:
             raise ConfigError(f"{flag} holds a run of another configuration ({'; '.join(differences)}): name another "
                               "folder, or give the flags of that run")
         return True
+
+    def _their_config(self, flag: str) -> Config:
+        """The configuration of the run, of `config.json` or else of `run.json`."""
+        path, copy = self.path / "config.json", self.run_file.config
+        try:
+            fields = read_object(path)
+            theirs = Config.from_dict(fields)
+            if copy is not None and fields != copy:
+                raise Unreadable("is not as the run wrote it")
+            return theirs
+        except (ConfigError, Unreadable, OverflowError) as error:
+            problem = str(error) if isinstance(error, Unreadable) else f"is damaged ({str(error)[:80]})"
+            with contextlib.suppress(ConfigError, OverflowError):
+                theirs = Config.from_dict(copy or {"": None})
+                self.warnings.append(f"config.json {problem}: written again")
+                return theirs
+            raise ConfigError(f"{flag} holds a run that cannot be resumed: config.json {problem}; put it back, name "
+                              "another folder, or start anew with --resume=restart") from None
+
+    def _read_run_file(self) -> None:
+        if not self.path.is_dir():
+            return
+        try:
+            self.run_file, self.knows_run = read_run_file(self.path), True
+            return
+        except Missing as error:
+            run, problem = checkpoint_files.labelled_run(self.checkpoints), str(error)
+            if run is None:
+                self.is_older = True
+                return
+        except Unreadable as error:
+            run, problem = checkpoint_files.labelled_run(self.checkpoints), str(error)
+        self.warnings.append(f"run.json {problem}: written again")
+        self.run_file = RunFile() if run is None else RunFile(run)
+
+    def _check_kinds(self) -> None:
+        """Refuses a folder or a pipe where a file of the run belongs, the reverse, and what may not be read."""
+        pieces = [f"{folder}/{path.name}" for folder in ("checkpoints", "checkpoints/best")
+                  for path in checkpoint_files.own_files(self.path / folder) if not path.name.endswith("_temp")]
+        pieces = [name for name in pieces if os.path.exists(self.path / name)]  # A link to nothing counts as damaged.
+        problem = misplaced(self.path, (*_FILES, *pieces), _FOLDERS)
+        if problem is not None:
+            raise ConfigError(f"--model_dir={self.path}: {problem}")
+        for name in (*_FOLDERS, *_FILES, *pieces):
+            needed = os.R_OK | (os.W_OK | os.X_OK if name in _FOLDERS else os.W_OK if name == "metrics.jsonl" else 0)
+            path = self.path / name
+            if os.path.exists(path) and not os.access(path, needed):
+                raise ConfigError(f"--model_dir={self.path}: {name} may not be read and written here: change its "
+                                  "permissions")
+
+    def _move_aside(self, events: Sequence[str]) -> None:
+        """Moves what the folder holds of another run, and forgets that run."""
+        own = [path for paths in self.event_files(self._replaced).values() for path in paths]
+        place = move_aside(self.path, {*own, *(self.path / name for name in events)})
+        if place is not None:
+            self.warnings.append(f"the files of the run that was here are now in {place}")
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""What a run leaves to look at: TensorBoard event files and `metrics.jsonl`, neither ever past the restored step.
+"""What a run leaves to look at: how its TensorBoard event files and `metrics.jsonl` are written.
 
 Event files are written with TensorBoard's own protocol buffers and writer thread, all scalars of a step as one
 record: `tf.summary.scalar` costs 0.2 ms a scalar, which would be a quarter of the training time of a small network.
@@ -6,17 +6,14 @@ record: `tf.summary.scalar` costs 0.2 ms a scalar, which would be a quarter of t
 
 from __future__ import annotations
 
-import functools
 import json
 import math
 import os
-import pathlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, types_pb2
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.custom_scalar import metadata as custom_scalar_metadata
@@ -24,7 +21,6 @@ from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.hparams import summary_v2 as hparams_v2
 from tensorboard.plugins.scalar import metadata as scalar_metadata
-from tensorboard.summary.writer.record_writer import RecordWriter
 
 from reglab.event_file import EventFile, EventSink
 from reglab.files import check_not_removed, writing
@@ -62,7 +58,7 @@ class RunWriter:
 
     def scalars(self, step: int, values: Mapping[str, float], wall_time: float) -> None:
         """Writes one point of each tag at `step`, in float32; `wall_time` is in seconds since 1970."""
-        self._write(step, [self._scalar(tag, value) for tag, value in values.items()], wall_time)
+        self._write(step, scalar_values(values, self._described), wall_time)
 
     def histograms(self, step: int, arrays: Mapping[str, np.ndarray]) -> None:
         """Writes the distribution of each array's entries at `step`."""
@@ -91,15 +87,24 @@ class RunWriter:
     def _write(self, step: int, values: list[summary_pb2.Summary.Value], wall_time: float) -> None:
         self._sink.add(event_pb2.Event(wall_time=wall_time, step=step, summary=summary_pb2.Summary(value=values)))
 
-    def _scalar(self, tag: str, number: float) -> summary_pb2.Summary.Value:
+
+def scalar_values(values: Mapping[str, float], described: set[str]) -> list[summary_pb2.Summary.Value]:
+    """One point of each tag for an event file.
+
+    Args:
+      described: the tags that the file told of already; completed. TensorBoard wants to be told once a file.
+    """
+    points = []
+    for tag, number in values.items():
         value = summary_pb2.Summary.Value(tag=tag)
         value.tensor.dtype = 1  # DT_FLOAT
         value.tensor.float_val.append(number)
         value.tensor.tensor_shape.SetInParent()
-        if tag not in self._described:  # TensorBoard wants to be told once a file what a tag is.
+        if tag not in described:
             value.metadata.CopyFrom(scalar_metadata.create_summary_metadata(display_name=None, description=None))
-            self._described.add(tag)
-        return value
+            described.add(tag)
+        points.append(value)
+    return points
 
 
 class MetricsFile:
@@ -116,9 +121,8 @@ class MetricsFile:
 
     def write(self, step: int, split: str, values: Mapping[str, float]) -> None:
         """Appends one line."""
-        numbers = {tag: json_number(value) for tag, value in values.items()}
         with writing(self._path):
-            self._file.write(json.dumps({"step": step, "split": split, **numbers}) + "\n")
+            self._file.write(metrics_line(step, split, values))
 
     def flush(self) -> None:
         """Hands all lines to the operating system."""
@@ -132,56 +136,15 @@ class MetricsFile:
             self._file.close()
 
 
+def metrics_line(step: int, split: str, values: Mapping[str, float]) -> str:
+    """One line of `metrics.jsonl`, with its end."""
+    numbers = {tag: json_number(value) for tag, value in values.items()}
+    return json.dumps({"step": step, "split": split, **numbers}) + "\n"
+
+
 def json_number(value: float) -> float | None:
     """The number for JSON, which knows no NaN and no infinity: those become null."""
     return float(value) if math.isfinite(value) else None
-
-
-def forget_after(model_dir: str | os.PathLike[str], step: int) -> None:
-    """Drops what a killed run wrote past the checkpoint at `step`, so that no step is told twice on resume.
-
-    A run killed between two checkpoints has logged steps that it will take again. What is known after `step` updates
-    stays: evaluations up to `step`, and measured steps, which are told before their update, below it. Each file is
-    rewritten beside the old one, then renamed over it; a record or line torn by the kill goes too.
-    """
-    root = pathlib.Path(model_dir)
-    metrics = root / "metrics.jsonl"
-    if metrics.exists():
-        lines = metrics.read_text(encoding="utf-8", errors="replace").splitlines()
-        _replace(metrics, lambda path: path.write_text(
-            "".join(line + "\n" for line in lines if line_stays(line, step)), encoding="utf-8"))
-    for events in list(root.glob("*/events.out.tfevents.*")):
-        _replace(events, functools.partial(_copy_events, events, last_step=step))
-
-
-def line_stays(line: str, last_step: int) -> bool:
-    """Whether a line of `metrics.jsonl` is whole and known after `last_step` updates."""
-    try:
-        record = json.loads(line)
-        return _stays(int(record["step"]), record, last_step)
-    except (ValueError, KeyError, TypeError):
-        return False
-
-
-def _stays(step: int, tags: Iterable[str], last_step: int) -> bool:
-    return step < last_step or (step == last_step and any(tag.startswith("evaluation/") for tag in tags))
-
-
-def _copy_events(source: pathlib.Path, target: pathlib.Path, last_step: int) -> None:
-    with open(target, "wb") as file:
-        writer = RecordWriter(file)
-        for record in RawEventFileLoader(str(source)).Load():
-            event = event_pb2.Event.FromString(record)
-            tags = [value.tag for value in event.summary.value]
-            if not tags or _stays(event.step, tags, last_step):  # Without tags it is the file's version header.
-                writer.write(record)
-        writer.flush()
-
-
-def _replace(path: pathlib.Path, write: Callable[[pathlib.Path], Any]) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    write(temporary)
-    os.replace(temporary, path)
 
 
 def _values(summary: Any) -> list[summary_pb2.Summary.Value]:

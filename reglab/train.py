@@ -54,7 +54,8 @@ def _train_into(config: Config, as_json: bool) -> int:
     try:
         history = fit(config, dataset, console=console)
     except Interrupted as stop:
-        print(f"reglab: {stop}; the same command with --model_dir={config.model_dir} goes on", file=sys.stderr)
+        resume = " --resume=auto" if config.resume == "restart" else ""
+        print(f"reglab: {stop}; the same command with --model_dir={config.model_dir}{resume} goes on", file=sys.stderr)
         return exit_codes.STOPPED
     except Diverged as error:
         print(f"reglab: {error}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -179,6 +180,91 @@ def test_damaged_newer_ones_never_crowd_out_what_is_saved_next(tmp_path: pathlib
     assert checkpoints.steps() == [10, 15][-keep:]
     step, _, warnings = restore(tmp_path)
     assert (step, warnings) == (15, [])
+
+
+def labelled(folder: pathlib.Path, step: int, keep: int = 3, run: str = "0123456789abcdef") -> Checkpoints:
+    return Checkpoints(folder, made_state(step), keep, run=run)
+
+
+@pytest.mark.parametrize("keep", [1, 2, 3])
+def test_damaged_older_ones_never_crowd_out_a_whole_one(tmp_path: pathlib.Path, keep: int) -> None:
+    for step in (10, 20, 30):
+        labelled(tmp_path, step).save()
+    DAMAGE["data cut short"](tmp_path / "ckpt-30")
+    state = made_state(0)
+    checkpoints = Checkpoints(tmp_path, state, keep, run="0123456789abcdef")
+    assert checkpoints.restore_latest(Warnings()) == 20
+    state["step"].assign(40)
+    checkpoints.save()
+    assert checkpoints.steps() == [10, 20, 40][-keep:]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_is_found_by_the_label_alone(tmp_path: pathlib.Path, damage: str) -> None:
+    for step in (10, 20, 30):
+        labelled(tmp_path, step).save()
+    for step in (10, 30):  # An older one is not needed, but named.
+        DAMAGE[damage](tmp_path / f"ckpt-{step}")
+    state, warnings = made_state(0, 77.0), Warnings()
+    assert Checkpoints(tmp_path, state, 3, run="0123456789abcdef").restore_latest(warnings) == 20
+    assert contents(state) == contents(made_state(20))
+    assert len(warnings) == 2 and "ckpt-30" in warnings[0] and "ckpt-10" in warnings[1]
+
+
+@pytest.mark.parametrize("change", ["another step", "another run", "no label"])
+def test_a_copy_is_passed_over_and_left_alone_if_it_says_whose_it_is(tmp_path: pathlib.Path, change: str) -> None:
+    labelled(tmp_path, 10).save()
+    if change == "another run":
+        labelled(tmp_path, 30, run="f" * 16).save()
+        labelled(tmp_path, 10).save()
+        labelled(tmp_path, 30, run="f" * 16).save()
+    for path in list(tmp_path.glob("ckpt-10.*")) if change != "another run" else []:
+        if change == "another step" or path.suffix != ".json":
+            (tmp_path / path.name.replace("10", "30")).write_bytes(path.read_bytes())
+    state, warnings = made_state(0), Warnings()
+    checkpoints = Checkpoints(tmp_path, state, 1, run="0123456789abcdef")
+    assert checkpoints.restore_latest(warnings) == 10
+    assert len(warnings) == 1 and "ckpt-30 is passed over" in warnings[0]
+    state["step"].assign(20)
+    checkpoints.save()
+    assert checkpoints.steps() == ([20] if change == "no label" else [20, 30])
+
+
+def test_one_without_a_label_is_taken_where_nothing_else_is_left(tmp_path: pathlib.Path) -> None:
+    labelled(tmp_path, 10).save()
+    (tmp_path / "ckpt-10.json").unlink()
+    for expected in (2, 0):  # Then it is labelled.
+        warnings = Warnings()
+        assert labelled(tmp_path, 0).restore_latest(warnings) == 10
+        assert len(warnings) == expected
+
+
+def test_a_checkpoint_that_was_complete_and_is_gone_is_named(tmp_path: pathlib.Path) -> None:
+    labelled(tmp_path, 10).save()
+    warnings = Warnings()
+    assert labelled(tmp_path, 0).restore_latest(warnings, saved=20) == 10
+    assert warnings == ["checkpoint ckpt-20 is passed over: ckpt-20.index is missing"]
+
+
+@pytest.mark.parametrize("moved", [0, 1, 2])
+def test_a_save_killed_while_its_files_are_moved_is_no_checkpoint(tmp_path: pathlib.Path, moved: int,
+                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    labelled(tmp_path, 10).save()
+    replace, calls = os.replace, []
+
+    def killed(source: pathlib.Path, target: pathlib.Path) -> None:
+        calls.append(target)
+        if len(calls) > moved + 1:  # The first is of the label, within the staging folder.
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("reglab.checkpoint_files.os.replace", killed)
+        labelled(tmp_path, 20).save()
+    warnings = Warnings()
+    assert labelled(tmp_path, 0).restore_latest(warnings, saved=10) == 10
+    assert warnings == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"ckpt-10.{DATA}", "ckpt-10.index", "ckpt-10.json"]
 
 
 # Kills.

@@ -171,8 +171,8 @@ def test_a_history_tells_every_evaluation_and_the_final_weights(reference: tuple
 
 def test_a_run_leaves_what_the_design_says(reference: tuple[pathlib.Path, History]) -> None:
     folder, history = reference
-    assert {path.name for path in folder.iterdir()} == {"config.json", "data.json", "result.json", "metrics.jsonl",
-                                                        "train", "validation", "checkpoints"}
+    assert {path.name for path in folder.iterdir()} == {"config.json", "data.json", "run.json", "result.json",
+                                                        "metrics.jsonl", "train", "validation", "checkpoints"}
     assert Config.from_file(folder / "config.json") == history.config
     assert strict((folder / "result.json").read_text()) == history.result
     assert checkpoints(folder) == [14, 21, 28]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pathlib
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 from reglab import run_directory
 from reglab.config import Config, ConfigError
 from reglab.run_directory import RunDirectory, own_folder, with_default_name
+from reglab.run_file import read_run_file
 
 Tree = Callable[[pathlib.Path], dict[str, Any]]
 
@@ -35,7 +37,7 @@ def test_opening_writes_nothing_and_creating_writes_the_configuration(tmp_path: 
     assert not directory.exists
     assert tree(tmp_path) == {}
     directory.create()
-    assert set(tree(tmp_path)) == {"a", "a/b", "a/b/config.json"}
+    assert set(tree(tmp_path)) == {"a", "a/b", "a/b/config.json", "a/b/run.json"}
     assert Config.from_file(tmp_path / "a" / "b" / "config.json") == asked
 
 
@@ -123,21 +125,13 @@ def test_a_tilde_is_the_home_folder(tmp_path: pathlib.Path, monkeypatch: pytest.
 
 # The result.
 
-def test_a_result_is_written_whole_and_strict(tmp_path: pathlib.Path) -> None:
+def test_a_result_is_written_whole_and_its_digest_noted(tmp_path: pathlib.Path) -> None:
     directory = RunDirectory(config(tmp_path))
     directory.create()
-    assert directory.finished_result(7) is None
     directory.write_result({"completed": True, "steps": 7, "x": 0.1})
-    assert directory.finished_result(7) == {"completed": True, "steps": 7, "x": 0.1}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "result.json"]
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"completed": true}',
-                                  '{"completed": false, "steps": 7}', '{"completed": true, "steps": 14}'])
-def test_a_result_that_is_not_of_the_last_checkpoint_does_not_end_a_run(tmp_path: pathlib.Path, text: str) -> None:
-    (tmp_path / "config.json").write_text(json.dumps(config(tmp_path).to_dict()))
-    (tmp_path / "result.json").write_text(text)
-    assert RunDirectory(config(tmp_path)).finished_result(7) is None
+    assert json.loads((tmp_path / "result.json").read_text()) == {"completed": True, "steps": 7, "x": 0.1}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "result.json", "run.json"]
+    assert read_run_file(tmp_path).result == hashlib.sha256((tmp_path / "result.json").read_bytes()).hexdigest()
 
 
 # Default names.

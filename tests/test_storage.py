@@ -17,12 +17,14 @@ import pytest
 import tensorflow as tf
 
 from reglab import event_file, files
+from reglab.checkpoint_files import STAGING, put_in_place
 from reglab.config import Config, ConfigError
 from reglab.console import Console
 from reglab.data import Dataset
 from reglab.files import StorageError
 from reglab.loop import fit
 from reglab.ownership import owning
+from reglab.run_file import read_run_file
 
 CONFIG = Config(hidden=(4,), activation="tanh", batch_size=8, epochs=4, precision="float64", jit=False, seed=3,
                 checkpoint_every=5, summary_every=2)
@@ -80,6 +82,27 @@ def test_what_says_whose_the_folder_is_comes_back(tmp_path: pathlib.Path, datase
     fit(config, dataset, console=Meddling(12, (tmp_path / "run" / name).unlink))
     found, expected = ((tmp_path / which / name).read_text() for which in ("run", "whole"))
     assert found == expected.replace(str(tmp_path / "whole"), str(tmp_path / "run"))
+
+
+def test_the_file_that_names_the_run_comes_back_as_it_was(tmp_path: pathlib.Path, dataset: Dataset) -> None:
+    found: list[str] = []
+
+    def take() -> None:
+        found.append(read_run_file(tmp_path).run)
+        (tmp_path / "run.json").unlink()
+
+    fit(dataclasses.replace(CONFIG, model_dir=str(tmp_path)), dataset, console=Meddling(12, take))
+    noted = read_run_file(tmp_path)
+    assert [noted.run] == found and noted.result is not None
+    assert all(path.name.endswith(f".{noted.run}") for path in tmp_path.rglob("events.out.tfevents.*"))
+
+
+def test_a_checkpoint_whose_folder_was_emptied_is_not_put_in_place(tmp_path: pathlib.Path) -> None:
+    staging = tmp_path / STAGING
+    staging.mkdir()
+    with pytest.raises(FileNotFoundError):
+        put_in_place(staging, 5, "0" * 16)
+    assert list(tmp_path.iterdir()) == [staging] and list(staging.iterdir()) == []
 
 
 def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path: pathlib.Path, dataset: Dataset,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import pathlib
 from typing import Any, Final
@@ -12,10 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from reglab.assembly import make_model
-from reglab.checkpoint import read_parameters
+from reglab.checkpoint_files import labelled_run
+from reglab.checkpoint_reading import read_parameters
 from reglab.config import Config, ConfigError
 from reglab.models import Model
 from reglab.parameters import Parameters, map_arrays
+from reglab.reading import Unreadable, read_object
+from reglab.run_file import read_run_file
 
 STATES: Final = ("best", "last")
 
@@ -68,11 +70,11 @@ def read_network(model_dir: pathlib.Path, state: str) -> Network:
         shape, divisor, classes = tuple(facts["input_shape"]), float(facts["divisor"]), int(facts["classes"])
         model = make_model(config, math.prod(shape), classes)
         parameters = map_arrays(tf.Variable, model.initialize(config.seed))
-    except (KeyError, TypeError, ValueError, tf.errors.OpError):
+    except (KeyError, TypeError, ValueError, OverflowError, tf.errors.OpError):
         raise ConfigError(f"--model_dir={model_dir}: data.json does not tell the shape of the data: give the command "
                           "of the run again, which writes it anew") from None
     checkpoints = model_dir / "checkpoints"
-    step = read_parameters(checkpoints / "best" if state == "best" else checkpoints, parameters)
+    step = read_parameters(checkpoints / "best" if state == "best" else checkpoints, parameters, _run_id(model_dir))
     return Network(config, model, parameters, shape, divisor, classes, step, _validation(model_dir, step))
 
 
@@ -88,20 +90,28 @@ def _config(model_dir: pathlib.Path) -> Config:
     return dataclasses.replace(config, precision="float32") if config.precision == "bfloat16" else config
 
 
+def _run_id(model_dir: pathlib.Path) -> str | None:
+    """The id that the run's checkpoints are labelled with; None for a run of an older reglab."""
+    try:
+        return read_run_file(model_dir).run
+    except Unreadable:
+        return labelled_run(model_dir / "checkpoints")
+
+
 def _validation(model_dir: pathlib.Path, step: int) -> dict[str, float] | None:
     """What the run wrote of its validation split at this step: of the best state, or at the end."""
     best, result = _read_json(model_dir / "checkpoints" / "best" / "best.json"), _read_json(model_dir / "result.json")
-    noted: Any = {result.get("steps"): result.get("validation"), best.get("step"): best}.get(step)
+    noted: Any = next((of for at, of in ((best.get("step"), best), (result.get("steps"), result.get("validation")))
+                      if at == step), None)
     try:
         return {name: float(noted[name]) for name in ("data", "accuracy")}
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
 def _read_json(path: pathlib.Path) -> dict[str, Any]:
     """The object in a file; an empty one where there is none."""
     try:
-        read = json.loads(path.read_text())
-        return read if isinstance(read, dict) else {}
-    except (OSError, ValueError):
+        return read_object(path)
+    except Unreadable:
         return {}

@@ -45,6 +45,8 @@ class SweepFolder:
     def __init__(self, path: str, resume: str, kind: str = "sweep") -> None:
         self.path, self._kind = pathlib.Path(path).expanduser(), kind
         self.plan = self._read_plan(f"--model_dir={self.path}")
+        if resume == "restart":
+            raise ConfigError(f"--resume=restart is of reglab.train: give --model_dir another folder than {self.path}")
         if resume == "must" and self.plan is None:
             raise ConfigError(f"--resume=must, but --model_dir={self.path} holds no {kind}: "
                               f"name the folder of the {kind} to go on with")
