@@ -10,5 +10,5 @@ DIVERGED: Final = 3  # The loss became infinite or NaN.
 VERDICT_FAILED: Final = 4  # All ran well, but a check failed: `compare --preset`, `certify`, `export`.
 STORAGE_FAILED: Final = 74  # The file system refused in the middle of the work (EX_IOERR of sysexits.h).
 PEER_LOST: Final = 69  # Another worker of the cluster never came, ended or hung (EX_UNAVAILABLE of sysexits.h).
-INTERRUPTED: Final = 130  # Ctrl-C before training began, or a second one: nothing more was saved (128 + SIGINT).
-STOPPED: Final = 75  # SIGINT or SIGTERM: the state is saved, the same command goes on (EX_TEMPFAIL of sysexits.h).
+INTERRUPTED: Final = 130  # A second Ctrl-C: nothing more was saved (128 + SIGINT).
+STOPPED: Final = 75  # A signal: all is saved or nothing was yet, the same command goes on (EX_TEMPFAIL of sysexits.h).

@@ -36,7 +36,7 @@ def make_replicas(config: Config, cluster: Cluster | None, stop: StopRequest | N
     if config.deterministic:
         be_deterministic()
     if cluster is not None:
-        return _multi_worker(config, cluster, stop or StopRequest())
+        return _multi_worker(config, cluster, StopRequest() if stop is None else stop)
     kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     devices = [f"{kind}:{i}" for i in range(len(tf.config.list_logical_devices(kind)))]
     wanted = config.num_devices if config.num_devices is not None else len(devices)

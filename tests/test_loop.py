@@ -8,6 +8,7 @@ import logging
 import pathlib
 import shutil
 import signal
+import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
@@ -22,6 +23,7 @@ from reglab.console import Console, EpochRow
 from reglab.data import Dataset, from_arrays
 from reglab.journal import FolderJournal
 from reglab.loop import Diverged, History, Interrupted, fit
+from reglab.signals import StopRequest
 from reglab.summaries import HPARAMS_METRICS, LAYOUT
 
 # 53 training examples in batches of 8: 7 steps an epoch, 28 in all, the last of each epoch with 5 examples.
@@ -340,6 +342,49 @@ def test_a_stop_before_the_first_step(tmp_path: pathlib.Path, dataset: Dataset, 
 def test_a_stop_without_a_folder_says_that_nothing_is_saved(dataset: Dataset) -> None:
     with pytest.raises(Interrupted, match="after step 7, nothing saved"):
         fit(CONFIG, dataset, console=stop_at(7))
+
+
+class Workers:
+    """Replicas of two workers: `words` are what the chief brings to each gathering, or an error."""
+
+    def __init__(self, *words: Any) -> None:
+        self.words, self.brought = list(words), []
+
+    def gather_numbers(self, *numbers: float) -> np.ndarray:
+        self.brought.append(numbers)
+        word = self.words.pop(0)
+        if isinstance(word, Exception):
+            raise word
+        return np.array([word, numbers], float)
+
+
+def stopping(replicas: Any, saves: bool, written: list[bool]) -> Any:
+    """As much of a run as stopping needs."""
+    return types.SimpleNamespace(
+        _save=lambda: saves, _journal=types.SimpleNamespace(wait=lambda seconds: written.pop(0)), _until=None,
+        _program=types.SimpleNamespace(replicas=replicas, state={"step": 7}), _stop=StopRequest())
+
+
+LOST = tf.errors.UnavailableError(None, None, "")
+
+
+def test_the_others_say_saved_when_the_chief_has_saved() -> None:
+    others = Workers((0, 1), (0, 1), (1, 1))
+    with pytest.raises(Interrupted, match="stopped by a signal to another worker after step 7, saved"):
+        loop._Run._save_and_stop(stopping(others, False, [True] * 3))
+    assert not others.words
+    chief = Workers((0, 1), (1, 1))
+    with pytest.raises(Interrupted, match="after step 7, saved"):
+        loop._Run._save_and_stop(stopping(chief, True, [False, True]))
+    assert chief.brought == [(False, True), (True, True)]
+
+
+def test_a_chief_that_has_saved_says_so_whoever_is_lost_and_nobody_else_does() -> None:
+    with pytest.raises(Interrupted, match="after step 7, saved"):
+        loop._Run._save_and_stop(stopping(Workers(LOST), True, [True]))
+    for saves, written in ((True, [False]), (False, [True])):
+        with pytest.raises(tf.errors.UnavailableError):
+            loop._Run._save_and_stop(stopping(Workers(LOST), saves, written))
 
 
 def test_the_signal_handlers_come_back(dataset: Dataset) -> None:

@@ -46,7 +46,7 @@ def wait_for_peers(cluster: Cluster, timeout: float, digest: str = "", stop: Sto
       RendezvousError: a worker did not appear in time or runs something else, or this one's port is taken.
       EarlyStop: a stop signal came to one of those who were there.
     """
-    stop = stop or StopRequest()
+    stop = StopRequest() if stop is None else stop  # One to which nothing has come is false.
     with _listen(cluster) as server:
         if cluster.is_chief:
             Gathering(cluster, server, digest, stop).run(timeout)

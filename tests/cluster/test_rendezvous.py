@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from reglab.cluster import Cluster, RendezvousError, wait_for_peers
 from reglab.launch import _free_ports
+from reglab.signals import EarlyStop, StopRequest
 
 Outcome = RendezvousError | tuple[float, float]  # what was raised, or when it came and when it left
 
@@ -193,3 +195,59 @@ def test_other_forms_of_addresses(meet, host):
             pytest.skip("this machine has no IPv6")
     addresses = tuple(f"{host}:{port_of(address)}" for address in free_addresses(2))
     assert [type(outcome) for outcome in meet(addresses, [0, 0])] == [tuple, tuple]
+
+
+# Stop signals.
+
+def asked_to_stop() -> StopRequest:
+    stop = StopRequest()
+    stop.receive(signal.SIGTERM)
+    return stop
+
+
+@pytest.mark.parametrize("signalled", [0, 1])
+def test_a_stop_signal_to_one_who_is_there_stops_all_who_are(signalled):
+    addresses, stops, said = free_addresses(4), [StopRequest() for _ in range(3)], {}
+
+    def worker(i: int) -> None:
+        with pytest.raises(EarlyStop) as caught:
+            wait_for_peers(Cluster(addresses, i, "TF_CONFIG"), 60, "same", stops[i])  # Worker 3 never comes.
+        said[i] = str(caught.value)
+
+    threads = [threading.Thread(target=worker, args=(i,)) for i in range(3)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    stops[signalled].receive(signal.SIGTERM)
+    for thread in threads:
+        thread.join(timeout=20)
+    other = "stopped by a signal to another worker, nothing yet to save"
+    assert said == {i: "stopped by SIGTERM, nothing yet to save" if i == signalled else other for i in range(3)}
+
+
+def test_a_stop_signal_stops_a_worker_whose_chief_is_not_there():
+    with pytest.raises(EarlyStop, match="stopped by SIGTERM, nothing yet to save"):
+        wait_for_peers(Cluster(free_addresses(2), 1, "TF_CONFIG"), 60, "same", asked_to_stop())
+
+
+def test_a_worker_that_was_released_before_the_chief_heard_of_its_signal_goes_on():
+    addresses = free_addresses(2)
+
+    def chief() -> None:
+        with socket.create_server(("127.0.0.1", port_of(addresses[0]))) as server:
+            connection, _ = server.accept()
+            with connection:
+                heard = b""
+                while b"stop" not in heard:
+                    heard += connection.recv(1000)
+                connection.sendall(b'{"missing": []}\n')
+                connection.recv(1000)
+
+    stop = StopRequest()
+    threads = [threading.Thread(target=chief), threading.Timer(0.5, stop.receive, [signal.SIGTERM])]
+    for thread in threads:
+        thread.start()
+    wait_for_peers(Cluster(addresses, 1, "TF_CONFIG"), 60, "same", stop)
+    for thread in threads:
+        thread.join()
+    assert stop  # To be answered together with the others.

@@ -85,6 +85,7 @@ class Phase(NamedTuple):
       compiles: a compilation may be under way, for which the command need not be out within `IN_TIME`.
       numbers: the signals to choose from; each may be several in a row.
       fresh: imports TensorFlow itself, else it is forked from a process that has.
+      workers: of how many it is one; so many are started, but for those `missing`.
     """
 
     name: str
@@ -96,6 +97,16 @@ class Phase(NamedTuple):
     numbers: Sequence[tuple[signal.Signals, ...]] = tuple((number,) for number in ALL)
     fresh: bool = False
     workers: int = 1
+    missing: int = 0
+
+
+def gathers(process: Process) -> bool:
+    """Whether it waits for other workers: it listens on a port."""
+    with contextlib.suppress(OSError):
+        open_sockets = {os.readlink(path) for path in pathlib.Path(f"/proc/{process.pid}/fd").iterdir()}
+        table = pathlib.Path(f"/proc/{process.pid}/net/tcp").read_text().splitlines()[1:]
+        return any(f"socket:[{line.split()[9]}]" in open_sockets for line in table if line.split()[3] == "0A")
+    return False
 
 
 def listens(process: Process) -> bool:
@@ -134,13 +145,13 @@ STORM: Final = ((TERM, TERM), (HUP, HUP), (USR1, TERM), (TERM, HUP, USR2))
 PHASES: Final = (
     Phase("train: import", "train", ENDLESS, listens, 4, fresh=True),
     Phase("train: data, tracing", "train", ENDLESS, listens, 0.5),
-    Phase("train: compilation", "train", ENDLESS, said("Writing to"), 0.8, compiles=True),
+    Phase("train: compilation", "train", ENDLESS, made("run/config.json"), 0.8, compiles=True),
     Phase("train: step", "train", STEPS, has_work, 0.7),
     Phase("train: evaluation", "train", ENDLESS, has_work, 0.3),
     Phase("train: save", "train", (*ENDLESS, "--checkpoint_every=7"), has_work, 0.1),
     Phase("train: result", "train", (*TRAIN, "--epochs=3"), said("2/3"), 0.1),
     Phase("train: twice", "train", STEPS, has_work, 0.3, numbers=STORM),
-    Phase("train: second INT, compilation", "twice", ENDLESS, said("Writing to"), 0.5, numbers=TWICE),
+    Phase("train: second INT, compilation", "twice", ENDLESS, made("run/config.json"), 0.5, numbers=TWICE),
     Phase("train: second INT, step", "twice", STEPS, has_work, 0.5, numbers=TWICE),
     Phase("train: second INT, import", "twice", ENDLESS, listens, 2, numbers=TWICE, fresh=True),
     Phase("sweep: chunk", "sweep", (*SWEEP, "--epochs=60"), made("run/chunks/*0.json"), 1),
@@ -157,9 +168,10 @@ PHASES: Final = (
     Phase("certify", "certify", ("reglab.certify", "replicas", "--hidden=8", "--strategy=one_device"), said("replica"),
           5, compiles=True),
     Phase("benchmark", "certify", ("reglab.benchmark", "--sections=speed", "--hidden=8", "--seconds=1"), listens, 5),
+    Phase("two workers: one never comes", "train", ENDLESS, gathers, 1, fresh=True, workers=2, missing=1),
     Phase("two workers: before the servers", "train", ENDLESS, listens, 6, fresh=True, workers=2, compiles=True),
-    Phase("two workers: compilation", "train", ENDLESS, said("Writing to"), 2, fresh=True, workers=2, compiles=True,
-          numbers=((TERM, TERM), (USR1,))),
+    Phase("two workers: compilation", "train", ENDLESS, made("run/config.json"), 2, fresh=True, workers=2,
+          compiles=True, numbers=((TERM, TERM), (USR1,))),
     Phase("two workers: step", "train", STEPS, has_work, 1, fresh=True, workers=2, numbers=((TERM, TERM), (TERM,))),
 )
 
@@ -239,9 +251,9 @@ def run(tries: int, seed: int = 0, folder: str | os.PathLike[str] | None = None,
 def _try(bench: Bench, phase: Phase, numbers: Sequence[signal.Signals], at: pathlib.Path, rng: random.Random,
          slowest: list[float]) -> str:
     processes = [bench.start(phase.argv, at, phase.fresh, str(i), **env)
-                 for i, env in enumerate(_cluster(phase.workers, rng))]
+                 for i, env in list(enumerate(_cluster(phase.workers, rng)))[:phase.workers - phase.missing]]
     deadline, chief = time.monotonic() + PATIENCE, processes[0]
-    while not phase.begun(chief):
+    while not (phase.begun(chief) and all(map(listens, processes))):
         if time.monotonic() > deadline:
             for process in processes:
                 process.send(signal.SIGKILL)
