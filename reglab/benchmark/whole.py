@@ -25,6 +25,7 @@ from reglab.benchmark.spread import ratios, spread
 from reglab.benchmark.workers import WorkerError
 from reglab.config import HANDLING_FIELDS, Config
 from reglab.data import Dataset
+from reglab.listener import heard_by_children
 
 SCRIPTS: Final = {"keras": "keras_fit.py", "torch": "torch_loop.py"}
 """Library to the script in `scripts/` that does the job with it."""
@@ -129,7 +130,8 @@ class _Jobs:
         return self._folder / f"{kind}-{self._count}"
 
     def _run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(command, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True)
+        with heard_by_children():
+            done = subprocess.run(command, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True)
         if done.returncode:
             raise WorkerError(_failure(command, done.returncode, done.stderr))
         return done
@@ -137,7 +139,7 @@ class _Jobs:
     def _until_first_row(self, command: Sequence[str]) -> float:
         """Seconds until the row of the first epoch stands, which has the data loss of the first evaluation."""
         began = time.perf_counter()
-        with tempfile.TemporaryFile("w+") as errors, subprocess.Popen(
+        with heard_by_children(), tempfile.TemporaryFile("w+") as errors, subprocess.Popen(
                 command, env={**os.environ, **ENVIRONMENT, "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE,
                 stderr=errors, text=True) as process:
             assert process.stdout is not None
