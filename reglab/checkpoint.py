@@ -31,7 +31,7 @@ from reglab.checkpoint_files import (
     saved_steps,
     write_label,
 )
-from reglab.checkpoint_reading import UNREADABLE, Checkpoint, check_whole, first_line, is_best
+from reglab.checkpoint_reading import UNREADABLE, check_whole, first_line, is_best
 from reglab.config import ConfigError
 from reglab.distribution import traced
 from reglab.files import check_folder_not_removed, write_atomically, writing
@@ -63,7 +63,7 @@ class Checkpoints:
         # What is written is a copy of the state, so that training goes on meanwhile.
         self._copy = map_arrays(tf.Variable, state)
         self._copy_state = traced(self._assign_copy)  # One call for all arrays: a fifth of the time of one each.
-        self._saver = Checkpoint(**self._copy)  # One for all saves, which then take a quarter less.
+        self._saver = tf.train.Checkpoint(**self._copy)  # One for all saves, which then take a quarter less.
         self._copied_step: int | None = None
         self._unfit: set[int] = set()  # Steps whose checkpoints were found damaged: they do not count among the kept.
         self._writer = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
@@ -237,7 +237,7 @@ class Checkpoints:
             saved = {name.split("/")[0] for name, _ in tf.train.list_variables(prefix)}
             if COUNTERS not in saved:  # When --on_nonfinite was stop, and nothing left out.
                 state.pop(COUNTERS).assign(tf.zeros([3], tf.int64))
-        Checkpoint(**state).read(prefix).assert_existing_objects_matched()
+        tf.train.Checkpoint(**state).read(prefix).assert_existing_objects_matched()
 
     def _restored(self, step: int, saved: int | None, warn: Callable[[str], None], trusting: bool) -> int:
         """Warns of what is damaged besides, and sweeps what a kill left behind."""

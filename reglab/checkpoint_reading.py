@@ -13,11 +13,6 @@ from reglab.config import ConfigError
 from reglab.parameters import Parameters
 from reglab.reading import Unreadable, is_count, is_number
 
-try:  # `tf.train.Checkpoint`, without TensorFlow's old Keras, which its page imports: a third of a second.
-    from tensorflow.python.checkpoint.checkpoint import Checkpoint as Checkpoint
-except ImportError:
-    Checkpoint = tf.train.Checkpoint
-
 UNREADABLE: Final = (tf.errors.OpError, ValueError, LookupError, TypeError, RuntimeError, AssertionError, OSError)
 """What TensorFlow raises for checkpoints that are damaged or hold something else."""
 
@@ -88,7 +83,7 @@ def read_parameters(directory: pathlib.Path, parameters: Parameters, run: str | 
         with contextlib.suppress(NoLabel):
             check_whole(directory, steps[-1], run)
         # The rest of the state is in the file, but not wanted.
-        Checkpoint(parameters=parameters).read(str(prefix)).expect_partial().assert_existing_objects_matched()
+        tf.train.Checkpoint(parameters=parameters).read(str(prefix)).expect_partial().assert_existing_objects_matched()
     except UNREADABLE as error:
         raise ConfigError(f"--model_dir: {prefix} cannot be read ({first_line(error)}): give the other --state, or "
                           "go on with the run, which passes damaged checkpoints over") from None

@@ -5,23 +5,20 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Final
 
 import tensorflow as tf
 
 from reglab.layers import dense_layers, penalized_layers
 from reglab.parameters import Parameters
 
-__all__ = ["Model", "activation_function", "mlp", "penalized_layers"]
+__all__ = ["Model", "ACTIVATIONS", "mlp", "penalized_layers"]
 
 
-def activation_function(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    """The function of that name in `config.ACTIVATIONS`.
-
-    `tf.nn` brings TensorFlow's old Keras along, half a second of import, so the most common ones do without.
-    """
-    light: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
-        "relu": lambda x: tf.raw_ops.Relu(features=x), "tanh": tf.tanh, "sigmoid": tf.sigmoid, "linear": tf.identity}
-    return light[name] if name in light else getattr(tf.nn, name)
+ACTIVATIONS: Final[dict[str, Callable[[tf.Tensor], tf.Tensor]]] = {
+    "relu": tf.nn.relu, "gelu": tf.nn.gelu, "elu": tf.nn.elu, "selu": tf.nn.selu, "silu": tf.nn.silu,
+    "tanh": tf.nn.tanh, "sigmoid": tf.nn.sigmoid, "softplus": tf.nn.softplus, "linear": tf.identity,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +48,7 @@ def mlp(features: int, hidden: tuple[int, ...], classes: int, *, activation: str
     """
     widths = (features, *hidden, classes)
     names = dense_layers(hidden)
-    nonlinearity = activation_function(activation)
+    nonlinearity = ACTIVATIONS[activation]
 
     def initialize(seed: int) -> Parameters:
         return {name: {"kernel": tf.cast(_glorot_uniform((inputs, units), (seed, i)), dtype),

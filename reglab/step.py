@@ -219,8 +219,7 @@ def stack_lanes(lanes: list[Any]) -> Any:
 
 
 def _cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    # What `tf.nn.sparse_softmax_cross_entropy_with_logits` computes, without half a second of import (see `models`).
-    return tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(features=logits, labels=labels).loss
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
 
 
 def _correct(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 from reglab.config import ACTIVATIONS, ConfigError
-from reglab.models import activation_function, mlp, penalized_layers
+from reglab.models import ACTIVATIONS as FUNCTIONS
+from reglab.models import mlp, penalized_layers
 from reglab.parameters import Parameters
 
 
@@ -42,12 +43,12 @@ def test_logits_are_those_of_a_keras_sequential(hidden: tuple[int, ...], activat
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_each_activation_is_that_of_keras(name: str, keras64: Any) -> None:
     x = tf.constant(np.linspace(-6, 6, 101))
-    np.testing.assert_allclose(activation_function(name)(x), keras64.activations.get(name)(x), rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(FUNCTIONS[name](x), keras64.activations.get(name)(x), rtol=1e-13, atol=1e-15)
     model = mlp(1, (1,), 2, activation=name, dtype=tf.float64)
     one = tf.ones([1, 1], tf.float64)
     parameters = {"dense_0": {"kernel": one, "bias": tf.zeros([1], tf.float64)},
                   "logits": {"kernel": tf.ones([1, 2], tf.float64), "bias": tf.zeros([2], tf.float64)}}
-    np.testing.assert_array_equal(model.apply(parameters, x[:, None])[:, 0], activation_function(name)(x))
+    np.testing.assert_array_equal(model.apply(parameters, x[:, None])[:, 0], FUNCTIONS[name](x))
 
 
 def test_without_hidden_layers_it_is_softmax_regression() -> None:
