@@ -15,9 +15,12 @@ import tempfile
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # The processes that tests start share the code they compile, and leave the user's own alone.
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="reglab-tests-")
-# A shell's background job ignores Ctrl-C, and so would every process that a test starts and interrupts.
+# A shell's background job ignores Ctrl-C and what nohup starts ignores SIGHUP, and so would every process that a test
+# starts and interrupts.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
