@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from reglab import data
 from reglab.cluster import cluster_from_environment
 from reglab.compile_cache import VARIABLE
 from reglab.config import Config, ConfigError
-from reglab.data import Dataset
 from reglab.inputs import Unusable, check_path
 from reglab.layers import dense_layers, penalized_layers
 from reglab.memory import check_memory
 from reglab.texts import shown
+
+if TYPE_CHECKING:
+    from reglab.data import Dataset
 
 
 def preflight(config: Config, *, lanes: int = 1, penalize: Sequence[str] = (),
@@ -31,6 +33,8 @@ def preflight(config: Config, *, lanes: int = 1, penalize: Sequence[str] = (),
     Raises:
       ConfigError: something cannot be used.
     """
+    from reglab import data  # NumPy takes a while too, and help and a bad flag do without.
+
     _check_environment(config, replicas)
     for pattern in penalize or (config.penalize,):
         penalized_layers(dense_layers(config.hidden), pattern)

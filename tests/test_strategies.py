@@ -75,7 +75,7 @@ def test_workers_tell_one_another_what_they_run(cluster: None, monkeypatch: pyte
     """What they keep where, and on which devices, may differ."""
     digests: list[str] = []
 
-    def wait(cluster: Cluster, timeout: float, digest: str) -> None:
+    def wait(cluster: Cluster, timeout: float, digest: str, *rest: object) -> None:
         digests.append(digest)
         raise RendezvousError
 
