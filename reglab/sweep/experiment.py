@@ -192,10 +192,17 @@ def _train_winners(plan: Plan, result: Mapping[str, Any], folder: SweepFolder, d
                                      model_dir=str(folder.path / name), resume="auto")
         console.message(f"Training {name} alone ({which.replace('_', ' ')}) ...")
         try:
-            winners[which] = fit(config, data).result
+            winners[which] = fit(config, data, console=_WarningsOnly(console)).result
         except Diverged as error:  # Its lanes did not: rounding only decides at the edge of stability.
             console.warning(f"{name}: {error}")
     return winners
+
+
+class _WarningsOnly(Console):
+    """Passes the warnings of a winner's run on, and nothing else of it."""
+
+    def __init__(self, console: Console) -> None:
+        self.warning = console.warning  # type: ignore[method-assign]
 
 
 @contextlib.contextmanager

@@ -124,9 +124,10 @@ class SweepFolder:
 
     def read_json(self, name: str) -> Any:
         """The contents of a file; None if there is none or it is damaged."""
-        try:
-            return json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        path = self.path / name
+        try:  # A pipe would never end.
+            return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        except (OSError, ValueError, RecursionError):
             return None
 
     def _read_plan(self, flag: str) -> dict[str, Any] | None:
