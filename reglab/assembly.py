@@ -6,7 +6,7 @@ import contextlib
 import contextvars
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -15,11 +15,15 @@ from reglab import data
 from reglab.config import HANDLING_FIELDS, Config
 from reglab.data import Dataset, check_batch_size
 from reglab.distribution import Replicas
+from reglab.lane_program import LaneProgram
 from reglab.memory import check_memory
 from reglab.models import Model, mlp, penalized_layers
 from reglab.optimizers import make_optimizer, scheduled
+from reglab.parameters import Parameters
 from reglab.program import Program
 from reglab.step import Hyperparameters, Step
+
+MakeProgram = Callable[[Parameters, Hyperparameters], Program]
 
 
 def load_dataset(config: Config) -> Dataset:
@@ -73,16 +77,23 @@ def make_program(config: Config, dataset: Dataset, replicas: Replicas | None = N
     """
     check_batch_size(config, dataset)
     step, replicas = make_step(config, dataset), replicas or Replicas()
-    start = step.model.initialize(config.seed), make_hyperparameters(config, step)
-    shared = _shared.get()
-    key = (_compiled_with(config), dataset.digest if shared is not None else "", replicas.devices)
-    if shared is not None and key in shared:
-        return shared[key].sibling(*start)
-    program = Program(step, *start, dataset, batch_size=config.batch_size,
-                      summary_every=summary_interval(config, dataset), jit=config.jit, replicas=replicas)
-    if shared is not None and replicas.compiles_whole:
-        shared[key] = program
-    return program
+
+    def make(parameters: Parameters, hyper: Hyperparameters) -> Program:
+        return Program(step, parameters, hyper, dataset, batch_size=config.batch_size,
+                       summary_every=summary_interval(config, dataset), jit=config.jit, replicas=replicas)
+
+    shared = _sharing(make, config, dataset, replicas.devices) if replicas.compiles_whole else make
+    return shared(step.model.initialize(config.seed), make_hyperparameters(config, step))
+
+
+def make_lane_program(config: Config, step: Step, parameters: Parameters, hyper: Hyperparameters,
+                      dataset: Dataset) -> LaneProgram:
+    """The compiled programs of lanes that have `config` in common; every array has a leading lane axis."""
+    def make(parameters: Parameters, hyper: Hyperparameters) -> Program:
+        return Program(step, parameters, hyper, dataset, batch_size=config.batch_size, summary_every=0,
+                       lanes=len(hyper.learning_rate), jit=config.jit)
+
+    return LaneProgram(_sharing(make, config, dataset, step.penalized_layers), parameters, hyper)
 
 
 @contextlib.contextmanager
@@ -99,6 +110,24 @@ def shared_programs() -> Iterator[None]:
 
 
 _shared: contextvars.ContextVar[dict[Any, Program] | None] = contextvars.ContextVar("shared_programs", default=None)
+
+
+def _sharing(make: MakeProgram, config: Config, dataset: Dataset, *more: Any) -> MakeProgram:
+    """`make`, but inside `shared_programs` only the first program of its kind is made, and others are its siblings.
+
+    Args:
+      more: what else the compiled functions depend on, besides the shapes of parameters and hyper-parameters.
+    """
+    shared = _shared.get()
+    if shared is None:
+        return make
+
+    def shared_or_made(parameters: Parameters, hyper: Hyperparameters) -> Program:
+        key = (_compiled_with(config), dataset.digest, hyper.learning_rate.shape, *more)
+        if key in shared:
+            return shared[key].sibling(parameters, hyper)
+        return shared.setdefault(key, make(parameters, hyper))
+    return shared_or_made
 
 
 def _compiled_with(config: Config) -> Config:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +21,7 @@ from reglab.data import Dataset
 from reglab.environment import usable_cores
 from reglab.parameters import Parameters, map_arrays
 from reglab.program import Calls, Program
-from reglab.step import Hyperparameters, Step
+from reglab.step import Hyperparameters
 
 CACHE_BYTES: Final = 8 * 2**20
 """What the states of all groups at work may take on a CPU, parameters, slots and gradients."""
@@ -30,9 +31,9 @@ class LaneProgram:
     """Lanes side by side: what `Program` is for one run, without summaries, on one device.
 
     Args:
-      step: the functions of one lane.
+      make_program: makes the program of one group from its parameters and hyper-parameters. It is called once: the
+        other groups are siblings.
       parameters, hyper: where to start and with which hyper-parameters; every array has a leading lane axis.
-      dataset, batch_size, jit: see `Program`.
       group_size: lanes a group at the most; chosen by cores and cache if not given. Where the lanes do not fill the
         last group, the last lane is trained several times, unseen.
 
@@ -41,17 +42,16 @@ class LaneProgram:
       steps_per_epoch: see `Program`.
     """
 
-    def __init__(self, step: Step, parameters: Parameters, hyper: Hyperparameters, dataset: Dataset, *,
-                 batch_size: int, jit: bool = True, group_size: int | None = None) -> None:
+    def __init__(self, make_program: Callable[[Parameters, Hyperparameters], Program], parameters: Parameters,
+                 hyper: Hyperparameters, *, group_size: int | None = None) -> None:
         self.lanes = int(hyper.learning_rate.shape[0])
         on_gpu = bool(tf.config.list_physical_devices("GPU"))
         at_work = 1 if on_gpu else usable_cores()
         largest = group_size or (self.lanes if on_gpu else _cached_lanes(parameters, self.lanes, at_work))
         rounds = -(-self.lanes // (at_work * largest))
         self._group_size = min(largest, -(-self.lanes // (at_work * rounds)))
-        (parameters, hyper), *others = self._split((parameters, hyper))
-        program = Program(step, parameters, hyper, dataset, batch_size=batch_size, summary_every=0,
-                          lanes=self._group_size, jit=jit)
+        first, *others = self._split((parameters, hyper))
+        program = make_program(*first)
         self.programs = [program, *(program.sibling(*other) for other in others)]
         self.steps_per_epoch = program.steps_per_epoch
         self._pool = concurrent.futures.ThreadPoolExecutor(at_work)

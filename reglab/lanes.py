@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import tensorflow as tf
 
-from reglab.assembly import make_hyperparameters, make_step, parameter_dtype
+from reglab.assembly import make_hyperparameters, make_lane_program, make_step, parameter_dtype
 from reglab.config import Config, ConfigError
 from reglab.data import Dataset, check_batch_size, epoch_order
 from reglab.lane_blowups import Blowup, LaneWatch
@@ -162,8 +162,7 @@ class LaneTrainer:
             parameters = map_arrays(lambda array: tf.constant(array, parameter_dtype(self._shared)), parameters)
         hyper = stack_lanes([self._hyperparameters(lane) for lane in lanes])
         if self._program is None:
-            self._program = LaneProgram(self._step, parameters, hyper, self._dataset,
-                                        batch_size=self._shared.batch_size, jit=self._shared.jit)
+            self._program = make_lane_program(self._shared, self._step, parameters, hyper, self._dataset)
             self._program.prepare()
         else:
             self._program.restart(parameters, hyper)

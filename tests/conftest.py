@@ -118,6 +118,18 @@ def make_program(make_step: Callable[..., Step]) -> Callable[..., Program]:
     return make
 
 
+@pytest.fixture(scope="module")
+def shared_compilation() -> Iterator[None]:
+    """Runs of the module on the same data that differ only in what a compiled program takes as an input share one.
+
+    For modules that ask what a run leaves and how it goes on, not how it is compiled: tracing took most of their time.
+    """
+    from reglab.assembly import shared_programs
+
+    with shared_programs():
+        yield
+
+
 @pytest.fixture(scope="session")
 def report_of() -> Callable[..., dict[str, float]]:
     """`report_of(step, state, batch, hyper)`: the report of one step on one device, TensorBoard tag to number."""

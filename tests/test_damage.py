@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 
 from reglab import loop
-from reglab.assembly import make_program
 from reglab.config import Config, ConfigError
 from reglab.console import Console
 from reglab.data import Dataset
@@ -51,19 +50,16 @@ class Recorder(Console):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_compilation(dataset: Dataset) -> Iterator[None]:
-    """All runs share the compiled functions of one program, so that a case takes a fraction of a second."""
-    program = make_program(CONFIG, dataset)
+def short_calls(shared_compilation: None) -> Iterator[None]:
+    """Calls of 4 steps; and all runs share a compilation, so that a case takes a fraction of a second."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "make_program", lambda config, dataset, replicas: program.sibling(
-            program.step.model.initialize(config.seed), program.hyper))
         patch.setattr(loop._Pace, "affordable_steps", property(lambda self: 4))
         yield
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset,
-         one_compilation: None) -> dict[str, tuple[pathlib.Path, loop.History]]:
+         short_calls: None) -> dict[str, tuple[pathlib.Path, loop.History]]:
     """`stopped`: after step 25 of 28; `finished`; and what the whole run gave."""
     folder = tmp_path_factory.mktemp("runs")
     finished = loop.fit(dataclasses.replace(CONFIG, model_dir=str(folder / "finished")), dataset)

@@ -15,6 +15,8 @@ from reglab.lane_blowups import Blowup, describe
 from reglab.lanes import Lane, LaneCurves, LaneTrainer
 from reglab.loop import fit
 
+pytestmark = pytest.mark.usefixtures("shared_compilation")
+
 CONFIG = Config(hidden=(4,), batch_size=8, epochs=3, optimizer="sgd", jit=False, precision="float64",
                 activation="relu")
 GOOD = [Lane(0.01, 0.0, 0.05, 0), Lane(0.0, 0.02, 0.1, 1), Lane(0.0, 0.0, 0.02, 2)]

@@ -25,7 +25,12 @@ BATCH = 8
 def grouped(like: Program, dataset: Dataset, jit: bool = False, **settings: Any) -> LaneProgram:
     """The lanes of a program that has not taken a step, as a `LaneProgram`."""
     start = map_arrays(tf.identity, like.state["parameters"])
-    return LaneProgram(like.step, start, like.hyper, dataset, batch_size=BATCH, jit=jit, **settings)
+
+    def make(parameters: Any, hyper: Any) -> Program:
+        return Program(like.step, parameters, hyper, dataset, batch_size=BATCH, summary_every=0,
+                       lanes=len(hyper.learning_rate), jit=jit)
+
+    return LaneProgram(make, start, like.hyper, **settings)
 
 
 def two_epochs(program: Program | LaneProgram, dataset: Dataset) -> np.ndarray:

@@ -26,6 +26,8 @@ from reglab.loop import Diverged, History, Interrupted, fit
 from reglab.signals import StopRequest
 from reglab.summaries import HPARAMS_METRICS, LAYOUT
 
+pytestmark = pytest.mark.usefixtures("shared_compilation")
+
 # 53 training examples in batches of 8: 7 steps an epoch, 28 in all, the last of each epoch with 5 examples.
 CONFIG = Config(hidden=(4,), batch_size=8, epochs=4, l1=0.01, l2=0.02, optimizer="adam", learning_rate=0.01,
                 schedule="cosine", warmup_steps=3, summary_every=3, jit=False)

@@ -21,6 +21,8 @@ from reglab.console import Console
 from reglab.data import Dataset, Examples, epoch_order
 from reglab.loop import Diverged, History, Interrupted, fit
 
+pytestmark = pytest.mark.usefixtures("shared_compilation")
+
 # 53 examples in batches of 8: 7 steps an epoch, 28 in all.
 CONFIG = Config(hidden=(4,), batch_size=8, epochs=4, l1=0.01, l2=0.02, optimizer="sgd", learning_rate=0.1,
                 summary_every=3, jit=False, precision="float64", activation="tanh")

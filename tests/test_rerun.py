@@ -19,6 +19,8 @@ from reglab.data import Dataset
 from reglab.loop import Interrupted, fit
 from reglab.rerun import Difference, Verdict, first_difference, metrics, rerun
 
+pytestmark = pytest.mark.usefixtures("shared_compilation")
+
 # 53 examples in batches of 8: 7 steps an epoch, 14 in all. Step 7 is measured and evaluated.
 CONFIG = Config(hidden=(4,), batch_size=8, epochs=2, l1=0.01, optimizer="adam", learning_rate=0.01, schedule="cosine",
                 summary_every=7, jit=False)

@@ -26,6 +26,8 @@ from reglab.loop import fit
 from reglab.ownership import owning
 from reglab.run_file import read_run_file
 
+pytestmark = pytest.mark.usefixtures("shared_compilation")
+
 CONFIG = Config(hidden=(4,), activation="tanh", batch_size=8, epochs=4, precision="float64", jit=False, seed=3,
                 checkpoint_every=5, summary_every=2)
 

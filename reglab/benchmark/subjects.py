@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from reglab.assembly import make_hyperparameters, make_step
+from reglab.assembly import make_hyperparameters, make_lane_program, make_step
 from reglab.config import Config
 from reglab.data import Dataset, check_batch_size, epoch_order
 from reglab.distribution import Replicas
@@ -69,6 +69,5 @@ def make_program(config: Config, dataset: Dataset, replicas: Replicas, *, penali
 def make_lanes(configs: Sequence[Config], dataset: Dataset) -> LaneProgram:
     """The program that trains them all side by side, on one device."""
     step = make_step(configs[0], dataset)
-    return LaneProgram(step, stack_lanes([step.model.initialize(config.seed) for config in configs]),
-                       stack_lanes([make_hyperparameters(config, step) for config in configs]), dataset,
-                       batch_size=configs[0].batch_size, jit=configs[0].jit)
+    return make_lane_program(configs[0], step, stack_lanes([step.model.initialize(config.seed) for config in configs]),
+                             stack_lanes([make_hyperparameters(config, step) for config in configs]), dataset)

@@ -26,6 +26,8 @@ from reglab.config import Config, ConfigError
 from reglab.data import Dataset
 from reglab.loop import fit
 
+pytestmark = pytest.mark.usefixtures("shared_compilation")
+
 SMALL = ["--hidden=6", "--train_size=60", "--epochs=2", "--label_noise=0.25", "--jit=false"]
 PENALTIES = ["--l1=0.001", "--l2=0.002"]
 CONFIG = Config(hidden=(5,), activation="tanh", l1=2.0**-7, l2=2.0**-6, epochs=3, batch_size=8, precision="float64",

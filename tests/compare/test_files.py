@@ -18,6 +18,8 @@ from reglab.data import Dataset
 from reglab.files import StorageError
 from reglab.ownership import owning
 
+pytestmark = pytest.mark.usefixtures("shared_compilation")
+
 CONFIG = Config(hidden=(3,), l1=0.01, epochs=1, batch_size=8, jit=False)
 NAMES = ["compare.csv", "compare.json", "compare.png", "compare.svg", "tensorboard"]
 

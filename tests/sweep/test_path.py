@@ -16,6 +16,8 @@ from reglab.console import Console
 from reglab.data import Dataset
 from reglab.grid import Grid
 
+pytestmark = pytest.mark.usefixtures("shared_compilation")
+
 SHARED = Config(hidden=(5,), activation="tanh", batch_size=8, epochs=4, precision="float64", jit=False, seed=3,
                 learning_rate=0.01)
 GRID = Grid((0.0, 0.003, 0.01, 0.03), learning_rate=(0.01,))

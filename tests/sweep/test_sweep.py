@@ -23,6 +23,8 @@ from reglab.data import Dataset
 from reglab.files import StorageError
 from reglab.grid import Grid
 
+pytestmark = pytest.mark.usefixtures("shared_compilation")
+
 SHARED = Config(hidden=(5, 4), activation="tanh", batch_size=8, epochs=2, precision="float64", jit=False, seed=3)
 GRID = Grid((0.0, 0.01), (0.0, 0.02), (1e-2, 3e-2), ("all", "dense_0"))
 SMALL = Grid((0.0, 0.01, 0.1), (0.0, 0.02))

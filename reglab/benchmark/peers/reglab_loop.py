@@ -39,9 +39,12 @@ class Trainer:
             hyper, parameters = tf.nest.map_structure(lambda array: array[0], (hyper, parameters))
         train, validation = Examples(job.x, job.y), Examples(job.x[:1], job.y[:1])  # The latter is not used.
         dataset = Dataset("job", train, validation, job.classes, job.x.shape[1:], job.divisor)
-        self._program: Program | LaneProgram = (
-            Program(step, parameters, hyper, dataset, batch_size=job.batch_size, summary_every=0) if job.lanes == 1
-            else LaneProgram(step, parameters, hyper, dataset, batch_size=job.batch_size))
+
+        def make(parameters: Parameters, hyper: Hyperparameters) -> Program:
+            return Program(step, parameters, hyper, dataset, batch_size=job.batch_size, summary_every=0,
+                           lanes=None if job.lanes == 1 else len(hyper.learning_rate))
+
+        self._program = make(parameters, hyper) if job.lanes == 1 else LaneProgram(make, parameters, hyper)
         self._most_steps = len(job.x) // job.batch_size
         self._layers, self._lanes = model.dense_layers, job.lanes
 
