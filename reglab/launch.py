@@ -7,7 +7,7 @@ import random
 import socket
 import sys
 from collections.abc import Sequence
-from importlib.machinery import PathFinder
+from importlib.machinery import ModuleSpec
 from typing import Any, Final
 
 from absl import flags
@@ -99,16 +99,24 @@ def _exists(module: str) -> bool:
     if len(module) > 200 or not all(part.isidentifier() for part in parts):
         return False
     places: Sequence[str] | None = ["", *sys.path]
-    spec = None
-    for i, part in enumerate(parts):
-        try:
-            spec = PathFinder.find_spec(".".join(parts[:i + 1]), places) if places is not None else None
-        except Exception:  # A damaged folder or archive on the path.
-            return False
+    for i in range(len(parts)):
+        spec = _spec(".".join(parts[:i + 1]), places) if places is not None else None
         if spec is None:
-            return len(parts) == 1 and part in sys.builtin_module_names
+            return len(parts) == 1 and module in sys.builtin_module_names
         places = spec.submodule_search_locations
     return True
+
+
+def _spec(name: str, places: Sequence[str]) -> ModuleSpec | None:
+    """Where a module is, by every finder in turn: one installed with `pip install -e` is on no path."""
+    for finder in sys.meta_path:
+        try:
+            spec = finder.find_spec(name, places)
+        except Exception:  # A damaged folder or archive on the path.
+            continue
+        if spec is not None:
+            return spec
+    return None
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:

@@ -10,8 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.machinery import ModuleSpec
 
 import pytest
+
+from reglab import launch
 
 ROOT = pathlib.Path(__file__).parent.parent
 PRELUDE = """\
@@ -234,3 +237,17 @@ def test_help_is_quick_and_without_tensorflow():
     assert time.monotonic() - begun < 2  # 0.1 s where nothing else runs
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("usage: python -m reglab.launch ")
+
+
+def test_a_module_is_found_by_whatever_finds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `pip install -e` installs is on no path: a finder of its own knows it."""
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+            return ModuleSpec(name, None, is_package=True) if name == "installed_elsewhere" else None
+
+    assert not launch._exists("installed_elsewhere")
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
+    assert launch._exists("installed_elsewhere")
+    assert not launch._exists("installed_elsewhere.worker")
+    assert launch._exists("reglab.train") and not launch._exists("reglab.nothing")
