@@ -14,7 +14,8 @@ import tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # The processes that tests start share the code they compile, and leave the user's own alone.
-os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="reglab-tests-")
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="reglab-tests-")
 # A shell's background job ignores Ctrl-C and what nohup starts ignores SIGHUP, and so would every process that a test
 # starts and interrupts.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -37,9 +38,16 @@ if TYPE_CHECKING:
 FEATURES, CLASSES = 6, 3
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Processes for `-n auto`: one a core, but no more than four, as each takes 1 GB."""
+    return min(os.cpu_count() or 1, 4)
+
+
 def pytest_unconfigure() -> None:
     """Removes what the tests compiled."""
-    shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 
 def pytest_collection_finish() -> None:

@@ -133,3 +133,17 @@ def test_shared_programs_serve_runs_that_differ_in_inputs_only(dataset: Dataset)
         program.run(order, 0, 3)
     for mine, theirs in zip(tf.nest.flatten(second.state), tf.nest.flatten(alone.state), strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 7, 50, 1000])
+@pytest.mark.parametrize("every", [1, 4])
+def test_no_more_steps_are_measured_than_points_are_wanted(dataset: Dataset, most: int, every: int) -> None:
+    config = Config(epochs=13, batch_size=8, summary_every=every, max_points=most)
+    interval = assembly.summary_interval(config, dataset)
+    total = 13 * 7
+    assert assembly.total_steps(config, dataset) == total
+    assert len(range(0, total, interval)) <= most
+    assert interval == every or len(range(0, total, interval - 1)) > most, "no more are left out than must be"
+    without = dataclasses.replace(config, max_points=None)
+    assert assembly.summary_interval(without, dataset) == every
+    assert assembly.summary_interval(dataclasses.replace(config, summary_every=0), dataset) == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -46,29 +46,40 @@ def numbers(program: Program | LaneProgram) -> dict[str, np.ndarray]:
                                                program.evaluate("train").items()}, **program.evaluate("validation")}
 
 
+class Together(NamedTuple):
+    """A program of all lanes that has not taken a step, and what another one came to after two epochs."""
+
+    start: Program
+    losses: np.ndarray
+    numbers: dict[str, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def together(dataset: Dataset, make_program: MakeProgram) -> Together:
+    trained, start = (make_program(dataset, **LANES, optimizer="adam", batch_size=BATCH) for _ in range(2))
+    return Together(start, two_epochs(trained, dataset), numbers(trained))
+
+
 @pytest.mark.parametrize(("group_size", "groups"), [(1, 5), (2, 3), (3, 2), (5, 1), (9, 1), (None, None)])
-def test_groups_are_the_lanes_of_one_program(dataset: Dataset, make_program: MakeProgram, group_size: int | None,
+def test_groups_are_the_lanes_of_one_program(dataset: Dataset, together: Together, group_size: int | None,
                                              groups: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lane_program, "usable_cores", lambda: 1)
-    together = make_program(dataset, **LANES, optimizer="adam", batch_size=BATCH)
-    apart = grouped(together, dataset, group_size=group_size)
+    apart = grouped(together.start, dataset, group_size=group_size)
     assert groups is None or len(apart.programs) == groups
-    np.testing.assert_allclose(two_epochs(apart, dataset), two_epochs(together, dataset), atol=1e-12)
-    expected = numbers(together)
+    np.testing.assert_allclose(two_epochs(apart, dataset), together.losses, atol=1e-12)
     for name, value in numbers(apart).items():
-        assert value.shape == expected[name].shape
-        np.testing.assert_allclose(value, expected[name], atol=1e-12, err_msg=name)
+        assert value.shape == together.numbers[name].shape
+        np.testing.assert_allclose(value, together.numbers[name], atol=1e-12, err_msg=name)
 
 
 @pytest.mark.parametrize("jit", [True, False])
 @pytest.mark.parametrize("cores", [2, 3])
-def test_groups_at_work_at_the_same_time_share_one_trace(dataset: Dataset, make_program: MakeProgram, cores: int,
-                                                         jit: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_groups_at_work_at_the_same_time_share_one_trace(dataset: Dataset, together: Together, cores: int, jit: bool,
+                                                         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lane_program, "usable_cores", lambda: cores)
-    together = make_program(dataset, **LANES, optimizer="adam", batch_size=BATCH, jit=jit)
-    apart = grouped(together, dataset, jit)
+    apart = grouped(together.start, dataset, jit)
     assert len(apart.programs) == cores
-    np.testing.assert_allclose(two_epochs(apart, dataset), two_epochs(together, dataset), atol=1e-12)
+    np.testing.assert_allclose(two_epochs(apart, dataset), together.losses, atol=1e-12)
     numbers(apart)
     for program in apart.programs:
         traced = (program._run, program._evaluate, program._inspect)
