@@ -88,15 +88,20 @@ def keep_best(checkpoints: Checkpoints, facts: Facts, warn: Warn, trusting: bool
 
 def _check_noted(checkpoints: Checkpoints, noted: Facts, evaluations: Sequence[Facts], last_step: int,
                  trusting: bool) -> None:
-    """Passes where `best.json` does not contradict the logs, which may hold float32.
+    """Passes where `best.json` contradicts neither the label of its state nor the logs, which may hold float32.
 
     Raises:
       Unreadable: it does.
     """
-    if not evaluations or noted["step"] > last_step:
+    if noted["step"] > last_step:
+        return
+    label = _label(checkpoints, noted["step"])
+    if label is not None and label != noted:  # A label has a digest of its own.
+        raise Unreadable(f"does not tell what the label of ckpt-{noted['step']} tells")
+    if not evaluations:
         return
     same = next((facts for facts in evaluations if facts["step"] == noted["step"]), None)
-    if same is None and not trusting and _label(checkpoints, noted["step"]) != noted:
+    if same is None and not trusting and label is None:
         raise Unreadable(f"tells of step {noted['step']}, which was not evaluated")
     if same is not None and not _agree(same, noted):
         raise Unreadable(f"does not tell what the logs tell of step {noted['step']}")

@@ -120,15 +120,16 @@ def _has_content(path: pathlib.Path) -> bool:
 
 
 def _adopted_events(directory: RunDirectory, warn: Callable[[str], None]) -> Sequence[str]:
-    """The event files without the run's id in their names that tell what `metrics.jsonl` tells: of an older reglab, or
-    from before `run.json` was lost. Others are left as they are."""
+    """The event files without the run's id in their names that tell what `metrics.jsonl` tells: of an older reglab.
+    Others are left as they are, and so are all where the run has written files with its id: a copy tells the same."""
     try:
         lines = read_metric_lines(directory.metrics).points
     except Unreadable:
         lines = {}
     adopted = []
     for split in SPLITS:
-        for path in set(directory.all_event_files(split)) - set(directory.event_files()[split]):
+        own = directory.event_files()[split]
+        for path in [] if own else directory.all_event_files(split):
             points = read_event_records(split, [path]).points
             shared = [agree(lines[key].values, point.values) for key, point in points.items() if key in lines]
             alike = [bool({"loss/data", "evaluation/loss/data"} & set(point.values)) for point in points.values()]

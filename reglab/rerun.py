@@ -17,6 +17,7 @@ from reglab.console import Console
 from reglab.data import Dataset
 from reglab.logged import line_stays
 from reglab.loop import Interrupted, fit
+from reglab.reading import Unreadable, read_bytes, read_object
 
 FIGURES: Final = ("epochs", "steps", "train", "validation", "gap", "sparsity", "weights", "best", "nonfinite")
 """What of `result.json` has to be equal; all else is of the clock, the machine or the folder."""
@@ -139,10 +140,10 @@ def metrics(folder: pathlib.Path, step: int) -> dict[str, dict[str, Any]]:
       ConfigError: the file cannot be read.
     """
     try:
-        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError as error:
-        raise ConfigError(f"{folder / 'metrics.jsonl'} cannot be read ({error.strerror}): rerun needs what the run "
-                          "measured") from None
+        lines = read_bytes(folder / "metrics.jsonl").decode(errors="replace").splitlines()
+    except Unreadable as error:
+        raise ConfigError(f"{folder / 'metrics.jsonl'} {error}: rerun needs what the run measured; going on with the "
+                          "run writes it again") from None
     found = {}
     for record in [json.loads(line) for line in lines if line_stays(line, step)]:
         evaluated = "evaluation/accuracy" in record
@@ -192,8 +193,8 @@ def _config(folder: pathlib.Path) -> Config:
 
 def _check_data(folder: pathlib.Path, dataset: Dataset) -> None:
     try:
-        theirs = json.loads((folder / "data.json").read_text())["digest"]
-    except (OSError, ValueError, KeyError, TypeError):
+        theirs = read_object(folder / "data.json")["digest"]
+    except (Unreadable, KeyError):
         raise ConfigError(f"{folder / 'data.json'} is missing or damaged, so the data of the run are not known: going "
                           "on with the run writes it again") from None
     if theirs != dataset.digest:
@@ -203,9 +204,9 @@ def _check_data(folder: pathlib.Path, dataset: Dataset) -> None:
 
 def _result(folder: pathlib.Path) -> dict[str, Any] | None:
     try:
-        result = json.loads((folder / "result.json").read_text())
-        return result if isinstance(result, dict) and result.get("completed") else None
-    except (OSError, ValueError):
+        result = read_object(folder / "result.json")
+        return result if result.get("completed") else None
+    except Unreadable:
         return None
 
 

@@ -70,6 +70,7 @@ STATE_LOST = {"the folder": shutil.rmtree, "the index": gone("*.index"), "the da
 NOTE_LOST = {"removed": gone("best.json"), "empty": edit("best.json", lambda _: b""),
              "another step": edit("best.json", lambda x: x.replace(b"5,", b"10,", 1)),
              "a step that was not evaluated": edit("best.json", lambda x: x.replace(b"5,", b"7,", 1)),
+             "a loss that is the same in float32": edit("best.json", lambda x: x.replace(b"0.5", b"0.500000001")),
              "another loss": edit("best.json", lambda x: x.replace(b"0.5", b"0.1")),
              "a worse state": edit("best.json", lambda _: json.dumps(
                  {"step": 10, "epoch": 2, "data": 0.75, "accuracy": 0.75}).encode())}

@@ -323,6 +323,19 @@ def test_files_of_others_are_left_as_they_are(stopped: pathlib.Path, dataset: Da
     assert [(path.stat().st_mtime_ns, path.is_file() and path.read_bytes()) for path in watched] == before
 
 
+@pytest.mark.parametrize("damage", ["", "null", "[" * 100_000])
+def test_a_copy_of_an_event_file_is_left_alone_where_run_json_is_damaged(stopped: pathlib.Path, dataset: Dataset,
+                                                                        runs: Any, damage: str) -> None:
+    [events] = (stopped / "train").iterdir()
+    content = events.read_bytes()
+    copy = stopped / "train" / "events.out.tfevents.1.elsewhere"
+    copy.write_bytes(content)
+    (stopped / "run.json").write_text(damage)
+    did, [line] = outcome(stopped, dataset, runs["stopped"][1])
+    assert did == "recovered" and line.startswith("run.json ")
+    assert copy.read_bytes() == content
+
+
 def as_older(folder: pathlib.Path) -> None:
     """What a reglab without run.json, labels and ids in the names of event files would have left."""
     run = read_run_file(folder).run

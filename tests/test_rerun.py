@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pathlib
 import shutil
 from collections.abc import Callable
@@ -42,6 +43,12 @@ def change(path: pathlib.Path, edit: Callable[[dict[str, Any]], object]) -> None
     content = json.loads(path.read_text())
     edit(content)
     path.write_text(json.dumps(content))
+
+
+def pipe_instead(path: pathlib.Path) -> None:
+    """Who reads it waits for ever."""
+    path.unlink()
+    os.mkfifo(path)
 
 
 def test_a_finished_run_is_equal_and_untouched(finished: pathlib.Path, again: Callable[[pathlib.Path], Verdict],
@@ -119,7 +126,9 @@ def test_weights_of_another_run_differ(tmp_path: pathlib.Path, finished: pathlib
     (lambda folder: (folder / "data.json").write_text("{}"), "data.json is missing or damaged"),
     (lambda folder: change(folder / "data.json", lambda facts: facts.update(digest="0")), "a run on other data"),
     (lambda folder: (folder / "checkpoints" / "ckpt-14.index").write_bytes(b"?"), "ckpt-14 cannot be read"),
-    (lambda folder: (folder / "metrics.jsonl").unlink(), "metrics.jsonl cannot be read"),
+    (lambda folder: (folder / "metrics.jsonl").unlink(), "metrics.jsonl is missing"),
+    (lambda folder: pipe_instead(folder / "metrics.jsonl"), "metrics.jsonl is no ordinary file"),
+    (lambda folder: pipe_instead(folder / "data.json"), "data.json is missing or damaged"),
 ])
 def test_what_cannot_be_compared_is_said_in_a_line(tmp_path: pathlib.Path, finished: pathlib.Path, said: str,
                                                    damage: Callable[[pathlib.Path], object],

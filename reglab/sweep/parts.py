@@ -66,7 +66,8 @@ def _read(path: pathlib.Path) -> dict[str, Any] | None:
         mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode):  # A pipe would never end.
             raise NotThePart("is no file")
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text, parse_constant=_refuse)
     except FileNotFoundError:
         if path.is_symlink():
             raise NotThePart("is a link to nothing") from None
@@ -77,7 +78,7 @@ def _read(path: pathlib.Path) -> dict[str, Any] | None:
         if isinstance(error, NotThePart):
             raise
         raise NotThePart("is damaged") from None
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or not text.endswith("\n"):
         raise NotThePart("is damaged")
     return content
 

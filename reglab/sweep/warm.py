@@ -31,6 +31,7 @@ from reglab.grid import Grid
 from reglab.lanes import Lane, LaneCurves, LaneTrainer
 from reglab.ownership import owning
 from reglab.parameters import Parameters, map_arrays
+from reglab.reading import Unreadable, read_bytes
 from reglab.signals import StopRequest, stop_request
 from reglab.startup import start_devices
 from reglab.step import stack_lanes
@@ -150,8 +151,10 @@ class _Runner:
                                                  warn=self._console.warning)
         self._start = next_start(self._start, curves["warm"])
         numbers = {which: chunk_dict(curve, len(lanes)) for which, curve in curves.items()}
-        done = self._folder.write_part(_name(at), {**numbers, "weights": self._save(at)}, self._part(at))
-        if at:  # Only the last finished point's weights are ever needed.
+        is_last = at + 1 == len(self._plan.grid.points)
+        weights = None if is_last else self._save(at)
+        done = self._folder.write_part(_name(at), {**numbers, "weights": weights}, self._part(at))
+        if at:  # Only the weights of the newest point are needed, and only until all are finished.
             self._weights(at - 1).unlink(missing_ok=True)
         return done
 
@@ -169,9 +172,9 @@ class _Runner:
           NotThePart: the file is not the one with that digest.
         """
         try:
-            content = self._weights(at).read_bytes()
-        except OSError as error:
-            raise NotThePart(f"cannot be read ({error.strerror})") from None
+            content = read_bytes(self._weights(at))
+        except Unreadable as error:
+            raise NotThePart(str(error)) from None
         if hashlib.sha256(content).hexdigest() != digest:
             raise NotThePart("is damaged or was changed")
         with np.load(io.BytesIO(content)) as flat:

@@ -22,14 +22,14 @@ def part(plan: str = "a", number: int = 1, fold: int | None = None, lanes: list[
 
 
 def written(path: pathlib.Path, **of_part: Any) -> pathlib.Path:
-    path.write_text(json.dumps(sealed(NUMBERS, part(**of_part))))
+    path.write_text(json.dumps(sealed(NUMBERS, part(**of_part))) + "\n")
     return path
 
 
 def test_what_was_sealed_comes_back(tmp_path: pathlib.Path) -> None:
     assert read_sealed(written(tmp_path / "a.json", fold=2), part(fold=2)) == NUMBERS
     indented = json.dumps(sealed(NUMBERS, part()), indent=1, sort_keys=True)
-    (tmp_path / "a.json").write_text(indented)
+    (tmp_path / "a.json").write_text(indented + "\n")
     assert read_sealed(tmp_path / "a.json", part()) == NUMBERS
     assert read_sealed(tmp_path / "none.json", part()) is None
 
@@ -46,7 +46,7 @@ def test_another_part_is_refused(tmp_path: pathlib.Path, change: dict[str, Any],
 def test_every_damage_is_found(tmp_path: pathlib.Path) -> None:
     path = written(tmp_path / "a.json")
     whole = path.read_bytes()
-    for at in range(len(whole) - 1):
+    for at in range(len(whole)):
         path.write_bytes(whole[:at])
         with pytest.raises(NotThePart):
             read_sealed(path, part())
@@ -62,7 +62,7 @@ def test_every_damage_is_found(tmp_path: pathlib.Path) -> None:
     (json.dumps({**sealed(NUMBERS, part()), "epochs": [1, 3]}), "is damaged or was changed"),
     ('{"part": {}, "digest": "", "epochs": NaN}', "is damaged"), ("\xff", "is damaged")])
 def test_what_is_no_part(tmp_path: pathlib.Path, text: str, said: str) -> None:
-    (tmp_path / "a.json").write_text(text, encoding="latin-1")
+    (tmp_path / "a.json").write_text(text + "\n", encoding="latin-1")
     with pytest.raises(NotThePart, match=said):
         read_sealed(tmp_path / "a.json", part())
 

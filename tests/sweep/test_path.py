@@ -61,6 +61,7 @@ def test_the_files(tmp_path: pathlib.Path, dataset: Dataset) -> None:
     assert [float(row["l1"]) for row in rows] == list(GRID.l1)
     assert float(rows[2]["warm_steps"]) == done.result["points"][2]["steps"]["warm"]["mean"]
     assert (tmp_path / "path.png").exists()
+    assert not list((tmp_path / "chunks").glob("*.npz")), "no point begins where the last one ended"
     assert len(path_table(done.result).splitlines()) == 6
 
 
@@ -87,7 +88,7 @@ def test_a_killed_path_goes_on_and_ends_with_the_same_bytes(tmp_path: pathlib.Pa
     assert (tmp_path / "killed" / "path.json").read_bytes() == (tmp_path / "whole" / "path.json").read_bytes()
 
 
-@pytest.mark.parametrize(("name", "trained"), [("point-003.json", 1), ("point-003.npz", 0), ("point-001.json", 4)])
+@pytest.mark.parametrize(("name", "trained"), [("point-003.json", 1), ("point-000.json", 4), ("point-001.json", 4)])
 def test_a_damaged_point_is_trained_again(tmp_path: pathlib.Path, dataset: Dataset, name: str, trained: int,
                                           monkeypatch: pytest.MonkeyPatch) -> None:
     from reglab.sweep import warm
@@ -126,11 +127,11 @@ def test_weights_that_cannot_be_used_cost_the_points_before(tmp_path: pathlib.Pa
     before = (tmp_path / "path.json").read_bytes()
     (tmp_path / "chunks" / "point-003.json").unlink()
     if damage == "changed":
-        (tmp_path / "chunks" / "point-003.npz").rename(tmp_path / "chunks" / "point-002.npz")
+        np.savez(tmp_path / "chunks" / "point-002.npz", **{"logits/kernel": np.ones(3)})
     run(tmp_path, dataset, console=console)
     assert (tmp_path / "path.json").read_bytes() == before
     [line] = said
-    assert f"{tmp_path / 'chunks' / 'point-002.npz'} {'cannot be read' if damage == 'gone' else 'is damaged'}" in line
+    assert f"{tmp_path / 'chunks' / 'point-002.npz'} {'is missing' if damage == 'gone' else 'is damaged'}" in line
     assert "all points are trained again" in line
 
 
