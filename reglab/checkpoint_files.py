@@ -93,6 +93,17 @@ def check_label(directory: pathlib.Path, step: int, run: str) -> None:
             raise Unreadable(f"{name} is not what was written")
 
 
+def check_ordinary(directory: pathlib.Path, step: int) -> None:
+    """Passes where all files of a checkpoint are ordinary ones: TensorFlow waits for ever at a pipe.
+
+    Raises:
+      Unreadable: one is something else.
+    """
+    for path in sorted(directory.glob(f"ckpt-{step}.*")):
+        if path.exists() and not path.is_file():
+            raise Unreadable(f"{path.name} is no ordinary file")
+
+
 def put_in_place(staging: pathlib.Path, step: int, run: str | None, best: Mapping[str, Any] | None = None) -> None:
     """Moves a checkpoint that stands in `staging` to the folder around it, where it then is, whole.
 

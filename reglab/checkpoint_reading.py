@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import tensorflow as tf
 
-from reglab.checkpoint_files import NoLabel, NotOurs, check_label, saved_steps
+from reglab.checkpoint_files import NoLabel, NotOurs, check_label, check_ordinary, saved_steps
 from reglab.config import ConfigError
 from reglab.parameters import Parameters
 from reglab.reading import Unreadable, is_count, is_number
@@ -32,6 +32,7 @@ def check_readable(directory: pathlib.Path, step: int) -> None:
       NotOurs: it is of another step.
       Unreadable: it is damaged.
     """
+    check_ordinary(directory, step)
     try:
         reader = tf.train.load_checkpoint(str(directory / f"ckpt-{step}"))
         arrays = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}

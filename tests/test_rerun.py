@@ -126,6 +126,7 @@ def test_weights_of_another_run_differ(tmp_path: pathlib.Path, finished: pathlib
     (lambda folder: (folder / "data.json").write_text("{}"), "data.json is missing or damaged"),
     (lambda folder: change(folder / "data.json", lambda facts: facts.update(digest="0")), "a run on other data"),
     (lambda folder: (folder / "checkpoints" / "ckpt-14.index").write_bytes(b"?"), "ckpt-14 cannot be read"),
+    (lambda folder: pipe_instead(folder / "checkpoints" / "ckpt-14.index"), "ckpt-14.index is no ordinary file"),
     (lambda folder: (folder / "metrics.jsonl").unlink(), "metrics.jsonl is missing"),
     (lambda folder: pipe_instead(folder / "metrics.jsonl"), "metrics.jsonl is no ordinary file"),
     (lambda folder: pipe_instead(folder / "data.json"), "data.json is missing or damaged"),
