@@ -1,0 +1,15 @@
+"""The error of everything that a user gave and that cannot be used."""
+
+from __future__ import annotations
+
+from reglab.texts import one_line
+
+
+class ConfigError(ValueError):
+    """Something the user gave cannot be used: a flag, a file or a combination. The commands exit with code 2.
+
+    Its message is one line of at most 500 characters; values that it quotes go through `texts.shown`.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))

@@ -1,0 +1,91 @@
+"""A flag: all that is said about a field of `Config`, in one place.
+
+A dataclass declares its fields with `Section.flag`, and `flags_of` reads them back. The command line, `--help`, the
+table in the README, the checks and what may differ on resume are all made from that.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Final
+
+from reglab.config.checks import Check, require
+
+_MOST_WHOLE: Final = 2**1023
+"""A whole number that stands for a float64 is smaller."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A heading of `--help`, with the flags that are declared under it."""
+
+    title: str
+
+    def flag(self, default: Any, help: str, *checks: Check, handling: bool = False) -> Any:
+        """A field of a dataclass; see `Flag`."""
+        told = {"section": self.title, "help": help, "checks": checks, "handling": handling}
+        return dataclasses.field(default=default, metadata=told)
+
+
+@dataclasses.dataclass(frozen=True)
+class Flag:
+    """A field and its flag.
+
+    Attributes:
+      name: of both.
+      annotation: the type as the source has it, such as `float | None`.
+      default: None stands for "not given".
+      section: the heading that it stands under.
+      help: what it means, in sentences.
+      checks: what a value is held to, in this order; None always passes.
+      handling: whether it says where a run is kept and what carries it, not what is trained: then it may differ on
+        resume.
+    """
+
+    name: str
+    annotation: str
+    default: Any
+    section: str
+    help: str
+    checks: tuple[Check, ...]
+    handling: bool
+
+    @property
+    def kind(self) -> str:
+        """The type without None: `str`, `int`, `float`, `bool` or `tuple[int, ...]`."""
+        return self.annotation.removesuffix(" | None")
+
+    def typed(self, value: Any) -> Any:
+        """The value as a value of the type: whole numbers may stand for floats, and lists for tuples.
+
+        JSON has no tuples, and users have lists.
+
+        Raises:
+          ConfigError: it is of another type, say `epochs="10"` or `jit=1` from a hand-written JSON file.
+        """
+        if self.kind == "tuple[int, ...]":
+            value = tuple(value) if isinstance(value, list) else value
+            ok = isinstance(value, tuple) and all(type(item) is int for item in value)
+        elif self.kind == "float" and type(value) is int:
+            require(abs(value) < _MOST_WHOLE, self.name, value,
+                    "it is beyond the largest float64: give a smaller number")
+            return float(value)
+        else:
+            ok = type(value).__name__ == self.kind or (value is None and self.annotation.endswith(" | None"))
+        require(ok, self.name, value, f"give a value of type {self.annotation}")
+        return value
+
+    def check(self, value: Any) -> None:
+        """Holds a value of the right type to the checks.
+
+        Raises:
+          ConfigError: it does not pass one.
+        """
+        for check in self.checks if value is not None else ():
+            check(self.name, value)
+
+
+def flags_of(declared: type) -> dict[str, Flag]:
+    """Name to flag of each field of a dataclass, in the order of the source."""
+    return {field.name: Flag(field.name, str(field.type), field.default, **field.metadata)
+            for field in dataclasses.fields(declared)}
