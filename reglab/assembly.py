@@ -6,13 +6,15 @@ import contextlib
 import contextvars
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from reglab import data
 from reglab.config import HANDLING_FIELDS, Config
+from reglab.core import penalties
+from reglab.core.terms import Term
 from reglab.data import Dataset, check_batch_size
 from reglab.distribution import Replicas
 from reglab.lane_program import LaneProgram
@@ -52,21 +54,28 @@ def make_step(config: Config, dataset: Dataset) -> Step:
     optimizer = make_optimizer(config.optimizer, momentum=config.momentum, weight_decay=config.resolved_weight_decay)
     schedule = functools.partial(scheduled, schedule=config.schedule, warmup_steps=config.warmup_steps,
                                  total_steps=total_steps(config, dataset))
-    return Step(model, penalized_layers(model.dense_layers, config.penalize), optimizer, schedule, config.clip_norm,
-                skip_nonfinite=config.on_nonfinite != "stop")
+    terms = make_terms(model.dense_layers, [config.penalize])
+    return Step(model, terms, optimizer, schedule, config.clip_norm, skip_nonfinite=config.on_nonfinite != "stop")
 
 
-def make_hyperparameters(config: Config, step: Step, penalized: tuple[str, ...] | None = None) -> Hyperparameters:
-    """The penalties and the learning rate as tensors.
+def make_terms(dense_layers: tuple[str, ...], penalize: Sequence[str]) -> tuple[Term, ...]:
+    """The terms of a program that serves every configuration with one of these `penalize`.
 
-    Args:
-      penalized: the layers whose λ is not 0, if not all of the step's penalized layers.
+    Raises:
+      ConfigError: one of them matches no layer.
     """
+    covered = {layer for pattern in penalize for layer in penalized_layers(dense_layers, pattern)}
+    return tuple(Term(penalty, tuple(layer for layer in dense_layers if layer in covered))
+                 for penalty in penalties.registered())
+
+
+def make_hyperparameters(config: Config, step: Step) -> Hyperparameters:
+    """The strengths and the learning rate as tensors; layers of a term that `config` does not penalize get 0."""
     dtype = parameter_dtype(config)
-    mask = tf.constant([penalized is None or layer in penalized for layer in step.penalized_layers], tf.bool)
-    l1, l2 = (tf.where(mask, tf.constant(strength, dtype), tf.constant(0, dtype))
-              for strength in (config.l1, config.l2))
-    return Hyperparameters(l1, l2, tf.constant(config.learning_rate, dtype))
+    covered = penalized_layers(step.model.dense_layers, config.penalize)
+    strengths = {term.name: tf.constant([getattr(config, term.name) if layer in covered else 0.0
+                                         for layer in term.layers], dtype) for term in step.terms}
+    return Hyperparameters(strengths, tf.constant(config.learning_rate, dtype))
 
 
 def make_program(config: Config, dataset: Dataset, replicas: Replicas | None = None) -> Program:
@@ -93,7 +102,7 @@ def make_lane_program(config: Config, step: Step, parameters: Parameters, hyper:
         return Program(step, parameters, hyper, dataset, batch_size=config.batch_size, summary_every=0,
                        lanes=len(hyper.learning_rate), jit=config.jit)
 
-    return LaneProgram(_sharing(make, config, dataset, step.penalized_layers), parameters, hyper)
+    return LaneProgram(_sharing(make, config, dataset, step.terms), parameters, hyper)
 
 
 @contextlib.contextmanager
@@ -133,7 +142,7 @@ def _sharing(make: MakeProgram, config: Config, dataset: Dataset, *more: Any) ->
 def _compiled_with(config: Config) -> Config:
     """The configuration without what may differ between runs of one compiled program."""
     default = Config()
-    inputs = ("l1", "l2", "learning_rate", "seed", "data_seed", *HANDLING_FIELDS)
+    inputs = (*penalties.names(), "learning_rate", "seed", "data_seed", *HANDLING_FIELDS)
     return dataclasses.replace(config, **{name: getattr(default, name) for name in inputs})
 
 

@@ -15,13 +15,12 @@ from typing import Final
 import numpy as np
 import tensorflow as tf
 
-from reglab.assembly import make_hyperparameters, make_lane_program, make_step, parameter_dtype
+from reglab.assembly import make_hyperparameters, make_lane_program, make_step, make_terms, parameter_dtype
 from reglab.config import Config, ConfigError
 from reglab.data import Dataset, check_batch_size, epoch_order
 from reglab.lane_blowups import Blowup, LaneWatch
 from reglab.lane_program import LaneProgram
 from reglab.memory import check_memory
-from reglab.models import penalized_layers
 from reglab.parameters import Parameters, map_arrays
 from reglab.step import Hyperparameters, stack_lanes
 
@@ -97,9 +96,7 @@ class LaneTrainer:
         check_memory(shared, features=dataset.train.x.shape[1], classes=dataset.classes, lanes=count)
         self._shared, self._dataset, self._count = shared, dataset, count
         step = make_step(shared, dataset)
-        layers = {layer for pattern in penalize for layer in penalized_layers(step.model.dense_layers, pattern)}
-        self._step = dataclasses.replace(
-            step, penalized_layers=tuple(layer for layer in step.model.dense_layers if layer in layers))
+        self._step = dataclasses.replace(step, terms=make_terms(step.model.dense_layers, penalize))
         self._program: LaneProgram | None = None
         self._call_steps, self._has_compiled = FIRST_CALL_STEPS, False
 
@@ -169,8 +166,7 @@ class LaneTrainer:
         return self._program
 
     def _hyperparameters(self, lane: Lane) -> Hyperparameters:
-        return make_hyperparameters(lane.config(self._shared), self._step,
-                                    penalized_layers(self._step.model.dense_layers, lane.penalize))
+        return make_hyperparameters(lane.config(self._shared), self._step)
 
 
 def _name(lane: Lane) -> str:

@@ -9,11 +9,11 @@ from typing import Any
 from reglab import environment
 from reglab.assembly import summary_interval
 from reglab.config import Config
+from reglab.core.terms import SPARSITY_THRESHOLD
 from reglab.data import Dataset
 from reglab.distribution import Replicas
 from reglab.journal import Evaluation
 from reglab.program import Program
-from reglab.step import SPARSITY_THRESHOLD
 from reglab.summaries import json_number
 
 

@@ -14,13 +14,13 @@ from reglab.assembly import load_dataset, total_steps
 from reglab.compare.arms import Arm, arms_of, check_seeds, measure
 from reglab.config import Config
 from reglab.console import Console
+from reglab.core.terms import SPARSITY_THRESHOLD
 from reglab.data import Dataset
 from reglab.intervals import CONFIDENCE, mean_and_half_width
 from reglab.lanes import Lane, LaneCurves, LaneTrainer
 from reglab.loop import Interrupted
 from reglab.signals import StopRequest, stop_request
 from reglab.startup import start_devices
-from reglab.step import SPARSITY_THRESHOLD
 from reglab.summaries import json_number
 
 SEEDS: Final = 5

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from reglab import plots
+from reglab.core.terms import SPARSITY_THRESHOLD
 from reglab.lanes import LaneCurves
-from reglab.step import SPARSITY_THRESHOLD
 from reglab.sweep.files import SweepFolder
 from reglab.sweep.plan import Plan
 from reglab.sweep.results import join_chunks, lane_figures, mean_and_error

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from reglab.core.terms import SPARSITY_THRESHOLD
 from reglab.lane_blowups import Blowup
 from reglab.lanes import LaneCurves
-from reglab.step import SPARSITY_THRESHOLD
 from reglab.summaries import json_number
 from reglab.sweep.choice import choose
 from reglab.sweep.plan import Plan
