@@ -11,6 +11,7 @@ from absl import flags
 from reglab.config import ConfigError
 from reglab.inputs import Unusable, check_path, read_regular, reason
 from reglab.numerals import read_float, read_integer
+from reglab.strengths import Strength, read_strength
 from reglab.texts import one_line, shown
 
 MOST_ARGUMENTS: Final = 10_000
@@ -18,6 +19,7 @@ MOST_CHARACTERS: Final = 100_000
 """Of one argument: the values of a grid may be many."""
 _MOST_IN_NAME: Final = 64
 _MOST_NESTED: Final = 8
+_NUMBER_FIX: Final = "give a number such as 1e-3"
 
 
 class Arguments(flags.FlagValues):
@@ -74,7 +76,14 @@ class Arguments(flags.FlagValues):
 
     def define_number(self, name: str, default: float | None, text: str, type_: type) -> None:
         """Defines a flag with a whole number (int) or another one (float)."""
-        flags.DEFINE(_Number(name, type_), name, default, text, flag_values=self)
+        reader = _Number(name, read_integer, "give a whole number") if type_ is int else _Number(
+            name, read_float, _NUMBER_FIX)
+        flags.DEFINE(reader, name, default, text, flag_values=self)
+
+    def define_strength(self, name: str, default: Strength | None, text: str) -> None:
+        """Defines a flag with the strength of a penalty: a number, or one for each of some layers."""
+        flags.DEFINE(_Number(name, read_strength, _NUMBER_FIX, "give numbers such as dense_0=1e-3;logits=1e-4"), name,
+                     default, text, flag_values=self)
 
 
 class UnknownFlag(ConfigError):
@@ -94,17 +103,16 @@ class _Refused(Exception):
 
 
 class _Number(flags.ArgumentParser):
-    def __init__(self, name: str, type_: type) -> None:
+    def __init__(self, name: str, read: Callable[[str], Any], fix: str, layers_fix: str = "") -> None:
         super().__init__()
-        self._name = name
-        self._read: Callable[[str], Any] = read_integer if type_ is int else read_float
-        self._fix = "give a whole number" if type_ is int else "give a number such as 1e-3"
+        self._name, self._read, self._fix, self._layers_fix = name, read, fix, layers_fix
 
     def parse(self, argument: Any) -> Any:
         try:
             return self._read(argument) if isinstance(argument, str) else argument
         except ValueError as error:
-            raise _Refused(ConfigError(f"--{self._name}={shown(argument)}: {error}; {self._fix}")) from None
+            fix = self._layers_fix if self._layers_fix and "=" in argument else self._fix
+            raise _Refused(ConfigError(f"--{self._name}={shown(argument)}: {error}; {fix}")) from None
 
 
 def _lines(path: str, within: list[str]) -> list[str]:

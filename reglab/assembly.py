@@ -6,7 +6,7 @@ import contextlib
 import contextvars
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -18,12 +18,14 @@ from reglab.core.terms import Term
 from reglab.data import Dataset, check_batch_size
 from reglab.distribution import Replicas
 from reglab.lane_program import LaneProgram
+from reglab.layers import strengths_by_layer
 from reglab.memory import check_memory
-from reglab.models import Model, mlp, penalized_layers
+from reglab.models import Model, mlp
 from reglab.optimizers import make_optimizer, scheduled
 from reglab.parameters import Parameters
 from reglab.program import Program
 from reglab.step import Hyperparameters, Step
+from reglab.strengths import Strength, is_zero
 
 MakeProgram = Callable[[Parameters, Hyperparameters], Program]
 
@@ -47,34 +49,49 @@ def make_step(config: Config, dataset: Dataset) -> Step:
     """The objective and the steps on it.
 
     Raises:
-      ConfigError: `penalize` matches no layer, or the network is larger than memory.
+      ConfigError: `penalize` matches no layer, a strength names one that there is not, or the network is larger than
+        memory.
     """
     check_memory(config, features=dataset.train.x.shape[1], classes=dataset.classes)
     model = make_model(config, dataset.train.x.shape[1], dataset.classes)
     optimizer = make_optimizer(config.optimizer, momentum=config.momentum, weight_decay=config.resolved_weight_decay)
     schedule = functools.partial(scheduled, schedule=config.schedule, warmup_steps=config.warmup_steps,
                                  total_steps=total_steps(config, dataset))
-    terms = make_terms(model.dense_layers, [config.penalize])
+    terms = make_terms(model.dense_layers, [config.penalize],
+                       {name: [strength] for name, strength in config.strengths.items()})
     return Step(model, terms, optimizer, schedule, config.clip_norm, skip_nonfinite=config.on_nonfinite != "stop")
 
 
-def make_terms(dense_layers: tuple[str, ...], penalize: Sequence[str]) -> tuple[Term, ...]:
-    """The terms of a program that serves every configuration with one of these `penalize`.
+def make_terms(dense_layers: tuple[str, ...], penalize: Sequence[str],
+               strengths: Mapping[str, Sequence[Strength]] | None = None) -> tuple[Term, ...]:
+    """The terms of a program that serves every combination of these `penalize` and strengths.
+
+    Args:
+      strengths: name of a penalty to its strengths, 0 where it is left out. Those that are not standing and have
+        strength 0 in all are no term: see `Penalty.is_standing`.
 
     Raises:
-      ConfigError: one of them matches no layer.
+      ConfigError: a layer is named, or to be matched, that there is not.
     """
-    covered = {layer for pattern in penalize for layer in penalized_layers(dense_layers, pattern)}
-    return tuple(Term(penalty, tuple(layer for layer in dense_layers if layer in covered))
-                 for penalty in penalties.registered())
+    terms = []
+    for penalty in penalties.registered():
+        given = (strengths or {}).get(penalty.name) or [0.0]
+        if penalty.is_standing or not all(map(is_zero, given)):
+            # Which layers does not depend on the number, so one of the numbers stands for all.
+            kinds = {strength if isinstance(strength, str) else 0.0 for strength in given}
+            covered = {layer for kind in kinds for pattern in penalize
+                       for layer in strengths_by_layer(dense_layers, pattern, penalty.name, kind)}
+            terms.append(Term(penalty, tuple(layer for layer in dense_layers if layer in covered)))
+    return tuple(terms)
 
 
 def make_hyperparameters(config: Config, step: Step) -> Hyperparameters:
     """The strengths and the learning rate as tensors; layers of a term that `config` does not penalize get 0."""
     dtype = parameter_dtype(config)
-    covered = penalized_layers(step.model.dense_layers, config.penalize)
-    strengths = {term.name: tf.constant([getattr(config, term.name) if layer in covered else 0.0
-                                         for layer in term.layers], dtype) for term in step.terms}
+    strengths = {}
+    for term in step.terms:
+        given = strengths_by_layer(step.model.dense_layers, config.penalize, term.name, config.strengths[term.name])
+        strengths[term.name] = tf.constant([given.get(layer, 0.0) for layer in term.layers], dtype)
     return Hyperparameters(strengths, tf.constant(config.learning_rate, dtype))
 
 
@@ -91,7 +108,7 @@ def make_program(config: Config, dataset: Dataset, replicas: Replicas | None = N
         return Program(step, parameters, hyper, dataset, batch_size=config.batch_size,
                        summary_every=summary_interval(config, dataset), jit=config.jit, replicas=replicas)
 
-    shared = _sharing(make, config, dataset, replicas.devices) if replicas.compiles_whole else make
+    shared = _sharing(make, config, dataset, replicas.devices, step.terms) if replicas.compiles_whole else make
     return shared(step.model.initialize(config.seed), make_hyperparameters(config, step))
 
 
@@ -142,7 +159,7 @@ def _sharing(make: MakeProgram, config: Config, dataset: Dataset, *more: Any) ->
 def _compiled_with(config: Config) -> Config:
     """The configuration without what may differ between runs of one compiled program."""
     default = Config()
-    inputs = (*penalties.names(), "learning_rate", "seed", "data_seed", *HANDLING_FIELDS)
+    inputs = ("strengths", "learning_rate", "seed", "data_seed", *HANDLING_FIELDS)
     return dataclasses.replace(config, **{name: getattr(default, name) for name in inputs})
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from reglab import exit_codes, flags
 from reglab.commands import run_command, run_process
 from reglab.config import ConfigError
+from reglab.core import penalties
 from reglab.inputs import Unusable, check_path
 from reglab.preflight import preflight
 from reglab.signals import EarlyStop, StopRequest, stop_request
@@ -22,13 +23,15 @@ if TYPE_CHECKING:
     from reglab.distribution import Replicas
     from reglab.rerun import Verdict
 
-PURPOSE = """Trains on one device and on the replicas that flags and environment describe, in float64, and compares
+_STANDING = " = ".join(penalties.standing())
+PURPOSE = f"""Trains on one device and on the replicas that flags and environment describe, in float64, and compares
 every weight, loss, penalty and accuracy. Usage: python -m reglab.certify replicas [--flag=value ...]; the defaults are
-1,003 digits in batches of 100, l1 = l2 = 1e-3, gradients clipped to norm 1. Exit code 4 if they differ.
+1,003 digits in batches of 100, {_STANDING} = 1e-3, gradients clipped to norm 1. Exit code 4 if they differ.
 Or: python -m reglab.certify rerun DIR [--json] trains the configuration of a run's folder again, in a temporary one,
 and compares weights, slots, metrics and figures to the bit; a run that is not finished up to its last checkpoint. Exit
 code 4 if they differ."""
-DEFAULTS = ["--train_size=1003", "--batch_size=100", "--l1=1e-3", "--l2=1e-3", "--clip_norm=1"]
+DEFAULTS = ["--train_size=1003", "--batch_size=100",
+            *(f"--{name}=1e-3" for name in penalties.standing()), "--clip_norm=1"]
 
 
 def main(argv: list[str]) -> int:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from reglab.core import penalties
 from reglab.parameters import map_arrays
 from reglab.program import Program
 from reglab.step import Hyperparameters, State
@@ -54,7 +55,8 @@ class Diverged(ArithmeticError):
 
     def __init__(self, step: int, cause: Cause | None = None, *, why: str = "", stops: bool = True) -> None:
         """`why` it could not go on where `--on_nonfinite` would have it; `stops`: that flag would not."""
-        remedy = "a lower --learning_rate, --l1 or --l2" if cause is not None and cause.penalty_pulls else (
+        flags = [f"--{name}" for name in ("learning_rate", *penalties.names())]
+        remedy = f"a lower {', '.join(flags[:-1])} or {flags[-1]}" if cause is not None and cause.penalty_pulls else (
             "a lower --learning_rate, or --clip_norm=1")
         flag = "; --on_nonfinite=skip or restore goes on without such updates" if stops else ""
         details = f" ({cause})" if cause is not None else ""

@@ -12,6 +12,7 @@ from absl import flags
 
 from reglab.arguments import Arguments
 from reglab.config import FLAGS, MOST_LIST, Config, ConfigError
+from reglab.core import penalties
 from reglab.inputs import Unusable, check_path, check_text
 from reglab.numerals import read_integer
 from reglab.texts import shown
@@ -23,7 +24,6 @@ _OTHER: Final = {
 }
 
 _PATHS: Final = frozenset({"model_dir", "output"})  # Of the flags that commands have of their own.
-_OF_RUNS: Final = frozenset({"config_file", *FLAGS})
 
 ExtraFlags = Mapping[str, tuple[type, str, Any]]
 """Flags that a command has of its own: name to (str, int, float or bool; help; default). One that has the name of a
@@ -70,7 +70,7 @@ def parse_with(argv: list[str], extra: ExtraFlags,
       ConfigError: a flag is unknown or its value cannot be used.
     """
     hidden = {*extra, *without}
-    values = _parsed(argv, extra, hidden, example="--l1=1e-3")
+    values = _parsed(argv, extra, hidden, example=f"--{penalties.names()[0]}=1e-3")
     given: dict[str, Any] = {
         name: _widths(name, values[name].value) if flag.kind == "tuple[int, ...]" else values[name].value
         for name, flag in FLAGS.items() if name not in hidden and values[name].present}
@@ -85,7 +85,7 @@ def parse_own(argv: list[str], extra: ExtraFlags) -> tuple[dict[str, Any], bool,
     Raises:
       ConfigError: a flag is unknown or its value cannot be used.
     """
-    values = _parsed(argv, extra, _OF_RUNS, example=f"--{next(iter(extra))}=...")
+    values = _parsed(argv, extra, _of_runs(), example=f"--{next(iter(extra))}=...")
     return {name: values[name].value for name in extra}, values.json, values.help
 
 
@@ -96,7 +96,7 @@ def help_text(command: str, purpose: str, extra: ExtraFlags | None = None,
     Args:
       trains: whether it has the flags of a run.
     """
-    without = without if trains else _OF_RUNS
+    without = without if trains else _of_runs()
     extra = extra or {}
     lines = [f"usage: python -m {command} [--flag=value ...]", "", purpose]
     if extra:
@@ -128,6 +128,10 @@ def _parsed(argv: list[str], extra: ExtraFlags, hidden: Collection[str], *, exam
     return values
 
 
+def _of_runs() -> frozenset[str]:
+    return frozenset({"config_file", *FLAGS})
+
+
 def _check_list(text: str) -> None:
     check_text(text, MOST_LIST)
 
@@ -139,6 +143,8 @@ def _define(extra: ExtraFlags, hidden: Collection[str]) -> Arguments:
     def define(kind: str, name: str, default: Any, text: str) -> None:
         if kind in ("float", "int"):
             values.define_number(name, default, text, float if kind == "float" else int)
+        elif kind == "Strength":
+            values.define_strength(name, default, text)
         else:
             (flags.DEFINE_bool if kind == "bool" else flags.DEFINE_string)(name, default, text, flag_values=values)
 

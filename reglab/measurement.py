@@ -9,12 +9,22 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from reglab.core import penalties
 from reglab.core.terms import Term, product_factor, sums_of
 from reglab.step import Measurement, Step
+
+
+def joined_norms(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Of what `Reporter.of_weights` gives: `norm_<penalty>` to the norm of all Dense kernels as one."""
+    norms: dict[str, list[np.ndarray]] = {}
+    for tag, values in weights.items():
+        if tag.startswith("norm/"):
+            norms.setdefault(tag.rpartition("/")[2], []).append(values)
+    return {f"norm_{name}": penalties.get(name).joined(np.array(of_layers)) for name, of_layers in norms.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,13 +57,13 @@ class Reporter:
                 "learning_rate": measured.learning_rate, **weights}
 
     @np.errstate(invalid="ignore", over="ignore")  # The sums of a lane that diverged are infinite or NaN.
-    def of_weights(self, kernels: np.ndarray) -> dict[str, np.ndarray]:
+    def of_weights(self, kernels: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Tag to [...] values of what the weights alone tell: penalties, norms and sparsity.
 
         Args:
-          kernels: [..., sums, layers] as `Step.inspect` gives them.
+          kernels: [..., layers] for each sum, as `Step.inspect` gives them.
         """
-        sums = {one.names: kernels[..., i, :] for i, one in enumerate(sums_of(self.terms))}
+        sums = {one.names: of_layers for one, of_layers in zip(sums_of(self.terms), kernels, strict=True)}
         small = sums[()]
         norms = {term.name: term.penalty.norm(sums[(term.name,)]) for term in self.terms}
         report = self._penalties(sums)

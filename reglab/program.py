@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from reglab.compile_cache import name_alike
+from reglab.core.terms import sums_of
 from reglab.data import Dataset
 from reglab.distribution import Replicas, traced
 from reglab.measurement import Reporter
@@ -168,7 +169,7 @@ class Program:
 
     def inspect(self) -> dict[str, np.ndarray]:
         """Penalties, norms and sparsity of the weights as they are now, by TensorBoard tag."""
-        return self._reporter.of_weights(self._inspect(self.state["parameters"]).numpy())
+        return self._reporter.of_weights(map_arrays(lambda sums: sums.numpy(), self._inspect(self.state["parameters"])))
 
     def parameters(self) -> dict[str, dict[str, np.ndarray]]:
         """The weights as they are now, as NumPy arrays."""
@@ -193,11 +194,11 @@ class Program:
         return [start, *range(following, start + count, self._summary_every)]
 
     def _unflatten(self, numbers: np.ndarray) -> Measurement:
-        """[..., numbers] to a `Measurement` of [...] and [..., sums, layers]: the inverse of `_measurement_of`."""
+        """[..., numbers] to a `Measurement` of [...] and [..., layers] arrays: the inverse of `_measurement_of`."""
         scalars, sums = np.split(numbers, [len(Measurement._fields) - 1], axis=-1)
         data, accuracy, data_gradient_norm, learning_rate = np.moveaxis(scalars, -1, 0)
-        kernels = sums.reshape(*sums.shape[:-1], -1, len(self.step.model.dense_layers))
-        return Measurement(data, accuracy, data_gradient_norm, learning_rate, kernels)
+        kernels = np.split(sums, len(sums_of(self.step.terms)), axis=-1)
+        return Measurement(data, accuracy, data_gradient_norm, learning_rate, tuple(kernels))
 
     # The loop. What stands between `run` and its function happens once a step, what stands inside on every replica.
 
@@ -330,7 +331,7 @@ class Program:
         order, parameters = self.replicas.everywhere((order, map_arrays(tf.identity, weights)))
         return self.replicas.first(self.replicas.run(gradient, i, parameters, data, order))
 
-    def _inspect_weights(self, weights: Parameters) -> tf.Tensor:
+    def _inspect_weights(self, weights: Parameters) -> tuple[tf.Tensor, ...]:
         return over_lanes(self.step.inspect, self.lanes)(map_arrays(tf.identity, weights))
 
     def _batch(self, i: tf.Tensor, replica: Any, data: Any, order: tf.Tensor) -> Batch:

@@ -69,7 +69,7 @@ class Measurement(NamedTuple):
     accuracy: tf.Tensor
     data_gradient_norm: tf.Tensor
     learning_rate: tf.Tensor
-    kernels: tf.Tensor  # [sums, layers] see `Step.inspect`.
+    kernels: tuple[tf.Tensor, ...]  # [layers] for each sum, see `Step.inspect`.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,10 +173,11 @@ class Step:
         return Measurement(data, accuracy, global_norm(gradients),
                            self.schedule(hyper.learning_rate, state["step"]), self.inspect(state["parameters"]))
 
-    def inspect(self, parameters: Parameters) -> tf.Tensor:
-        """[sums, layers] what `sums_of` the terms names, over each Dense kernel."""
+    def inspect(self, parameters: Parameters) -> tuple[tf.Tensor, ...]:
+        """What `sums_of` the terms names, [layers] for each: over each Dense kernel."""
         sums = sums_of(self.terms)
-        return tf.stack([kernel_sums(sums, parameters[layer]["kernel"]) for layer in self.model.dense_layers], axis=1)
+        of_layers = [kernel_sums(sums, parameters[layer]["kernel"]) for layer in self.model.dense_layers]
+        return tuple(tf.unstack(tf.stack(of_layers, axis=1)))
 
     def evaluate(self, parameters: Parameters, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
         """Σ w_i·CE_i and Σ w_i·[prediction is right], in float64: sums, so that batches of any size add up."""

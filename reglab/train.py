@@ -11,10 +11,15 @@ from reglab import exit_codes, flags
 from reglab.cluster import find_cluster
 from reglab.commands import run_command, run_process
 from reglab.config import Config
+from reglab.core import penalties
 from reglab.preflight import preflight
 from reglab.run_directory import own_folder, with_default_name
 
-PURPOSE = "Train one network on cross-entropy plus L1 and L2 penalties of its Dense kernels."
+
+def purpose() -> str:
+    """What the command does, in a sentence."""
+    titles = " and ".join(penalty.title for penalty in penalties.registered())
+    return f"Train one network on cross-entropy plus {titles} penalties of its Dense kernels."
 
 
 def main(argv: list[str]) -> int:
@@ -25,7 +30,7 @@ def main(argv: list[str]) -> int:
 def _main(argv: list[str]) -> int:
     command = flags.parse(argv)
     if command.help:
-        print(flags.help_text("reglab.train", PURPOSE))
+        print(flags.help_text("reglab.train", purpose()))
         return exit_codes.SUCCESS
     return _train(command)
 

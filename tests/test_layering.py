@@ -18,6 +18,7 @@ PACKAGE = ROOT / "reglab"
 FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
     ("texts", "core/lazily"),
     ("numerals", "inputs", "patterns", "core/penalties"),
+    ("strengths",),
     ("config", "parameters", "signals", "exit_codes", "environment", "intervals",
      "files", "locks", "noise", "reading"),
     ("memory", "layers"),

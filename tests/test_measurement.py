@@ -77,7 +77,8 @@ def test_the_penalty_gradient_norm_is_that_of_the_gradient_itself(l1: float, l2:
 def test_leading_axes_are_reports_and_lanes() -> None:
     made = [[made_kernels(10 * report + lane) for lane in range(2)] for report in range(3)]
     strengths = np.array([[0.5, 0.25], [0.125, 1.0]]), np.array([[2.0, 0.5], [0.0, 4.0]])
-    together = reporter(*strengths).of_weights(np.array([[sums_of(kernels) for kernels in lanes] for lanes in made]))
+    together = reporter(*strengths).of_weights(
+        list(np.moveaxis([[sums_of(kernels) for kernels in lanes] for lanes in made], 2, 0)))
     for report, lanes in enumerate(made):
         for lane, kernels in enumerate(lanes):
             alone = reporter(strengths[0][lane], strengths[1][lane]).of_weights(sums_of(kernels))
@@ -88,7 +89,7 @@ def test_leading_axes_are_reports_and_lanes() -> None:
 
 def test_the_total_of_a_step_is_its_data_loss_and_penalty() -> None:
     measured = Measurement(np.array([0.75, 0.5]), np.array([0.5, 1.0]), np.array([3.0, 4.0]), np.array([0.1, 0.2]),
-                           np.stack([sums_of(made_kernels(2)), sums_of(made_kernels(3))]))
+                           tuple(np.stack([sums_of(made_kernels(2)), sums_of(made_kernels(3))], axis=1)))
     found = reporter().of_step(measured)
     np.testing.assert_array_equal(found["loss/total"], found["loss/data"] + found["penalty/total"])
     for tag, values in {"loss/data": measured.data, "accuracy": measured.accuracy, "learning_rate": [0.1, 0.2],

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from reglab.compare.arms import METRICS
-from reglab.config import ConfigError
+from reglab.config import Config, ConfigError
+from reglab.strengths import is_zero
 from reglab.texts import shown
 
 # Data set to the flags; what the user gives overrides them.
@@ -58,12 +59,12 @@ def preset_flags(preset: str, dataset: str) -> list[str]:
     return [f"--{name}={value}" for name, value in PRESETS[preset][dataset].items()]
 
 
-def check_preset(preset: str, l1: float, l2: float) -> None:
+def check_preset(preset: str, config: Config) -> None:
     """Raises:
       ConfigError: an arm that the verdict needs is missing.
     """
-    for name, value in (("l1", l1), ("l2", l2)):
-        if value == 0:
+    for name in ("l1", "l2"):
+        if is_zero(config.strengths[name]):
             raise ConfigError(f"--{name}=0: the verdict of --preset={preset} is about L1 and L2 together; "
                               "give a positive number, for example 1e-3, or leave the preset out")
 

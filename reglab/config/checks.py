@@ -12,6 +12,7 @@ from typing import Any
 from reglab.config.errors import ConfigError
 from reglab.inputs import Unusable, check_path, check_text
 from reglab.patterns import BadPattern, compile_pattern
+from reglab.strengths import Strength, numbers
 from reglab.texts import shown
 
 Check = Callable[[str, Any], None]
@@ -52,6 +53,12 @@ def between(least: float, most: float, fix: str) -> Check:
 def strength() -> Check:
     """A finite number of at least 0, of any size that the precision holds."""
     return between(0, math.inf, "give a finite number of at least 0, for example 1e-3")
+
+
+def strength_everywhere(name: str, value: Strength) -> None:
+    """A `strength`, in every layer that is named."""
+    for number in numbers(value):
+        strength()(name, number)
 
 
 def positive(fix: str) -> Check:

@@ -13,16 +13,21 @@ from reglab.config.checks import require
 from reglab.config.errors import ConfigError
 from reglab.config.fields import FLAGS, HANDLING_FIELDS, Fields
 from reglab.config.reading import read_fields
+from reglab.core import penalties
+from reglab.core.penalties.by_name import ByPenalty, as_dict, by_penalty_name
 from reglab.numerals import beyond, rounded
+from reglab.strengths import numbers
 from reglab.texts import shown
 
 
+@by_penalty_name
 @dataclasses.dataclass(frozen=True)
 class Config(Fields):
     """One run. The defaults are those of the tutorial experiment, on the embedded digits.
 
-    Every field has the name of its command-line flag, and `fields.Fields` declares it. What can be checked without
-    reading data or opening a device is checked here: each field, and then each combination.
+    Every field has the name of its command-line flag, and `fields.Fields` declares it. The names of the penalties are
+    fields too, such as `Config(l1=1e-3)`: each a number, or a mapping of layers to numbers; `strengths` has them all.
+    What can be checked without reading data or opening a device is checked here: each field, and then each combination.
 
     `None` means "not given": `data_seed` then takes `seed`, `weight_decay` what the optimizer is known for,
     `train_size` everything, `clip_norm` no clipping, `num_devices` all there are, `cpu_devices` one,
@@ -36,10 +41,11 @@ class Config(Fields):
     """
 
     def __post_init__(self) -> None:
-        for name, flag in FLAGS.items():
-            value = getattr(self, name)
-            if (typed := flag.typed(value)) is not value:
-                object.__setattr__(self, name, typed)
+        object.__setattr__(self, "strengths", ByPenalty(0.0, self.strengths))
+        typed = {name: flag.typed(getattr(self, name)) for name, flag in FLAGS.items()}
+        strengths = ByPenalty(0.0, {name: typed.pop(name) for name in self.strengths})
+        for name, value in {**typed, "strengths": strengths}.items():
+            object.__setattr__(self, name, value)
         for name, flag in FLAGS.items():
             flag.check(getattr(self, name))
         self._check_together()
@@ -48,12 +54,16 @@ class Config(Fields):
         """What one field asks of another."""
         for name, flag in FLAGS.items():
             value = getattr(self, name)
-            if flag.kind == "float" and value is not None and (problem := beyond(value, self.precision)):
-                require(False, name, value, problem)
+            if flag.kind not in ("float", "Strength") or value is None:
+                continue
+            for number in numbers(value):
+                if problem := beyond(number, self.precision):
+                    require(False, name, value, problem)
         require(rounded(self.momentum, self.precision) < 1, "momentum", self.momentum,
                 "give a number from 0 to less than 1, even when rounded to the precision of the run")
         require(self.weight_decay in (None, 0.0) or self.optimizer == "adamw", "weight_decay", self.weight_decay,
-                "decoupled weight decay needs --optimizer=adamw; for a penalty in the objective use --l2")
+                "decoupled weight decay needs --optimizer=adamw; for a penalty in the objective use " + " or ".join(
+                    f"--{penalty.name}" for penalty in penalties.registered() if penalty.slope is not None))
 
     @property
     def resolved_data_seed(self) -> int:
@@ -69,7 +79,7 @@ class Config(Fields):
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain JSON values."""
-        return {**dataclasses.asdict(self), "hidden": list(self.hidden)}
+        return {**as_dict(self), "hidden": list(self.hidden)}
 
     def to_json(self) -> str:
         """The fields as an indented JSON object; `from_dict(json.loads(...))` gives an equal `Config`."""
@@ -105,7 +115,7 @@ class Config(Fields):
         Fields that only say where and how a run is kept (`HANDLING_FIELDS`) do not count, nor does another
         `on_nonfinite` than the stop of `other`: as long as all was finite, the three are the same.
         """
-        mine, theirs = self.to_dict(), other.to_dict()
+        mine, theirs = ({**config.to_dict(), **config.strengths} for config in (self, other))
         same = HANDLING_FIELDS | ({"on_nonfinite"} if other.on_nonfinite == "stop" else set())
         return [f"{name}: {_quoted(mine[name])}, not {_quoted(theirs[name])}" for name in mine
                 if name not in same and mine[name] != theirs[name]]

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from reglab.config import allowed
-from reglab.config.checks import between, holds, one_of, path, pattern_or, positive, strength, text
+from reglab.config.checks import between, holds, one_of, path, pattern_or, positive, strength, strength_everywhere, text
 from reglab.config.flag import Flag, Section, flags_of
+from reglab.core import penalties
+from reglab.core.penalties import Penalty
+from reglab.core.penalties.by_name import ByPenalty
+from reglab.strengths import Strength
 
 _DATA: Final = Section("Data")
 _MODEL: Final = Section("Model")
-_OBJECTIVE: Final = Section("Objective: data loss + l1 * sum |W| + l2 * sum W^2")
+_OBJECTIVE: Final = Section("Objective")
 _OPTIMIZATION: Final = Section("Optimization")
 _EXECUTION: Final = Section("Execution")
 _FILES: Final = Section("Files")
@@ -53,8 +58,8 @@ class Fields:
               f"give widths of at most {allowed.MOST_COUNT:,}"))
     activation: str = _MODEL.flag("relu", f"{', '.join(allowed.ACTIVATIONS)}.", one_of(*allowed.ACTIVATIONS))
 
-    l1: float = _OBJECTIVE.flag(0.0, "Strength of the L1 penalty.", strength())
-    l2: float = _OBJECTIVE.flag(0.0, "Strength of the L2 penalty.", strength())
+    # Stands for a flag of each penalty: `RunFlags`.
+    strengths: ByPenalty[Strength] = _OBJECTIVE.flag(ByPenalty(0.0, {}), "", strength_everywhere)
     penalize: str = _OBJECTIVE.flag(
         "all", "Penalized Dense kernels: all, hidden (all but the last), or a regular expression that matches whole "
         "layer names (dense_0, dense_1, ..., logits).", text, pattern_or("all", "hidden"))
@@ -130,8 +135,33 @@ class Fields:
     histograms: bool = _FILES.flag(False, "Write histograms of the kernels at each evaluation.")
 
 
-FLAGS: Final[Mapping[str, Flag]] = flags_of(Fields)
-"""Name to flag of every field, in the order of `--help`."""
+@functools.lru_cache(maxsize=8)
+def _flags_with(registered: tuple[Penalty, ...]) -> dict[str, Flag]:
+    formula = " + ".join(["data loss", *(f"{penalty.name} * {penalty.formula}" for penalty in registered)])
+    found: dict[str, Flag] = {}
+    for name, flag in flags_of(Fields).items():
+        if flag.section == _OBJECTIVE.title:
+            flag = dataclasses.replace(flag, section=f"{_OBJECTIVE.title}: {formula}")
+        found |= {name: flag} if name != "strengths" else {
+            penalty.name: dataclasses.replace(flag, name=penalty.name, annotation="Strength", default=0.0,
+                                              help=penalty.help) for penalty in registered}
+    return found
+
+
+class RunFlags(Mapping[str, Flag]):
+    """Name to flag of every field, in the order of `--help`: those declared here, and one for each penalty."""
+
+    def __getitem__(self, name: str) -> Flag:
+        return _flags_with(penalties.registered())[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_flags_with(penalties.registered()))
+
+    def __len__(self) -> int:
+        return len(_flags_with(penalties.registered()))
+
+
+FLAGS: Final = RunFlags()
 HANDLING_FIELDS: Final = frozenset(flag.name for flag in FLAGS.values() if flag.handling)
 """Fields that say where a run is kept and what carries it, not what is trained: they may differ on resume."""
 FIELD_TYPES: Final[Mapping[str, str]] = {flag.name: flag.annotation for flag in FLAGS.values()}

@@ -7,9 +7,13 @@ table in the README, the checks and what may differ on resume are all made from 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, Final
 
 from reglab.config.checks import Check, require
+from reglab.config.errors import ConfigError
+from reglab.strengths import joined, read_layers
+from reglab.texts import shown
 
 _MOST_WHOLE: Final = 2**1023
 """A whole number that stands for a float64 is smaller."""
@@ -33,7 +37,7 @@ class Flag:
 
     Attributes:
       name: of both.
-      annotation: the type as the source has it, such as `float | None`.
+      annotation: the type as the source has it, such as `float | None`; `Strength` of the penalties.
       default: None stands for "not given".
       section: the heading that it stands under.
       help: what it means, in sentences.
@@ -52,7 +56,7 @@ class Flag:
 
     @property
     def kind(self) -> str:
-        """The type without None: `str`, `int`, `float`, `bool` or `tuple[int, ...]`."""
+        """The type without None: `str`, `int`, `float`, `bool`, `tuple[int, ...]` or `Strength`."""
         return self.annotation.removesuffix(" | None")
 
     def typed(self, value: Any) -> Any:
@@ -66,14 +70,30 @@ class Flag:
         if self.kind == "tuple[int, ...]":
             value = tuple(value) if isinstance(value, list) else value
             ok = isinstance(value, tuple) and all(type(item) is int for item in value)
-        elif self.kind == "float" and type(value) is int:
+        elif self.kind == "Strength" and isinstance(value, str | Mapping):
+            return self._strength(value)
+        elif self.kind in ("float", "Strength") and type(value) is int:
             require(abs(value) < _MOST_WHOLE, self.name, value,
                     "it is beyond the largest float64: give a smaller number")
             return float(value)
         else:
-            ok = type(value).__name__ == self.kind or (value is None and self.annotation.endswith(" | None"))
-        require(ok, self.name, value, f"give a value of type {self.annotation}")
+            kind = self.kind.replace("Strength", "float")
+            ok = type(value).__name__ == kind or (value is None and self.annotation.endswith(" | None"))
+        require(ok, self.name, value, f"give a value of type {self.annotation.replace('Strength', 'float')}")
         return value
+
+    def _strength(self, value: str | Mapping[Any, Any]) -> str:
+        """A strength for each of some layers, as text, or as a mapping from Python."""
+        if isinstance(value, Mapping):
+            require(all(isinstance(layer, str) and not {";", "="} & {*layer} and type(number) in (int, float)
+                        and abs(number) < _MOST_WHOLE for layer, number in value.items()), self.name, value,
+                    "give a finite number for each layer")
+            value = ";".join(f"{layer}={number!r}" for layer, number in value.items())
+        require("=" in value, self.name, value, "give a value of type float")
+        try:
+            return joined(read_layers(value))
+        except ValueError as error:
+            raise ConfigError(f"--{self.name}={shown(value)}: {error}") from None
 
     def check(self, value: Any) -> None:
         """Holds a value of the right type to the checks.
