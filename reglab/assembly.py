@@ -75,10 +75,10 @@ def make_terms(dense_layers: tuple[str, ...], penalize: Sequence[str],
     """
     terms = []
     for penalty in penalties.registered():
-        given = (strengths or {}).get(penalty.name) or [0.0]
-        if penalty.is_standing or not all(map(is_zero, given)):
+        given = [strength for strength in (strengths or {}).get(penalty.name, ()) if not is_zero(strength)]
+        if penalty.is_standing or given:
             # Which layers does not depend on the number, so one of the numbers stands for all.
-            kinds = {strength if isinstance(strength, str) else 0.0 for strength in given}
+            kinds = {strength if isinstance(strength, str) else 0.0 for strength in given or [0.0]}
             covered = {layer for kind in kinds for pattern in penalize
                        for layer in strengths_by_layer(dense_layers, pattern, penalty.name, kind)}
             terms.append(Term(penalty, tuple(layer for layer in dense_layers if layer in covered)))

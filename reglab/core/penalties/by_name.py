@@ -53,7 +53,8 @@ class ByPenalty(Mapping[str, V], Generic[V]):
         return len(registry.names())
 
     def __hash__(self) -> int:
-        return hash(tuple(self._given.items()))
+        # 0 equals 0.0, and so has to have its hash.
+        return hash(tuple(item for item in self._given.items() if item[1] != self._default))
 
     def __repr__(self) -> str:
         return repr(self.told)
