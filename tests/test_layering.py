@@ -17,8 +17,8 @@ PACKAGE = ROOT / "reglab"
 # A folder stands for every module in it.
 FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
     ("texts",),
-    ("numerals", "inputs", "patterns"),
-    ("config", "parameters", "signals", "exit_codes", "environment", "intervals",
+    ("numerals", "inputs", "patterns", "exit_codes"),
+    ("config", "parameters", "signals", "environment", "intervals",
      "files", "locks", "noise", "reading"),
     ("memory", "layers"),
     ("compile_cache", "listener", "processes", "arguments", "grid", "penalties", "optimizers", "models", "data",

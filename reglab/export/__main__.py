@@ -46,13 +46,9 @@ def _export(values: dict[str, Any], as_json: bool) -> int:
     # TensorFlow is imported only now, so that help, a bad flag and an output in use are answered at once.
     from reglab.startup import quiet_tensorflow
     quiet_tensorflow(whole_process=True)
-    from reglab.export.exporting import WrongCopy, export
+    from reglab.export.exporting import export
 
-    try:
-        done = export(values["model_dir"], values["output"] or None, state=values["state"])
-    except WrongCopy as error:
-        print(f"reglab: {error}", file=sys.stderr)
-        return exit_codes.VERDICT_FAILED
+    done = export(values["model_dir"], values["output"] or None, state=values["state"])
     _show(done, sys.stderr if as_json else sys.stdout)
     if as_json:
         print(json.dumps(done.to_dict()))
