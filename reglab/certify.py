@@ -15,7 +15,7 @@ from reglab.config import ConfigError
 from reglab.inputs import Unusable, check_path
 from reglab.preflight import preflight
 from reglab.signals import EarlyStop, StopRequest, stop_request
-from reglab.texts import shown
+from reglab.texts import did_you_mean, shown
 
 if TYPE_CHECKING:
     from reglab.data import Dataset
@@ -42,7 +42,7 @@ def _main(argv: list[str]) -> int:
     if argv[:1] != ["replicas"] and "--help" not in argv:
         subject = shown(" ".join(argv[:1])) or "needs a subject"
         raise ConfigError(f"certify {subject}: what can be certified is replicas or, of the folder "
-                          "of a run, rerun")
+                          f"of a run, rerun{did_you_mean(subject, ('replicas', 'rerun'))}")
     given = [flag for flag in argv if flag not in ("replicas", "rerun")]
     names_own_data = any(flag.lstrip("-").split("=")[0] in ("dataset", "train_size") for flag in given)
     command = flags.parse(DEFAULTS[names_own_data:] + given)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from reglab.config import ConfigError
 from reglab.patterns import compile_pattern
-from reglab.texts import shown
+from reglab.texts import did_you_mean, shown
 
 
 def dense_layers(hidden: Sequence[int]) -> tuple[str, ...]:
@@ -25,5 +25,6 @@ def penalized_layers(dense_layers: tuple[str, ...], penalize: str) -> tuple[str,
     chosen = dense_layers[:-1] if penalize == "hidden" else compile_pattern(penalize).matching(dense_layers)
     if not chosen:
         raise ConfigError(f"--penalize={shown(penalize)} matches no layer: the Dense layers are "
-                          f"{shown(', '.join(dense_layers))}")
+                          f"{shown(', '.join(dense_layers))}"
+                          f"{did_you_mean(penalize, ('all', 'hidden', *dense_layers))}")
     return chosen

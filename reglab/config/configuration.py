@@ -14,7 +14,7 @@ from reglab.config.errors import ConfigError
 from reglab.config.fields import FLAGS, HANDLING_FIELDS, Fields
 from reglab.config.reading import read_fields
 from reglab.numerals import beyond, rounded
-from reglab.texts import shown
+from reglab.texts import did_you_mean, shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,8 +86,9 @@ class Config(Fields):
             raise ConfigError(f"a configuration is a mapping of fields, not {shown(fields)}")
         unknown = [name for name in fields if name not in FLAGS]
         if unknown:
-            known = ", ".join(FLAGS)
-            raise ConfigError(f"unknown configuration field '{shown(unknown[0], 40)}': known are {known}")
+            hint = did_you_mean(shown(unknown[0], 40), FLAGS)
+            raise ConfigError(f"unknown configuration field '{shown(unknown[0], 40)}': known are "
+                              f"{', '.join(FLAGS)}{hint}")
         return Config(**fields)
 
     @staticmethod

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from reglab.config import allowed
-from reglab.config.checks import between, holds, one_of, path, pattern_or, positive, strength, text
+from reglab.config.checks import between, holds, named_or, one_of, path, pattern_or, positive, strength, text
 from reglab.config.flag import Flag, Section, flags_of
 
 _DATA: Final = Section("Data")
@@ -17,7 +17,6 @@ _OPTIMIZATION: Final = Section("Optimization")
 _EXECUTION: Final = Section("Execution")
 _FILES: Final = Section("Files")
 
-_DATASETS: Final = ", ".join(allowed.DATASETS)
 _COUNT: Final = between(1, allowed.MOST_COUNT, "give at least 1")
 
 
@@ -26,9 +25,9 @@ class Fields:
     """All that a run is given, and nothing checked yet: see `Config`."""
 
     dataset: str = _DATA.flag(
-        "digits", f"{_DATASETS}, or the path of an .npz file with x_train, y_train and optionally x_test, y_test.",
-        path, holds(lambda name: name in allowed.DATASETS or name.endswith(".npz"),
-                    f"choose one of {_DATASETS}, or give the path of an .npz file"))
+        "digits", f"{', '.join(allowed.DATASETS)}, or the path of an .npz file with x_train, y_train and optionally "
+        "x_test, y_test.",
+        path, named_or(lambda name: name.endswith(".npz"), ", or give the path of an .npz file", *allowed.DATASETS))
     data_dir: str | None = _DATA.flag(
         None, "Folder of the data set's standard files; else Keras downloads and caches them.", path, handling=True)
     train_size: int | None = _DATA.flag(
