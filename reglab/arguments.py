@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from absl import flags
 
-from reglab.config import ConfigError
+from reglab.config import FLAGS, ConfigError
 from reglab.inputs import Unusable, check_path, read_regular, reason
 from reglab.numerals import read_float, read_integer
 from reglab.strengths import Strength, read_strength
-from reglab.texts import one_line, shown
+from reglab.texts import did_you_mean, one_line, shown
 
 MOST_ARGUMENTS: Final = 10_000
 MOST_CHARACTERS: Final = 100_000
@@ -38,10 +38,15 @@ class Arguments(flags.FlagValues):
         except ConfigError:
             raise
         except flags.UnrecognizedFlagError as error:
-            raise UnknownFlag(error) from None
+            raise UnknownFlag(error.flagname, self.spellings()) from None
         except (flags.Error, ValueError) as error:
             raise ConfigError(f"{one_line(error, 400)}; --help lists the flags") from None
         return rest[1:]
+
+    def spellings(self) -> list[str]:
+        """The names that may stand behind --: of each flag, and no<name> to make one that is true or false false."""
+        names = [name for name in self if len(name) > 1]
+        return [*names, *(f"no{name}" for name in names if self[name].boolean)]
 
     def read_flags_from_files(self, argv: Sequence[str], force_gnu: bool = True) -> list[str]:
         """The arguments with those of flag files in their places. absl calls this before it parses anything."""
@@ -87,11 +92,18 @@ class Arguments(flags.FlagValues):
 
 
 class UnknownFlag(ConfigError):
-    """There is no such flag; `name` says which."""
+    """There is no such flag.
 
-    def __init__(self, error: flags.UnrecognizedFlagError) -> None:
-        super().__init__(f"{one_line(error, 400)}; --help lists the flags")
-        self.name = shown(error.flagname, 80)
+    Attributes:
+      name: of what was given.
+      hint: the end of a refusal, which names the nearest flag that there is, if any is near.
+    """
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = shown(name, 80)
+        # A flag of a run that this command does not have is no misspelt one.
+        self.hint = "" if name in FLAGS else did_you_mean(name.replace("-", "_"), known, "--")
+        super().__init__(f"Unknown command line flag '{self.name}'{self.hint or ';'} --help lists the flags")
 
 
 class _Refused(Exception):

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from reglab import exit_codes
 from reglab.core import penalties
 from reglab.parameters import map_arrays
 from reglab.program import Program
@@ -45,13 +46,15 @@ class Cause:
         return f"first not finite: {self.place}" + (f"; last finite: {self.last}" if self.last else "")
 
 
-class Diverged(ArithmeticError):
+class Diverged(exit_codes.Ending, ArithmeticError):
     """The data loss is no longer finite. What the last whole checkpoint holds was saved before that.
 
     Attributes:
       step: the first step whose data loss, or weights before its update, are not finite.
       cause: what was found out about it, if anything.
     """
+
+    exit_code = exit_codes.DIVERGED
 
     def __init__(self, step: int, cause: Cause | None = None, *, why: str = "", stops: bool = True) -> None:
         """`why` it could not go on where `--on_nonfinite` would have it; `stops`: that flag would not."""

@@ -11,17 +11,18 @@ from typing import Any, Final
 from absl import flags
 
 from reglab.arguments import Arguments
-from reglab.config import FLAGS, MOST_LIST, Config, ConfigError
+from reglab.config import FLAGS, MOST_LIST, Config, ConfigError, spelled
 from reglab.core import penalties
 from reglab.inputs import Unusable, check_path, check_text
 from reglab.numerals import read_integer
 from reglab.texts import shown
 
-_OTHER: Final = {
+OTHER: Final = {
     "config_file": "Start from this config.json of a run; flags that are given override it.",
     "json": "Print the result as one JSON object on stdout, all else on stderr.",
     "help": "Show this help.", "flagfile": "Read flags from a file, one a line.",
 }
+"""What every command has besides: name to help."""
 
 _PATHS: Final = frozenset({"model_dir", "output"})  # Of the flags that commands have of their own.
 
@@ -102,14 +103,14 @@ def help_text(command: str, purpose: str, extra: ExtraFlags | None = None,
     if extra:
         lines += ["", "Of this command:"]
         for name, (_, text, default) in extra.items():
-            lines += _entry(name, text, _default(default))
+            lines += _entry(name, text, spelled(default))
     offered = [flag for name, flag in FLAGS.items() if name not in extra and name not in without]
     for section, of_section in itertools.groupby(offered, lambda flag: flag.section):
         lines += ["", f"{section}:"]
         for flag in of_section:
-            lines += _entry(flag.name, flag.help, _default(flag.default))
+            lines += _entry(flag.name, flag.help, spelled(flag.default))
     lines += ["", "Other:"]
-    for name, text in _OTHER.items():
+    for name, text in OTHER.items():
         lines += _entry(name, text, "") if name not in without else []
     return "\n".join(lines)
 
@@ -154,10 +155,10 @@ def _define(extra: ExtraFlags, hidden: Collection[str]) -> Arguments:
     for name, (type_, text, default) in extra.items():
         define(type_.__name__, name, default, text)
     if "config_file" not in hidden:
-        define("str", "config_file", None, _OTHER["config_file"])
-    define("str", "flagfile", "", _OTHER["flagfile"])
-    define("bool", "json", False, _OTHER["json"])
-    flags.DEFINE_bool("help", False, _OTHER["help"], short_name="h", flag_values=values)
+        define("str", "config_file", None, OTHER["config_file"])
+    define("str", "flagfile", "", OTHER["flagfile"])
+    define("bool", "json", False, OTHER["json"])
+    flags.DEFINE_bool("help", False, OTHER["help"], short_name="h", flag_values=values)
     return values
 
 
@@ -167,17 +168,6 @@ def _widths(name: str, text: str) -> tuple[int, ...]:
     except ValueError:
         raise ConfigError(f"--{name}={shown(text)}: give layer widths such as 128,64, or nothing for softmax "
                           "regression") from None
-
-
-def _default(default: Any) -> str:
-    """A default as one would give it on the command line; empty where there is none."""
-    if default is None:
-        return ""
-    if isinstance(default, tuple):
-        return ",".join(map(str, default))
-    if isinstance(default, bool):
-        return str(default).lower()
-    return f"{default:g}" if isinstance(default, float) else str(default)
 
 
 def _entry(name: str, text: str, default: str) -> list[str]:

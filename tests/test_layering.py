@@ -17,9 +17,9 @@ PACKAGE = ROOT / "reglab"
 # A folder stands for every module in it, but for `core`, whose modules and folders are rooms of their own.
 FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
     ("texts", "core/lazily"),
-    ("numerals", "inputs", "patterns", "core/penalties"),
+    ("numerals", "inputs", "patterns", "exit_codes", "core/penalties"),
     ("strengths",),
-    ("config", "parameters", "signals", "exit_codes", "environment", "intervals",
+    ("config", "parameters", "signals", "environment", "intervals",
      "files", "locks", "noise", "reading"),
     ("memory", "layers"),
     ("compile_cache", "listener", "processes", "arguments", "grid", "core/terms", "optimizers", "models", "data",

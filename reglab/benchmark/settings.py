@@ -16,7 +16,7 @@ from reglab.layers import dense_layers, penalized_layers
 from reglab.memory import check_memory
 from reglab.numerals import read_integer
 from reglab.strengths import is_zero
-from reglab.texts import shown
+from reglab.texts import did_you_mean, shown
 
 DEFAULT_SECTIONS: Final = ("speed", "start", "penalty", "logging")
 """Those measured unless `--sections` says otherwise; further ones by giving their values, such as `--lanes=1,16`."""
@@ -114,7 +114,7 @@ def _names(flag: str, text: str | None, allowed: tuple[str, ...]) -> tuple[str, 
     for name in names:
         if name not in allowed:
             raise ConfigError(f"--{flag}={shown(text)}: '{shown(name, 60)}' is unknown, choose from "
-                              f"{', '.join(allowed)}")
+                              f"{', '.join(allowed)}{did_you_mean(name, allowed)}")
     return names
 
 

@@ -18,6 +18,7 @@ from reglab.compare.arms import arms_of, check_seeds
 from reglab.compare.presets import check_preset, judge, preset_flags, verdict_text
 from reglab.config import Config
 from reglab.core import penalties
+from reglab.exit_codes import advising
 from reglab.preflight import preflight
 from reglab.run_directory import own_folder
 from reglab.signals import STARTS_AGAIN
@@ -70,11 +71,8 @@ def _compare(config: Config, seeds: int, preset: str | None, as_json: bool) -> i
 
     console = open_console(sys.stderr if as_json else sys.stdout)
     with contextlib.closing(ComparisonFolder(str(config.model_dir))) as folder:
-        try:
+        with advising(STARTS_AGAIN, Interrupted):
             comparison = compare(config, seeds, dataset, console=console)
-        except Interrupted as stop:
-            print(f"reglab: {stop}; {STARTS_AGAIN}", file=sys.stderr)
-            return exit_codes.STOPPED
         verdict = judge(preset, comparison.result) if preset is not None else None
         comparison.result["verdict"] = verdict
         folder.write(comparison)  # A signal that comes now finds all written: it takes seconds, training took more.

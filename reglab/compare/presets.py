@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from reglab.compare.arms import METRICS
 from reglab.config import Config, ConfigError
 from reglab.strengths import is_zero
-from reglab.texts import shown
+from reglab.texts import did_you_mean, shown
 
 # Data set to the flags; what the user gives overrides them.
 PRESETS: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
@@ -52,7 +52,7 @@ def preset_flags(preset: str, dataset: str) -> list[str]:
       ConfigError: there is no such preset, or it does not know the data set.
     """
     if preset not in PRESETS:
-        raise ConfigError(f"--preset={shown(preset)}: choose {' or '.join(PRESETS)}")
+        raise ConfigError(f"--preset={shown(preset)}: choose {' or '.join(PRESETS)}{did_you_mean(preset, PRESETS)}")
     if dataset not in PRESETS[preset]:
         raise ConfigError(f"--preset={preset} is not made for --dataset={shown(dataset)}: "
                           f"choose {' or '.join(PRESETS[preset])}")

@@ -13,7 +13,7 @@ from reglab.config.errors import ConfigError
 from reglab.inputs import Unusable, check_path, check_text
 from reglab.patterns import BadPattern, compile_pattern
 from reglab.strengths import Strength, numbers
-from reglab.texts import shown
+from reglab.texts import did_you_mean, shown
 
 Check = Callable[[str, Any], None]
 
@@ -35,7 +35,20 @@ def holds(test: Callable[[Any], bool], fix: str) -> Check:
 
 def one_of(*allowed: str) -> Check:
     """One of these names."""
-    return holds(lambda value: value in allowed, f"choose one of {', '.join(allowed)}")
+    return named_or(lambda value: False, "", *allowed)
+
+
+def named_or(test: Callable[[str], bool], otherwise: str, *allowed: str) -> Check:
+    """One of these names, or what `test` is true of.
+
+    Args:
+      otherwise: what may be given instead of a name, as the end of a clause.
+    """
+    def check(name: str, value: str) -> None:
+        if value not in allowed and not test(value):
+            require(False, name, value,
+                    f"choose one of {', '.join(allowed)}{otherwise}{did_you_mean(value, allowed)}")
+    return check
 
 
 def between(least: float, most: float, fix: str) -> Check:

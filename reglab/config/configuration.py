@@ -17,7 +17,7 @@ from reglab.core import penalties
 from reglab.core.penalties.by_name import ByPenalty, as_dict, by_penalty_name
 from reglab.numerals import beyond, rounded
 from reglab.strengths import numbers
-from reglab.texts import shown
+from reglab.texts import did_you_mean, shown
 
 
 @by_penalty_name
@@ -96,8 +96,9 @@ class Config(Fields):
             raise ConfigError(f"a configuration is a mapping of fields, not {shown(fields)}")
         unknown = [name for name in fields if name not in FLAGS]
         if unknown:
-            known = ", ".join(FLAGS)
-            raise ConfigError(f"unknown configuration field '{shown(unknown[0], 40)}': known are {known}")
+            hint = did_you_mean(shown(unknown[0], 40), FLAGS)
+            raise ConfigError(f"unknown configuration field '{shown(unknown[0], 40)}': known are "
+                              f"{', '.join(FLAGS)}{hint}")
         return Config(**fields)
 
     @staticmethod

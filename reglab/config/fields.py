@@ -8,7 +8,18 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from reglab.config import allowed
-from reglab.config.checks import between, holds, one_of, path, pattern_or, positive, strength, strength_everywhere, text
+from reglab.config.checks import (
+    between,
+    holds,
+    named_or,
+    one_of,
+    path,
+    pattern_or,
+    positive,
+    strength,
+    strength_everywhere,
+    text,
+)
 from reglab.config.flag import Flag, Section, flags_of
 from reglab.core import penalties
 from reglab.core.penalties import Penalty
@@ -22,7 +33,6 @@ _OPTIMIZATION: Final = Section("Optimization")
 _EXECUTION: Final = Section("Execution")
 _FILES: Final = Section("Files")
 
-_DATASETS: Final = ", ".join(allowed.DATASETS)
 _COUNT: Final = between(1, allowed.MOST_COUNT, "give at least 1")
 
 
@@ -31,9 +41,9 @@ class Fields:
     """All that a run is given, and nothing checked yet: see `Config`."""
 
     dataset: str = _DATA.flag(
-        "digits", f"{_DATASETS}, or the path of an .npz file with x_train, y_train and optionally x_test, y_test.",
-        path, holds(lambda name: name in allowed.DATASETS or name.endswith(".npz"),
-                    f"choose one of {_DATASETS}, or give the path of an .npz file"))
+        "digits", f"{', '.join(allowed.DATASETS)}, or the path of an .npz file with x_train, y_train and optionally "
+        "x_test, y_test.",
+        path, named_or(lambda name: name.endswith(".npz"), ", or give the path of an .npz file", *allowed.DATASETS))
     data_dir: str | None = _DATA.flag(
         None, "Folder of the data set's standard files; else Keras downloads and caches them.", path, handling=True)
     train_size: int | None = _DATA.flag(
@@ -62,7 +72,8 @@ class Fields:
     strengths: ByPenalty[Strength] = _OBJECTIVE.flag(ByPenalty(0.0, {}), "", strength_everywhere)
     penalize: str = _OBJECTIVE.flag(
         "all", "Penalized Dense kernels: all, hidden (all but the last), or a regular expression that matches whole "
-        "layer names (dense_0, dense_1, ..., logits).", text, pattern_or("all", "hidden"))
+        "layer names (dense_0, dense_1, ..., logits). A strength may name its layers instead: "
+        "dense_0=1e-3;logits=1e-4.", text, pattern_or("all", "hidden"))
 
     optimizer: str = _OPTIMIZATION.flag("adam", f"{', '.join(allowed.OPTIMIZERS)}.", one_of(*allowed.OPTIMIZERS))
     learning_rate: float = _OPTIMIZATION.flag(

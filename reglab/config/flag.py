@@ -109,3 +109,14 @@ def flags_of(declared: type) -> dict[str, Flag]:
     """Name to flag of each field of a dataclass, in the order of the source."""
     return {field.name: Flag(field.name, str(field.type), field.default, **field.metadata)
             for field in dataclasses.fields(declared)}
+
+
+def spelled(value: Any) -> str:
+    """A value as one would give it on the command line; empty for None."""
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -11,6 +11,7 @@ from reglab.commands import run_command, run_process
 from reglab.config import Config, ConfigError
 from reglab.core import penalties
 from reglab.data import Dataset
+from reglab.exit_codes import advising
 from reglab.grid import Grid, parse_grid
 from reglab.preflight import preflight
 from reglab.run_directory import own_folder
@@ -70,11 +71,8 @@ def _sweep(config: Config, grid: Grid, values: dict[str, Any], as_json: bool) ->
     from reglab.sweep.progress import Stopped, goes_on
 
     console = open_console(sys.stderr if as_json else sys.stdout)
-    try:
+    with advising(goes_on(config.model_dir), Stopped, Interrupted):
         result = (_show_path if values["path"] else _show_sweep)(config, grid, values, dataset, console)
-    except (Stopped, Interrupted) as stop:
-        print(f"reglab: {stop}; {goes_on(config.model_dir)}", file=sys.stderr)
-        return exit_codes.STOPPED
     if as_json:
         print(json.dumps(result, allow_nan=False))
     return exit_codes.DIVERGED if all(point["diverged"] for point in result["points"]) else exit_codes.SUCCESS

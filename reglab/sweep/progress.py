@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from reglab import environment
+from reglab import environment, exit_codes
 from reglab.console import Console
 from reglab.console.format import duration, number, percent
 from reglab.data import Dataset
@@ -20,8 +20,10 @@ from reglab.sweep.results import join_chunks
 MESSAGE_SECONDS: Final = 2.0
 
 
-class Stopped(KeyboardInterrupt):
+class Stopped(exit_codes.Ending, KeyboardInterrupt):
     """A stop signal ended a sweep or path early; what is finished is kept."""
+
+    exit_code = exit_codes.STOPPED
 
     def __init__(self, signal_name: str, done: int, total: int, what: str) -> None:
         super().__init__(f"stopped by {signal_name}, {done} of {total} {what} finished")
