@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from absl import flags
 
-from reglab.config import ConfigError
+from reglab.config import FLAGS, ConfigError
 from reglab.inputs import Unusable, check_path, read_regular, reason
 from reglab.numerals import read_float, read_integer
-from reglab.texts import one_line, shown
+from reglab.strengths import Strength, read_strength
+from reglab.texts import did_you_mean, one_line, shown
 
 MOST_ARGUMENTS: Final = 10_000
 MOST_CHARACTERS: Final = 100_000
 """Of one argument: the values of a grid may be many."""
 _MOST_IN_NAME: Final = 64
 _MOST_NESTED: Final = 8
+_NUMBER_FIX: Final = "give a number such as 1e-3"
 
 
 class Arguments(flags.FlagValues):
@@ -36,10 +38,15 @@ class Arguments(flags.FlagValues):
         except ConfigError:
             raise
         except flags.UnrecognizedFlagError as error:
-            raise UnknownFlag(error) from None
+            raise UnknownFlag(error.flagname, self.spellings()) from None
         except (flags.Error, ValueError) as error:
             raise ConfigError(f"{one_line(error, 400)}; --help lists the flags") from None
         return rest[1:]
+
+    def spellings(self) -> list[str]:
+        """The names that may stand behind --: of each flag, and no<name> to make one that is true or false false."""
+        names = [name for name in self if len(name) > 1]
+        return [*names, *(f"no{name}" for name in names if self[name].boolean)]
 
     def read_flags_from_files(self, argv: Sequence[str], force_gnu: bool = True) -> list[str]:
         """The arguments with those of flag files in their places. absl calls this before it parses anything."""
@@ -74,15 +81,29 @@ class Arguments(flags.FlagValues):
 
     def define_number(self, name: str, default: float | None, text: str, type_: type) -> None:
         """Defines a flag with a whole number (int) or another one (float)."""
-        flags.DEFINE(_Number(name, type_), name, default, text, flag_values=self)
+        reader = _Number(name, read_integer, "give a whole number") if type_ is int else _Number(
+            name, read_float, _NUMBER_FIX)
+        flags.DEFINE(reader, name, default, text, flag_values=self)
+
+    def define_strength(self, name: str, default: Strength | None, text: str) -> None:
+        """Defines a flag with the strength of a penalty: a number, or one for each of some layers."""
+        flags.DEFINE(_Number(name, read_strength, _NUMBER_FIX, "give numbers such as dense_0=1e-3;logits=1e-4"), name,
+                     default, text, flag_values=self)
 
 
 class UnknownFlag(ConfigError):
-    """There is no such flag; `name` says which."""
+    """There is no such flag.
 
-    def __init__(self, error: flags.UnrecognizedFlagError) -> None:
-        super().__init__(f"{one_line(error, 400)}; --help lists the flags")
-        self.name = shown(error.flagname, 80)
+    Attributes:
+      name: of what was given.
+      hint: the end of a refusal, which names the nearest flag that there is, if any is near.
+    """
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = shown(name, 80)
+        # A flag of a run that this command does not have is no misspelt one.
+        self.hint = "" if name in FLAGS else did_you_mean(name.replace("-", "_"), known, "--")
+        super().__init__(f"Unknown command line flag '{self.name}'{self.hint or ';'} --help lists the flags")
 
 
 class _Refused(Exception):
@@ -94,17 +115,16 @@ class _Refused(Exception):
 
 
 class _Number(flags.ArgumentParser):
-    def __init__(self, name: str, type_: type) -> None:
+    def __init__(self, name: str, read: Callable[[str], Any], fix: str, layers_fix: str = "") -> None:
         super().__init__()
-        self._name = name
-        self._read: Callable[[str], Any] = read_integer if type_ is int else read_float
-        self._fix = "give a whole number" if type_ is int else "give a number such as 1e-3"
+        self._name, self._read, self._fix, self._layers_fix = name, read, fix, layers_fix
 
     def parse(self, argument: Any) -> Any:
         try:
             return self._read(argument) if isinstance(argument, str) else argument
         except ValueError as error:
-            raise _Refused(ConfigError(f"--{self._name}={shown(argument)}: {error}; {self._fix}")) from None
+            fix = self._layers_fix if self._layers_fix and "=" in argument else self._fix
+            raise _Refused(ConfigError(f"--{self._name}={shown(argument)}: {error}; {fix}")) from None
 
 
 def _lines(path: str, within: list[str]) -> list[str]:

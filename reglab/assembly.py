@@ -6,22 +6,26 @@ import contextlib
 import contextvars
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from reglab import data
 from reglab.config import HANDLING_FIELDS, Config
+from reglab.core import penalties
+from reglab.core.terms import Term
 from reglab.data import Dataset, check_batch_size
 from reglab.distribution import Replicas
 from reglab.lane_program import LaneProgram
+from reglab.layers import strengths_by_layer
 from reglab.memory import check_memory
-from reglab.models import Model, mlp, penalized_layers
+from reglab.models import Model, mlp
 from reglab.optimizers import make_optimizer, scheduled
 from reglab.parameters import Parameters
 from reglab.program import Program
 from reglab.step import Hyperparameters, Step
+from reglab.strengths import Strength, is_zero
 
 MakeProgram = Callable[[Parameters, Hyperparameters], Program]
 
@@ -45,28 +49,50 @@ def make_step(config: Config, dataset: Dataset) -> Step:
     """The objective and the steps on it.
 
     Raises:
-      ConfigError: `penalize` matches no layer, or the network is larger than memory.
+      ConfigError: `penalize` matches no layer, a strength names one that there is not, or the network is larger than
+        memory.
     """
     check_memory(config, features=dataset.train.x.shape[1], classes=dataset.classes)
     model = make_model(config, dataset.train.x.shape[1], dataset.classes)
     optimizer = make_optimizer(config.optimizer, momentum=config.momentum, weight_decay=config.resolved_weight_decay)
     schedule = functools.partial(scheduled, schedule=config.schedule, warmup_steps=config.warmup_steps,
                                  total_steps=total_steps(config, dataset))
-    return Step(model, penalized_layers(model.dense_layers, config.penalize), optimizer, schedule, config.clip_norm,
-                skip_nonfinite=config.on_nonfinite != "stop")
+    terms = make_terms(model.dense_layers, [config.penalize],
+                       {name: [strength] for name, strength in config.strengths.items()})
+    return Step(model, terms, optimizer, schedule, config.clip_norm, skip_nonfinite=config.on_nonfinite != "stop")
 
 
-def make_hyperparameters(config: Config, step: Step, penalized: tuple[str, ...] | None = None) -> Hyperparameters:
-    """The penalties and the learning rate as tensors.
+def make_terms(dense_layers: tuple[str, ...], penalize: Sequence[str],
+               strengths: Mapping[str, Sequence[Strength]] | None = None) -> tuple[Term, ...]:
+    """The terms of a program that serves every combination of these `penalize` and strengths.
 
     Args:
-      penalized: the layers whose λ is not 0, if not all of the step's penalized layers.
+      strengths: name of a penalty to its strengths, 0 where it is left out. Those that are not standing and have
+        strength 0 in all are no term: see `Penalty.is_standing`.
+
+    Raises:
+      ConfigError: a layer is named, or to be matched, that there is not.
     """
+    terms = []
+    for penalty in penalties.registered():
+        given = [strength for strength in (strengths or {}).get(penalty.name, ()) if not is_zero(strength)]
+        if penalty.is_standing or given:
+            # Which layers does not depend on the number, so one of the numbers stands for all.
+            kinds = {strength if isinstance(strength, str) else 0.0 for strength in given or [0.0]}
+            covered = {layer for kind in kinds for pattern in penalize
+                       for layer in strengths_by_layer(dense_layers, pattern, penalty.name, kind)}
+            terms.append(Term(penalty, tuple(layer for layer in dense_layers if layer in covered)))
+    return tuple(terms)
+
+
+def make_hyperparameters(config: Config, step: Step) -> Hyperparameters:
+    """The strengths and the learning rate as tensors; layers of a term that `config` does not penalize get 0."""
     dtype = parameter_dtype(config)
-    mask = tf.constant([penalized is None or layer in penalized for layer in step.penalized_layers], tf.bool)
-    l1, l2 = (tf.where(mask, tf.constant(strength, dtype), tf.constant(0, dtype))
-              for strength in (config.l1, config.l2))
-    return Hyperparameters(l1, l2, tf.constant(config.learning_rate, dtype))
+    strengths = {}
+    for term in step.terms:
+        given = strengths_by_layer(step.model.dense_layers, config.penalize, term.name, config.strengths[term.name])
+        strengths[term.name] = tf.constant([given.get(layer, 0.0) for layer in term.layers], dtype)
+    return Hyperparameters(strengths, tf.constant(config.learning_rate, dtype))
 
 
 def make_program(config: Config, dataset: Dataset, replicas: Replicas | None = None) -> Program:
@@ -82,7 +108,7 @@ def make_program(config: Config, dataset: Dataset, replicas: Replicas | None = N
         return Program(step, parameters, hyper, dataset, batch_size=config.batch_size,
                        summary_every=summary_interval(config, dataset), jit=config.jit, replicas=replicas)
 
-    shared = _sharing(make, config, dataset, replicas.devices) if replicas.compiles_whole else make
+    shared = _sharing(make, config, dataset, replicas.devices, step.terms) if replicas.compiles_whole else make
     return shared(step.model.initialize(config.seed), make_hyperparameters(config, step))
 
 
@@ -93,7 +119,7 @@ def make_lane_program(config: Config, step: Step, parameters: Parameters, hyper:
         return Program(step, parameters, hyper, dataset, batch_size=config.batch_size, summary_every=0,
                        lanes=len(hyper.learning_rate), jit=config.jit)
 
-    return LaneProgram(_sharing(make, config, dataset, step.penalized_layers), parameters, hyper)
+    return LaneProgram(_sharing(make, config, dataset, step.terms), parameters, hyper)
 
 
 @contextlib.contextmanager
@@ -133,7 +159,7 @@ def _sharing(make: MakeProgram, config: Config, dataset: Dataset, *more: Any) ->
 def _compiled_with(config: Config) -> Config:
     """The configuration without what may differ between runs of one compiled program."""
     default = Config()
-    inputs = ("l1", "l2", "learning_rate", "seed", "data_seed", *HANDLING_FIELDS)
+    inputs = ("strengths", "learning_rate", "seed", "data_seed", *HANDLING_FIELDS)
     return dataclasses.replace(config, **{name: getattr(default, name) for name in inputs})
 
 

@@ -12,23 +12,26 @@ from typing import TYPE_CHECKING
 from reglab import exit_codes, flags
 from reglab.commands import run_command, run_process
 from reglab.config import ConfigError
+from reglab.core import penalties
 from reglab.inputs import Unusable, check_path
 from reglab.preflight import preflight
 from reglab.signals import EarlyStop, StopRequest, stop_request
-from reglab.texts import shown
+from reglab.texts import did_you_mean, shown
 
 if TYPE_CHECKING:
     from reglab.data import Dataset
     from reglab.distribution import Replicas
     from reglab.rerun import Verdict
 
-PURPOSE = """Trains on one device and on the replicas that flags and environment describe, in float64, and compares
+_STANDING = " = ".join(penalties.standing())
+PURPOSE = f"""Trains on one device and on the replicas that flags and environment describe, in float64, and compares
 every weight, loss, penalty and accuracy. Usage: python -m reglab.certify replicas [--flag=value ...]; the defaults are
-1,003 digits in batches of 100, l1 = l2 = 1e-3, gradients clipped to norm 1. Exit code 4 if they differ.
+1,003 digits in batches of 100, {_STANDING} = 1e-3, gradients clipped to norm 1. Exit code 4 if they differ.
 Or: python -m reglab.certify rerun DIR [--json] trains the configuration of a run's folder again, in a temporary one,
 and compares weights, slots, metrics and figures to the bit; a run that is not finished up to its last checkpoint. Exit
 code 4 if they differ."""
-DEFAULTS = ["--train_size=1003", "--batch_size=100", "--l1=1e-3", "--l2=1e-3", "--clip_norm=1"]
+DEFAULTS = ["--train_size=1003", "--batch_size=100",
+            *(f"--{name}=1e-3" for name in penalties.standing()), "--clip_norm=1"]
 
 
 def main(argv: list[str]) -> int:
@@ -42,7 +45,7 @@ def _main(argv: list[str]) -> int:
     if argv[:1] != ["replicas"] and "--help" not in argv:
         subject = shown(" ".join(argv[:1])) or "needs a subject"
         raise ConfigError(f"certify {subject}: what can be certified is replicas or, of the folder "
-                          "of a run, rerun")
+                          f"of a run, rerun{did_you_mean(subject, ('replicas', 'rerun'))}")
     given = [flag for flag in argv if flag not in ("replicas", "rerun")]
     names_own_data = any(flag.lstrip("-").split("=")[0] in ("dataset", "train_size") for flag in given)
     command = flags.parse(DEFAULTS[names_own_data:] + given)
@@ -57,8 +60,7 @@ def _certify(command: flags.CommandLine) -> int:
     from reglab.startup import quiet_tensorflow, start_devices
     quiet_tensorflow(whole_process=True)
     from reglab.assembly import check_fit, load_dataset
-    from reglab.cluster import RendezvousError
-    from reglab.loop import PeerLost, peers_needed
+    from reglab.loop import peers_needed
     from reglab.strategies import find_cluster, make_replicas
 
     config = command.config
@@ -66,14 +68,10 @@ def _certify(command: flags.CommandLine) -> int:
     dataset = load_dataset(config) if here is None else here
     check_fit(config, dataset)
     cluster = find_cluster(config)
-    try:
-        if cluster is None:  # A signal may end the check anywhere.
-            return _check(command, dataset, make_replicas(config, None), None)
-        with stop_request() as stop, peers_needed(cluster):
-            return _check(command, dataset, make_replicas(config, cluster, stop), stop)
-    except (RendezvousError, PeerLost) as error:
-        print(f"reglab: {error}", file=sys.stderr, flush=True)
-        os._exit(exit_codes.PEER_LOST)
+    if cluster is None:  # A signal may end the check anywhere.
+        return _check(command, dataset, make_replicas(config, None), None)
+    with stop_request() as stop, peers_needed(cluster):
+        return _check(command, dataset, make_replicas(config, cluster, stop), stop)
 
 
 def _check(command: flags.CommandLine, dataset: Dataset, replicas: Replicas, stop: StopRequest | None) -> int:
@@ -112,20 +110,12 @@ def _rerun(argv: list[str]) -> int:
         raise ConfigError(f"certify rerun {shown(folders[0])}: {error}") from None
     from reglab.startup import quiet_tensorflow
     quiet_tensorflow()
-    from reglab.loop import Diverged, Interrupted
     from reglab.rerun import rerun
 
     as_json = "--json" in argv
     out = sys.stderr if as_json else sys.stdout
     with tempfile.TemporaryDirectory(prefix="reglab-rerun-") as temporary:
-        try:
-            verdict = rerun(folders[0], temporary)
-        except Interrupted as stop:
-            print(f"reglab: stopped after step {stop.step}; nothing was compared", file=sys.stderr)
-            return exit_codes.INTERRUPTED
-        except Diverged as error:
-            print(f"reglab: the rerun did what the run did not: {error}", file=sys.stderr)
-            return exit_codes.VERDICT_FAILED
+        verdict = rerun(folders[0], temporary)
     for line in describe_rerun(folders[0], verdict):
         print(line, file=out)
     if as_json:

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NoReturn, TextIO, cast
 
 from reglab import exit_codes
-from reglab.config import ConfigError
 from reglab.console.stream import SafeStream
-from reglab.files import StorageError, refusal
+from reglab.exit_codes import Ending
+from reglab.files import refusal
 from reglab.listener import listen_for_good, listening
 from reglab.signals import STARTS_AGAIN, EarlyStop, StopRequest
 from reglab.texts import one_line
@@ -41,6 +41,8 @@ def run_process(main: Callable[[list[str]], int]) -> NoReturn:
     atexit.register(_leave, ended)
     ended.append(main(sys.argv[1:]))
     request.end()
+    if ended[0] == exit_codes.PEER_LOST:
+        os._exit(ended[0])  # What TensorFlow does at its exit would wait for the lost worker.
     sys.exit(ended[0])
 
 
@@ -55,7 +57,7 @@ def _leave(ended: list[int]) -> None:
 
 
 def run_command(command: Callable[[list[str]], int], argv: list[str]) -> int:
-    """The exit code of `command(argv)`, which may raise `ConfigError`, `StorageError` or be stopped (see `exit_codes`).
+    """The exit code of `command(argv)`: what it returns, or that of the error that it ends by (see `exit_codes`).
 
     Stop signals are heard from here on (see `listener`). Standard output and error never raise: whoever read them may
     have left, and the work goes on.
@@ -75,18 +77,12 @@ def _run(command: Callable[[list[str]], int], argv: list[str], request: StopRequ
     try:
         with request.interruptible(EarlyStop, STARTS_AGAIN):
             return command(argv)
-    except ConfigError as error:
-        print(f"reglab: {error}", file=sys.stderr)
-        return exit_codes.BAD_INPUT
-    except StorageError as error:
-        print(f"reglab: {one_line(error)}", file=sys.stderr)
-        return exit_codes.STORAGE_FAILED
+    except Ending as ending:
+        print(f"reglab: {ending.line}", file=sys.stderr)
+        return ending.exit_code
     except OSError as error:  # Whatever nobody has named before: still no traceback.
         print(f"reglab: {one_line(refusal(error.filename or 'a file', error))}", file=sys.stderr)
         return exit_codes.STORAGE_FAILED
-    except EarlyStop as stop:
-        print(f"reglab: {stop}; {STARTS_AGAIN}", file=sys.stderr)
-        return exit_codes.STOPPED
     except KeyboardInterrupt:  # Where a thread calls a command, Ctrl-C is not for the command to handle.
         print("reglab: interrupted, nothing more was saved", file=sys.stderr)
         return exit_codes.INTERRUPTED

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from reglab import exit_codes
+from reglab.core import penalties
 from reglab.parameters import map_arrays
 from reglab.program import Program
 from reglab.step import Hyperparameters, State
@@ -44,7 +46,7 @@ class Cause:
         return f"first not finite: {self.place}" + (f"; last finite: {self.last}" if self.last else "")
 
 
-class Diverged(ArithmeticError):
+class Diverged(exit_codes.Ending, ArithmeticError):
     """The data loss is no longer finite. What the last whole checkpoint holds was saved before that.
 
     Attributes:
@@ -52,9 +54,12 @@ class Diverged(ArithmeticError):
       cause: what was found out about it, if anything.
     """
 
+    exit_code = exit_codes.DIVERGED
+
     def __init__(self, step: int, cause: Cause | None = None, *, why: str = "", stops: bool = True) -> None:
         """`why` it could not go on where `--on_nonfinite` would have it; `stops`: that flag would not."""
-        remedy = "a lower --learning_rate, --l1 or --l2" if cause is not None and cause.penalty_pulls else (
+        flags = [f"--{name}" for name in ("learning_rate", *penalties.names())]
+        remedy = f"a lower {', '.join(flags[:-1])} or {flags[-1]}" if cause is not None and cause.penalty_pulls else (
             "a lower --learning_rate, or --clip_norm=1")
         flag = "; --on_nonfinite=skip or restore goes on without such updates" if stops else ""
         details = f" ({cause})" if cause is not None else ""

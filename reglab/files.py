@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, Final
 
+from reglab import exit_codes
+
 _REMEDIES: Final = {
     errno.ENOSPC: "make room on that file system", errno.EDQUOT: "make room within your quota",
     errno.EFBIG: "raise the limit on the size of files", errno.EROFS: "make that file system writable",
@@ -23,11 +25,13 @@ _REMEDIES: Final = {
 _REMOVED: Final = "it was taken away meanwhile"
 
 
-class StorageError(Exception):
+class StorageError(exit_codes.Ending, Exception):
     """The file system refused in the middle of the work: full, over quota, read-only or taken away.
 
-    One line that names the file, what the system said and what to do. The commands exit with code 74.
+    One line that names the file, what the system said and what to do.
     """
+
+    exit_code = exit_codes.STORAGE_FAILED
 
 
 @contextlib.contextmanager

@@ -6,10 +6,12 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Any, Final
 
 from reglab.config import Config, ConfigError
+from reglab.core.penalties.by_name import ByPenalty, as_dict, by_penalty_name
 from reglab.numerals import read_float, read_integer
+from reglab.strengths import Strength, read_strength
 from reglab.texts import shown
 
 _FIX: Final = "give numbers such as 0,1e-4,1e-3, or low:high:count for a range on a log scale such as 1e-5:1e-2:8"
@@ -17,38 +19,61 @@ MOST_VALUES: Final = 1000
 """Of one flag."""
 MOST_LANES: Final = 100_000
 """Of a sweep or comparison: points x seeds x folds."""
-_Value = TypeVar("_Value", float, str)
 
 
+@by_penalty_name
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """One place of the grid; its lanes differ in their seed alone."""
+    """One place of the grid; its lanes differ in their seed alone.
 
-    l1: float
-    l2: float
-    learning_rate: float
-    penalize: str
+    The penalties' names are fields too: `Point(l1=1e-3)`.
+    """
+
+    strengths: ByPenalty[Strength] = ByPenalty(0.0, {})
+    learning_rate: float = 1e-3
+    penalize: str = "all"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "strengths", ByPenalty(0.0, self.strengths))
 
 
+@by_penalty_name
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """Every combination of its values. Numbers ascend, `penalize` keeps its order, nothing occurs twice."""
+    """Every combination of its values. Numbers ascend, `penalize` keeps its order, nothing occurs twice.
 
-    l1: tuple[float, ...] = (0.0,)
-    l2: tuple[float, ...] = (0.0,)
+    The penalties' names are fields too: `Grid(l1=(0.0, 1e-3))`.
+    """
+
+    strengths: ByPenalty[tuple[Strength, ...]] = ByPenalty((0.0,), {})
     learning_rate: tuple[float, ...] = (1e-3,)
     penalize: tuple[str, ...] = ("all",)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "strengths", ByPenalty((0.0,), self.strengths))
 
     @property
     def size(self) -> int:
         """How many points there are."""
-        return len(self.penalize) * len(self.learning_rate) * len(self.l1) * len(self.l2)
+        return math.prod(map(len, (self.penalize, self.learning_rate, *self.strengths.values())))
 
     @property
     def points(self) -> list[Point]:
-        """All points; l2 varies fastest, then l1, learning rate, penalized layers."""
-        return [Point(l1, l2, learning_rate, penalize) for penalize, learning_rate, l1, l2 in
-                itertools.product(self.penalize, self.learning_rate, self.l1, self.l2)]
+        """All points; the strengths of the last penalty vary fastest, those of the first slower, then learning rate,
+        then penalized layers."""
+        names, combinations = list(self.strengths), list(itertools.product(*self.strengths.values()))
+        return [Point(ByPenalty(0.0, dict(zip(names, strengths, strict=True))), learning_rate, penalize)
+                for penalize, learning_rate in itertools.product(self.penalize, self.learning_rate)
+                for strengths in combinations]
+
+    @property
+    def values(self) -> dict[str, tuple[Any, ...]]:
+        """Name to values of all that points are told by: the penalties in question, learning rate, penalized layers."""
+        return as_dict(self)
+
+    def described(self, point: Point) -> dict[str, Any]:
+        """A point as JSON values, by the same names as all others of this grid."""
+        return {name: point.strengths[name] if name in self.strengths else getattr(point, name) for name in self.values}
 
     def checked(self, shared: Config) -> Grid:
         """Itself, once every value has been accepted by `Config`.
@@ -59,26 +84,42 @@ class Grid:
         if self.size > MOST_LANES:
             raise ConfigError(f"the flags of the grid make {self.size:,} points, and a sweep has at most "
                               f"{MOST_LANES:,} lanes: give fewer values")
-        for name, values in dataclasses.asdict(self).items():
+        for name, values in self.values.items():
             for value in values:
                 dataclasses.replace(shared, **{name: value})
         return self
 
 
-def parse_grid(shared: Config, *, l1: str | None = None, l2: str | None = None, learning_rate: str | None = None,
-               penalize: str | None = None) -> Grid:
+def parse_grid(shared: Config, **texts: str | None) -> Grid:
     """The grid that flags describe; one that is not given has the single value of `shared`.
+
+    Args:
+      texts: of `learning_rate`, `penalize` and penalties, by their names.
 
     Raises:
       ConfigError: a text cannot be read, or a value cannot be used.
     """
-    def read(name: str, text: str | None, parse: Callable[[str, str], tuple[_Value, ...]],
-             default: _Value) -> tuple[_Value, ...]:
+    def read(name: str, parse: Callable[[str, str], tuple[Any, ...]], default: Any) -> tuple[Any, ...]:
+        text = texts.get(name)
         return (default,) if text is None else parse(name, text)
 
-    return Grid(read("l1", l1, parse_numbers, shared.l1), read("l2", l2, parse_numbers, shared.l2),
-                read("learning_rate", learning_rate, parse_numbers, shared.learning_rate),
-                read("penalize", penalize, parse_patterns, shared.penalize)).checked(shared)
+    strengths = {name: read(name, parse_strengths, value) for name, value in shared.strengths.items()}
+    return Grid(ByPenalty((0.0,), strengths), read("learning_rate", parse_numbers, shared.learning_rate),
+                read("penalize", parse_patterns, shared.penalize)).checked(shared)
+
+
+def parse_strengths(name: str, text: str) -> tuple[Strength, ...]:
+    """Numbers as `parse_numbers` reads them, or one strength for each of some layers such as `dense_0=1e-3`.
+
+    Raises:
+      ConfigError: the text is neither; the message names the flag `name`.
+    """
+    if "=" not in text:
+        return parse_numbers(name, text)
+    try:
+        return (read_strength(text),)
+    except ValueError as error:
+        raise ConfigError(f"--{name}={shown(text)}: {error}") from None
 
 
 def parse_numbers(name: str, text: str) -> tuple[float, ...]:

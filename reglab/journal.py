@@ -17,6 +17,7 @@ import numpy as np
 
 from reglab.best import keep_best
 from reglab.config import Config, ConfigError
+from reglab.core import penalties
 from reglab.event_file import EventFile
 from reglab.files import StorageError, refusal
 from reglab.logged import SPLITS
@@ -32,7 +33,8 @@ from reglab.summaries import MetricsFile, RunWriter
 class Evaluation:
     """Both splits after `step` updates, each example counted once, and the weights' own figures.
 
-    `train` and `validation` have `data`, `l1`, `l2`, `penalty`, `total` and `accuracy`, `weights` the rest by tag.
+    `train` and `validation` have `data`, each term by the name of its penalty, their sum `penalty`, `total` and
+    `accuracy`, `weights` the rest by tag.
     """
 
     step: int
@@ -45,8 +47,9 @@ class Evaluation:
     def of(step: int, epoch: int, train: Mapping[str, float], validation: Mapping[str, float],
            weights: Mapping[str, float]) -> Evaluation:
         """Joins the data loss and accuracy of the splits with the penalties of the weights."""
-        penalties = {"l1": weights["penalty/l1"], "l2": weights["penalty/l2"], "penalty": weights["penalty/total"]}
-        splits = [{**split, **penalties, "total": split["data"] + penalties["penalty"]}
+        terms = {name: weights[f"penalty/{name}"] for name in penalties.names() if f"penalty/{name}" in weights}
+        total = weights["penalty/total"]
+        splits = [{**split, **terms, "penalty": total, "total": split["data"] + total}
                   for split in (train, validation)]
         return Evaluation(step, epoch, splits[0], splits[1], dict(weights))
 
@@ -255,8 +258,8 @@ def _evaluation_tags(split: Mapping[str, float]) -> dict[str, float]:
 
 def hyperparameters(config: Config) -> dict[str, Any]:
     """The columns of the HParams page, which takes numbers, texts and truth values only."""
-    names = ("l1", "l2", "penalize", "dataset", "train_size", "label_noise", "activation", "optimizer",
+    names = ("penalize", "dataset", "train_size", "label_noise", "activation", "optimizer",
              "learning_rate", "schedule", "batch_size", "epochs", "seed", "precision")
     values = {name: getattr(config, name) for name in names}
-    return {**{name: value for name, value in values.items() if value is not None},
+    return {**config.strengths.told, **{name: value for name, value in values.items() if value is not None},
             "hidden": ",".join(map(str, config.hidden)) or "none"}

@@ -1,53 +1,58 @@
 """Many configurations side by side: lanes of one compiled program, on the same batches.
 
-Lanes share data, model, optimizer, batch size, epochs and the order of the data; they may differ in l1, l2, learning
-rate, seed of the initial weights and penalized layers. A lane is exactly the run that `loop.fit` makes of
-`Lane.config(shared)`.
+Lanes share data, model, optimizer, batch size, epochs and the order of the data; they may differ in the strengths of
+the penalties, learning rate, seed of the initial weights and penalized layers. A lane is exactly the run that
+`loop.fit` makes of `Lane.config(shared)`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 import tensorflow as tf
 
-from reglab.assembly import make_hyperparameters, make_lane_program, make_step, parameter_dtype
+from reglab.assembly import make_hyperparameters, make_lane_program, make_step, make_terms, parameter_dtype
 from reglab.config import Config, ConfigError
+from reglab.core.penalties.by_name import ByPenalty, by_penalty_name
 from reglab.data import Dataset, check_batch_size, epoch_order
 from reglab.lane_blowups import Blowup, LaneWatch
 from reglab.lane_program import LaneProgram
 from reglab.memory import check_memory
-from reglab.models import penalized_layers
 from reglab.parameters import Parameters, map_arrays
 from reglab.step import Hyperparameters, stack_lanes
+from reglab.strengths import Strength, in_words
 
 SECONDS_PER_CALL: Final = 0.5  # Short enough that Ctrl-C is answered, long enough to cost nothing.
 FIRST_CALL_STEPS: Final = 20
-LANE_FIELDS: Final = ("l1", "l2", "learning_rate", "seed", "penalize")
+LANE_FIELDS: Final = ("learning_rate", "seed", "penalize")
+"""Besides the strengths of the penalties."""
 
 
+@by_penalty_name
 @dataclasses.dataclass(frozen=True)
 class Lane:
-    """What one lane has of its own: fields of `Config`."""
+    """What one lane has of its own: fields of `Config`, the penalties' names among them."""
 
-    l1: float
-    l2: float
-    learning_rate: float
-    seed: int
+    strengths: ByPenalty[Strength] = ByPenalty(0.0, {})
+    learning_rate: float = 1e-3
+    seed: int = 0
     penalize: str = "all"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "strengths", ByPenalty(0.0, self.strengths))
 
     @staticmethod
     def of(config: Config) -> Lane:
         """The lane of a configuration."""
-        return Lane(*(getattr(config, name) for name in LANE_FIELDS))
+        return Lane(config.strengths, *(getattr(config, name) for name in LANE_FIELDS))
 
     def config(self, shared: Config) -> Config:
         """The configuration that trains this lane alone: the lanes' data seed is the shared one."""
-        return dataclasses.replace(shared, **dataclasses.asdict(self), data_seed=shared.resolved_data_seed)
+        return dataclasses.replace(shared, **vars(self), data_seed=shared.resolved_data_seed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,26 +85,27 @@ class LaneTrainer:
     """Trains sets of lanes, one after another, with one compilation.
 
     Args:
-      shared: what all lanes have in common; its `LANE_FIELDS` do not count, but for `penalize`.
+      shared: what all lanes have in common; its strengths and `LANE_FIELDS` do not count.
       dataset: the data.
       count: lanes in each set.
-      penalize: every `penalize` that a lane may have; the union of their layers is what the program penalizes.
+      penalize: every `penalize` that a lane may have; the program penalizes the layers of all of them.
+      strengths: name of a penalty to every strength that a lane may have, where that is more than a number for one of
+        the standing penalties.
 
     Raises:
       ConfigError: the batch is larger than the training data, the lanes are larger than memory, a `penalize` matches
         no layer, or lanes are to be restored.
     """
 
-    def __init__(self, shared: Config, dataset: Dataset, count: int, penalize: Sequence[str] = ("all",)) -> None:
+    def __init__(self, shared: Config, dataset: Dataset, count: int, penalize: Sequence[str] = ("all",),
+                 strengths: Mapping[str, Sequence[Strength]] | None = None) -> None:
         check_batch_size(shared, dataset)
         if shared.on_nonfinite == "restore":
             raise ConfigError("--on_nonfinite=restore goes back to checkpoints, and lanes have none: give skip or stop")
         check_memory(shared, features=dataset.train.x.shape[1], classes=dataset.classes, lanes=count)
         self._shared, self._dataset, self._count = shared, dataset, count
         step = make_step(shared, dataset)
-        layers = {layer for pattern in penalize for layer in penalized_layers(step.model.dense_layers, pattern)}
-        self._step = dataclasses.replace(
-            step, penalized_layers=tuple(layer for layer in step.model.dense_layers if layer in layers))
+        self._step = dataclasses.replace(step, terms=make_terms(step.model.dense_layers, penalize, strengths))
         self._program: LaneProgram | None = None
         self._call_steps, self._has_compiled = FIRST_CALL_STEPS, False
 
@@ -169,9 +175,9 @@ class LaneTrainer:
         return self._program
 
     def _hyperparameters(self, lane: Lane) -> Hyperparameters:
-        return make_hyperparameters(lane.config(self._shared), self._step,
-                                    penalized_layers(self._step.model.dense_layers, lane.penalize))
+        return make_hyperparameters(lane.config(self._shared), self._step)
 
 
 def _name(lane: Lane) -> str:
-    return f"l1 = {lane.l1:g}, l2 = {lane.l2:g}, learning rate {lane.learning_rate:g}, seed {lane.seed}"
+    strengths = ", ".join(f"{name} = {in_words(strength)}" for name, strength in lane.strengths.told.items())
+    return f"{strengths}, learning rate {lane.learning_rate:g}, seed {lane.seed}"

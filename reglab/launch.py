@@ -79,7 +79,8 @@ def _parse(own: Sequence[str]) -> Any:
     try:
         extra = values.parsed(own)
     except UnknownFlag as error:
-        raise ConfigError(f"--{error.name} is no flag of launch: put the flags of the workers after a --") from None
+        raise ConfigError(f"--{error.name} is no flag of launch: put the flags of the workers after a --"
+                          f"{error.hint}") from None
     if extra:
         raise ConfigError(f"unexpected argument '{shown(extra[0])}': put what the workers are to get after a --")
     if not 1 <= values.workers <= MOST_WORKERS:

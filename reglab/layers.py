@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from reglab.config import ConfigError
 from reglab.patterns import compile_pattern
-from reglab.texts import shown
+from reglab.strengths import Strength, read_layers
+from reglab.texts import did_you_mean, shown
 
 
 def dense_layers(hidden: Sequence[int]) -> tuple[str, ...]:
@@ -25,5 +26,22 @@ def penalized_layers(dense_layers: tuple[str, ...], penalize: str) -> tuple[str,
     chosen = dense_layers[:-1] if penalize == "hidden" else compile_pattern(penalize).matching(dense_layers)
     if not chosen:
         raise ConfigError(f"--penalize={shown(penalize)} matches no layer: the Dense layers are "
-                          f"{shown(', '.join(dense_layers))}")
+                          f"{shown(', '.join(dense_layers))}"
+                          f"{did_you_mean(penalize, ('all', 'hidden', *dense_layers))}")
     return chosen
+
+
+def strengths_by_layer(dense_layers: tuple[str, ...], penalize: str, name: str, strength: Strength) -> dict[str, float]:
+    """Layer to the strength of the penalty `name` there: of those that `penalize` chooses, or that the strength names.
+
+    Raises:
+      ConfigError: it names one that there is not, or `penalize` matches none.
+    """
+    if not isinstance(strength, str):
+        return dict.fromkeys(penalized_layers(dense_layers, penalize), strength)
+    given = read_layers(strength)
+    for layer in given:
+        if layer not in dense_layers:
+            raise ConfigError(f"--{name}={shown(strength)}: there is no layer {shown(layer, 60)}: the Dense layers are "
+                              f"{shown(', '.join(dense_layers))}{did_you_mean(layer, dense_layers)}")
+    return {layer: given[layer] for layer in dense_layers if layer in given}

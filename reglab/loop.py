@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 import numpy as np
 import tensorflow as tf
 
+from reglab import exit_codes
 from reglab.assembly import check_fit, load_dataset, make_program, summary_interval, total_steps
 from reglab.cluster import Cluster, find_cluster
 from reglab.config import Config, ConfigError
@@ -36,16 +37,25 @@ FIRST_CALL_STEPS: Final = 50
 SECONDS_PER_WORD: Final = 5.0  # How often the chief tells the others that it is still saving.
 
 
-class Interrupted(KeyboardInterrupt):
-    """A stop signal ended the run early; where there is a model_dir, the state is saved and the run can be resumed."""
+class Interrupted(exit_codes.Ending, KeyboardInterrupt):
+    """A stop signal ended the run early; where there is a model_dir, the state is saved and the run can be resumed.
+
+    Attributes:
+      signal_name: what stopped it.
+      step: after which step.
+    """
+
+    exit_code = exit_codes.STOPPED
 
     def __init__(self, signal_name: str, step: int, saved: bool) -> None:
         super().__init__(f"stopped by {signal_name} after step {step}" + (", saved" if saved else ", nothing saved"))
-        self.step = step
+        self.signal_name, self.step = signal_name, step
 
 
-class PeerLost(RuntimeError):
+class PeerLost(exit_codes.Ending, RuntimeError):
     """Another worker of the cluster ended or hung; the run can be started again from its last checkpoint."""
+
+    exit_code = exit_codes.PEER_LOST
 
     def __init__(self, name: str, error: Exception) -> None:
         super().__init__(f"{name} lost touch with another worker, which ended or hangs ({type(error).__name__}); "

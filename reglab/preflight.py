@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from reglab.cluster import cluster_from_environment
 from reglab.compile_cache import VARIABLE
 from reglab.config import Config, ConfigError
 from reglab.inputs import Unusable, check_path
-from reglab.layers import dense_layers, penalized_layers
+from reglab.layers import dense_layers, penalized_layers, strengths_by_layer
 from reglab.memory import check_memory
+from reglab.strengths import Strength
 from reglab.texts import shown
 
 if TYPE_CHECKING:
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def preflight(config: Config, *, lanes: int = 1, penalize: Sequence[str] = (),
-              replicas: bool = True) -> Dataset | None:
+              strengths: Mapping[str, Sequence[Strength]] | None = None, replicas: bool = True) -> Dataset | None:
     """Checks the memory, the environment and the data of a configuration.
 
     Args:
       lanes: how many train together.
-      penalize: what the lanes penalize, where it is not what the configuration says.
+      penalize, strengths: what the lanes penalize, and how much, where it is not what the configuration says.
       replicas: whether the command runs on a cluster.
 
     Returns:
@@ -36,8 +37,13 @@ def preflight(config: Config, *, lanes: int = 1, penalize: Sequence[str] = (),
     from reglab import data  # NumPy takes a while too, and help and a bad flag do without.
 
     _check_environment(config, replicas)
+    layers = dense_layers(config.hidden)
     for pattern in penalize or (config.penalize,):
-        penalized_layers(dense_layers(config.hidden), pattern)
+        penalized_layers(layers, pattern)
+    for name, given in (strengths or {name: (value,) for name, value in config.strengths.items()}).items():
+        for strength in given:
+            if isinstance(strength, str):
+                strengths_by_layer(layers, config.penalize, name, strength)
     check_memory(config, lanes=lanes)
     if not data.is_here(config.dataset, config.data_dir):
         return None

@@ -16,11 +16,12 @@ import numpy as np
 import tensorflow as tf
 
 from reglab.compile_cache import name_alike
+from reglab.core.terms import sums_of
 from reglab.data import Dataset
 from reglab.distribution import Replicas, traced
 from reglab.measurement import Reporter
 from reglab.parameters import Parameters, map_arrays
-from reglab.step import Batch, Hyperparameters, KernelSums, Measurement, State, Step, initial_state, over_lanes
+from reglab.step import Batch, Hyperparameters, Measurement, State, Step, initial_state, over_lanes
 
 EVALUATION_BATCH: Final = 1000
 
@@ -177,7 +178,8 @@ class Program:
     @property
     def _reporter(self) -> Reporter:
         """Made anew for every report, since `hyper` may have changed between calls."""
-        return Reporter.of(self.step, self._kernel_sizes, self.hyper.l1.numpy(), self.hyper.l2.numpy())
+        strengths = {name: strength.numpy() for name, strength in self.hyper.strengths.items()}
+        return Reporter.of(self.step, self._kernel_sizes, strengths)
 
     def _padded(self, order: np.ndarray) -> np.ndarray:
         """The order with room for the shares of the last batch that stay empty."""
@@ -195,8 +197,8 @@ class Program:
         """[..., numbers] to a `Measurement` of [...] and [..., layers] arrays: the inverse of `_measurement_of`."""
         scalars, sums = np.split(numbers, [len(Measurement._fields) - 1], axis=-1)
         data, accuracy, data_gradient_norm, learning_rate = np.moveaxis(scalars, -1, 0)
-        kernels = KernelSums(*np.split(sums, len(KernelSums._fields), axis=-1))
-        return Measurement(data, accuracy, data_gradient_norm, learning_rate, kernels)
+        kernels = np.split(sums, len(sums_of(self.step.terms)), axis=-1)
+        return Measurement(data, accuracy, data_gradient_norm, learning_rate, tuple(kernels))
 
     # The loop. What stands between `run` and its function happens once a step, what stands inside on every replica.
 
@@ -329,7 +331,7 @@ class Program:
         order, parameters = self.replicas.everywhere((order, map_arrays(tf.identity, weights)))
         return self.replicas.first(self.replicas.run(gradient, i, parameters, data, order))
 
-    def _inspect_weights(self, weights: Parameters) -> KernelSums:
+    def _inspect_weights(self, weights: Parameters) -> tuple[tf.Tensor, ...]:
         return over_lanes(self.step.inspect, self.lanes)(map_arrays(tf.identity, weights))
 
     def _batch(self, i: tf.Tensor, replica: Any, data: Any, order: tf.Tensor) -> Batch:

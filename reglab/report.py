@@ -9,11 +9,14 @@ from typing import Any
 from reglab import environment
 from reglab.assembly import summary_interval
 from reglab.config import Config
+from reglab.core.terms import SPARSITY_THRESHOLD
 from reglab.data import Dataset
 from reglab.distribution import Replicas
 from reglab.journal import Evaluation
+from reglab.layers import strengths_by_layer
 from reglab.program import Program
-from reglab.step import SPARSITY_THRESHOLD
+from reglab.step import Step
+from reglab.strengths import in_words, is_zero
 from reglab.summaries import json_number
 
 
@@ -34,7 +37,8 @@ def describe_run(config: Config, dataset: Dataset, program: Program) -> dict[str
     return {
         "Data": dataset.description + noise,
         "Model": f"MLP {widths}, {config.activation}, {count:,} parameters",
-        "Penalized": f"{', '.join(step.penalized_layers)} (kernels only): l1 = {config.l1:g}, l2 = {config.l2:g}",
+        "Penalized": f"{', '.join(penalized_kernels(config, step))} (kernels only): " + ", ".join(
+            f"{name} = {in_words(strength)}" for name, strength in config.strengths.told.items()),
         "Optimizer": f"{config.optimizer}, {rates}",
         **_unusual(config, dataset),
         "Batches": f"{config.batch_size} examples, {program.steps_per_epoch:,} steps an epoch, "
@@ -77,7 +81,7 @@ def make_result(config: Config, dataset: Dataset, program: Program, final: Evalu
         "seconds": seconds, "steps_per_second": steps_per_second,
         "examples_per_second": steps_per_second * config.batch_size,
         "resumed_from": resumed_from, "model_dir": config.model_dir,
-        "penalized_kernels": list(program.step.penalized_layers), "dataset": dataset.description,
+        "penalized_kernels": penalized_kernels(config, program.step), "dataset": dataset.description,
         "device": environment.device_name(), "precision": config.precision,
         "strategy": {"name": replicas.name, "replicas": replicas.count, "workers": replicas.workers,
                      "devices": list(replicas.devices), "collective": _collective(replicas)},
@@ -88,6 +92,14 @@ def make_result(config: Config, dataset: Dataset, program: Program, final: Evalu
             "data_digest": dataset.digest, "seed": config.seed, "data_seed": config.resolved_data_seed},
     }
     return {name: _for_json(value) for name, value in numbers.items()}
+
+
+def penalized_kernels(config: Config, step: Step) -> list[str]:
+    """The layers whose kernels get a strength that is not 0 from some term; where there are none, all that might."""
+    layers = step.model.dense_layers
+    given = {layer for name, strength in config.strengths.items() if not is_zero(strength)
+             for layer, number in strengths_by_layer(layers, config.penalize, name, strength).items() if number}
+    return [layer for layer in layers if layer in (given or step.penalized_layers)]
 
 
 def _strategy(replicas: Replicas) -> str:

@@ -11,17 +11,25 @@ from typing import Any, Final
 import numpy as np
 import tensorflow as tf
 
+from reglab import exit_codes
 from reglab.assembly import load_dataset
 from reglab.checkpoint_files import check_ordinary
 from reglab.config import Config, ConfigError
 from reglab.console import Console
 from reglab.data import Dataset
 from reglab.logged import line_stays
-from reglab.loop import Interrupted, fit
+from reglab.loop import Diverged, Interrupted, fit
 from reglab.reading import Unreadable, read_bytes, read_object
+from reglab.signals import EarlyStop
 
 FIGURES: Final = ("epochs", "steps", "train", "validation", "gap", "sparsity", "weights", "best", "nonfinite")
 """What of `result.json` has to be equal; all else is of the clock, the machine or the folder."""
+
+
+class NotRepeated(exit_codes.Ending, ArithmeticError):
+    """The rerun came to an end that the run did not come to."""
+
+    exit_code = exit_codes.VERDICT_FAILED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,8 +99,10 @@ def rerun(directory: str, temporary: str, *, data: Dataset | None = None, consol
         fit(dataclasses.replace(config, model_dir=str(again), resume="auto"), dataset, console=console,
             until=None if finished else step)
     except Interrupted as stop:
-        if stop.step != step:  # A signal, not the end that was asked for.
-            raise
+        if stop.step != step:  # A signal, not the end that was asked for; what the rerun saved is nobody's.
+            raise EarlyStop(stop.signal_name) from None
+    except Diverged as error:
+        raise NotRepeated(f"the rerun did what the run did not: {error}") from error
     mine, theirs = result if finished else None, _result(again)
     files: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         f"checkpoints/ckpt-{step}": (arrays(folder, step), arrays(again, step)),

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from reglab.config import Config
+from reglab.core import penalties
 from reglab.reading import Missing, Unreadable, is_count, is_number, read_bytes, read_object
 
-_SPLIT: Final = ("data", "l1", "l2", "penalty", "total", "accuracy")
+_SPLIT: Final = ("data", *penalties.standing(), "penalty", "total", "accuracy")
 _ROUNDING: Final = 1e-9
 
 

@@ -22,6 +22,7 @@ from reglab.ownership import owning, owning_new
 from reglab.reading import Missing, Unreadable, read_object
 from reglab.restart import move_aside
 from reglab.run_file import NAME, RunFile, read_run_file
+from reglab.strengths import in_names, is_zero
 
 _FILES: Final = ("config.json", "data.json", NAME, "result.json", "metrics.jsonl", "checkpoints/best/best.json")
 _FOLDERS: Final = ("train", "validation", "checkpoints", "checkpoints/best")
@@ -293,7 +294,8 @@ def default_names(config: Config, kind: str = "") -> Iterator[str]:
     The further ones are for what starts within the same second.
     """
     dataset = re.sub(r"\W+", "-", pathlib.Path(config.dataset).stem)
-    penalties = "".join(f"-{name}={value:g}" for name, value in (("l1", config.l1), ("l2", config.l2)) if value)
+    penalties = "".join(f"-{name}={in_names(strength)}" for name, strength in config.strengths.items()
+                        if not is_zero(strength))
     base = f"runs/{time.strftime('%Y%m%d-%H%M%S')}-{dataset}{penalties}{kind and '-'}{kind}"
     yield base
     yield from (f"{base}-{number}" for number in itertools.count(2))

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Final
 
+from reglab import exit_codes
+
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 COMMAND_SIGNALS: Final = (*STOP_SIGNALS, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 """What stops a command: schedulers send SIGUSR1 and SIGUSR2 before the time is over, a closing terminal SIGHUP."""
@@ -22,8 +24,11 @@ STARTS_AGAIN: Final = "the same command starts again"
 """What a user can do after an `EarlyStop`."""
 
 
-class EarlyStop(KeyboardInterrupt):
+class EarlyStop(exit_codes.Ending, KeyboardInterrupt):
     """A stop signal came before there was anything to save."""
+
+    exit_code = exit_codes.STOPPED
+    advice = STARTS_AGAIN
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"stopped by {reason}, nothing yet to save")

@@ -3,9 +3,10 @@
 For one lane over a global batch, w_i = 1 for a real example and 0 for padding:
 
     data  = Σ_i w_i · CE(logits_i, label_i) / Σ_i w_i
-    l1    = λ1 · Σ_k Σ |W_k|          over the penalized kernels W_k
-    l2    = λ2 · Σ_k Σ W_k²
-    total = data + l1 + l2
+    total = data + Σ_terms Σ_k λ_k · Ω(W_k)          over the kernels W_k that the term covers
+
+A term (`core/terms.py`) is a penalty Ω (`core/penalties/`), the layers whose kernels it covers and a strength λ for
+each of them.
 
 `Step.objective` is this sum, word for word. Training takes the gradient of the penalties in closed form
 (`Step.penalty_gradient`), because XLA then never has to sum them at steps nobody looks at; `tests/test_step.py` holds
@@ -15,22 +16,18 @@ the one against the other.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
+import operator
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import tensorflow as tf
 
+from reglab.core.terms import Term, kernel_sums, sums_of
 from reglab.models import Model
 from reglab.optimizers import Optimizer, Slots, clip_by_global_norm
 from reglab.parameters import Parameters, global_norm, map_arrays
-from reglab.penalties import PENALTIES, Penalty, value
-
-L1: Final[Penalty] = PENALTIES["l1"]
-L2: Final[Penalty] = PENALTIES["l2"]
-SPARSITY_THRESHOLD: Final = 1e-3
-"""A kernel entry counts as gone when |w| is at most this: a subgradient step of Adam at its default rate of 1e-3
-leaves entries that L1 holds at zero jittering within it."""
 
 
 class Batch(NamedTuple):
@@ -45,8 +42,7 @@ class Batch(NamedTuple):
 class Hyperparameters(NamedTuple):
     """What may differ from lane to lane; inputs of the compiled program, never constants in it."""
 
-    l1: tf.Tensor  # [penalized layers] λ1 of each penalized kernel.
-    l2: tf.Tensor  # [penalized layers] λ2 of each penalized kernel.
+    strengths: dict[str, tf.Tensor]  # Name of a penalty to [layers of its term] λ of each kernel.
     learning_rate: tf.Tensor  # Scalar, before the schedule.
 
 
@@ -62,18 +58,8 @@ class Objective(NamedTuple):
     """The objective and its terms: scalars."""
 
     data: tf.Tensor
-    l1: tf.Tensor
-    l2: tf.Tensor
+    penalties: dict[str, tf.Tensor]
     total: tf.Tensor
-
-
-class KernelSums(NamedTuple):
-    """Sums over the entries w of each Dense kernel."""
-
-    absolute: tf.Tensor  # [layers] Σ |w|
-    square: tf.Tensor  # [layers] Σ w²
-    small: tf.Tensor  # [layers] how many |w| are at most SPARSITY_THRESHOLD
-    nonzero: tf.Tensor  # [layers] how many w are not 0
 
 
 class Measurement(NamedTuple):
@@ -83,7 +69,7 @@ class Measurement(NamedTuple):
     accuracy: tf.Tensor
     data_gradient_norm: tf.Tensor
     learning_rate: tf.Tensor
-    kernels: KernelSums
+    kernels: tuple[tf.Tensor, ...]  # [layers] for each sum, see `Step.inspect`.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +78,8 @@ class Step:
 
     Attributes:
       model: the network.
-      penalized_layers: names of the layers whose kernels are penalized, a subset of `model.dense_layers`.
+      terms: what the objective adds to the data loss, at most one for each penalty; their layers are some of
+        `model.dense_layers`, in that order.
       optimizer: the rule of descent.
       schedule: (learning rate, step) to the learning rate of that step.
       clip_norm: bound on the global norm of the total's gradient, or None.
@@ -100,11 +87,16 @@ class Step:
     """
 
     model: Model
-    penalized_layers: tuple[str, ...]
+    terms: tuple[Term, ...]
     optimizer: Optimizer
     schedule: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     clip_norm: float | None = None
     skip_nonfinite: bool = False
+
+    @property
+    def penalized_layers(self) -> tuple[str, ...]:
+        """The layers whose kernels some term covers."""
+        return tuple(layer for layer in self.model.dense_layers if any(layer in term.layers for term in self.terms))
 
     def data_loss(self, parameters: Parameters, batch: Batch) -> tf.Tensor:
         """Σ w_i · CE(logits_i, label_i) / Σ w_i: this replica's share of the data loss."""
@@ -113,13 +105,10 @@ class Step:
 
     def objective(self, parameters: Parameters, batch: Batch, hyper: Hyperparameters) -> Objective:
         """The objective in its plain form: what every other function here must agree with."""
-        kernels = [parameters[layer]["kernel"] for layer in self.penalized_layers]
         data = self.data_loss(parameters, batch)
-        nothing = tf.zeros([], data.dtype)  # There may be no penalized layer.
-        l1 = tf.add_n([nothing, *(hyper.l1[k] * value(L1, kernel) for k, kernel in enumerate(kernels))])
-        l2 = tf.add_n([nothing, *(hyper.l2[k] * value(L2, kernel) for k, kernel in enumerate(kernels))])
-        total = data + l1 + l2
-        return Objective(data, l1, l2, total)
+        penalties = {term.name: term.value(parameters, hyper.strengths[term.name], data.dtype) for term in self.terms}
+        total = data + sum(penalties.values())
+        return Objective(data, penalties, total)
 
     def data_gradient(self, parameters: Parameters, batch: Batch) -> tuple[tf.Tensor, Parameters]:
         """This replica's share of the data loss and of its gradient: summed over replicas they are the whole."""
@@ -129,10 +118,10 @@ class Step:
         return data, tape.gradient(data, parameters)
 
     def penalty_gradient(self, parameters: Parameters, hyper: Hyperparameters) -> dict[str, tf.Tensor]:
-        """λ1·sign(W) + 2·λ2·W for each penalized kernel, by layer."""
-        return {layer: hyper.l1[k] * L1.gradient(parameters[layer]["kernel"])
-                + hyper.l2[k] * L2.gradient(parameters[layer]["kernel"])
-                for k, layer in enumerate(self.penalized_layers)}
+        """Σ_terms λ·∇Ω(W) for each penalized kernel, by layer."""
+        return {layer: functools.reduce(operator.add, [term.gradient(parameters, hyper.strengths[term.name], layer)
+                                                       for term in self.terms if layer in term.layers])
+                for layer in self.penalized_layers}
 
     def update(self, state: State, gradients: Parameters, hyper: Hyperparameters) -> State:
         """One descent step on the total, given the data loss's gradient over the whole global batch.
@@ -184,10 +173,11 @@ class Step:
         return Measurement(data, accuracy, global_norm(gradients),
                            self.schedule(hyper.learning_rate, state["step"]), self.inspect(state["parameters"]))
 
-    def inspect(self, parameters: Parameters) -> KernelSums:
-        """The sums over the weights that penalties, norms and sparsity are made of."""
-        sums = [_kernel_sums(parameters[layer]["kernel"]) for layer in self.model.dense_layers]
-        return KernelSums(*tf.unstack(tf.stack(sums, axis=1)))
+    def inspect(self, parameters: Parameters) -> tuple[tf.Tensor, ...]:
+        """What `sums_of` the terms names, [layers] for each: over each Dense kernel."""
+        sums = sums_of(self.terms)
+        of_layers = [kernel_sums(sums, parameters[layer]["kernel"]) for layer in self.model.dense_layers]
+        return tuple(tf.unstack(tf.stack(of_layers, axis=1)))
 
     def evaluate(self, parameters: Parameters, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
         """Σ w_i·CE_i and Σ w_i·[prediction is right], in float64: sums, so that batches of any size add up."""
@@ -224,17 +214,3 @@ def _cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
 
 def _correct(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.equal(tf.argmax(logits, -1, tf.int32), labels), logits.dtype)
-
-
-def _kernel_sums(kernel: tf.Tensor) -> tf.Tensor:
-    """[4] `KernelSums` of one kernel: of each row as a product with ones, which XLA compiles faster than a sum of all.
-
-    Row by row, since a product adds up one entry after another: in float32 a whole kernel of 4096 x 4096 as a single
-    product was 4e-4 off.
-    """
-    absolute = L1.terms(kernel)
-    terms = tf.stack([absolute, L2.terms(kernel), tf.cast(absolute <= SPARSITY_THRESHOLD, absolute.dtype),
-                      tf.cast(absolute > 0, absolute.dtype)])
-    kinds, rows, columns = terms.shape
-    of_rows = tf.linalg.matvec(tf.reshape(terms, [kinds * rows, columns]), tf.ones([columns], absolute.dtype))
-    return tf.reduce_sum(tf.reshape(of_rows, [kinds, rows]), 1)

@@ -10,7 +10,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -22,24 +22,33 @@ from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.hparams import summary_v2 as hparams_v2
 from tensorboard.plugins.scalar import metadata as scalar_metadata
 
+from reglab.core import penalties
 from reglab.event_file import EventFile, EventSink
 from reglab.files import check_not_removed, writing
 
-# Page "Custom Scalars": chart title to the tags it shows, one category a tuple entry.
-LAYOUT: Final = (
-    ("Objective", {"data loss and penalty": ("loss/data", "penalty/total"), "total": ("loss/total",)}),
-    ("Generalization", {"data loss, whole splits": ("evaluation/loss/data",),
-                        "accuracy, whole splits": ("evaluation/accuracy",)}),
-    ("Penalty", {"l1 and l2": ("penalty/l1", "penalty/l2"), "sparsity": ("sparsity/total",),
-                 "gradient norms": ("gradient_norm/data", "gradient_norm/penalty")}),
-)
+
+def layout(names: Sequence[str]) -> tuple[tuple[str, dict[str, tuple[str, ...]]], ...]:
+    """Page "Custom Scalars": chart title to the tags it shows, one category a tuple entry.
+
+    Args:
+      names: of the penalties.
+    """
+    return (
+        ("Objective", {"data loss and penalty": ("loss/data", "penalty/total"), "total": ("loss/total",)}),
+        ("Generalization", {"data loss, whole splits": ("evaluation/loss/data",),
+                            "accuracy, whole splits": ("evaluation/accuracy",)}),
+        ("Penalty", {" and ".join(names): tuple(f"penalty/{name}" for name in names), "sparsity": ("sparsity/total",),
+                     "gradient norms": ("gradient_norm/data", "gradient_norm/penalty")}),
+    )
+
+
 # Page "HParams": tag to the column's title. All are of the run that holds the hyper-parameters, the validation run: the
 # page looks for metrics in that run and below it, never beside it, whatever folder TensorBoard was pointed at.
 HPARAMS_METRICS: Final = {"evaluation/accuracy": "validation accuracy", "gap/accuracy": "accuracy gap",
                           "evaluation/loss/data": "validation data loss", "gap/data": "data loss gap",
                           "sparsity/total": "sparsity"}
-# The page shows five columns until asked for more, and takes these for the ones that matter.
-HPARAMS_SHOWN: Final = ("l1", "l2", "learning_rate", "penalize", "seed", "seeds")
+# The page shows five columns until asked for more, and takes these for the ones that matter, besides the penalties.
+HPARAMS_SHOWN: Final = ("learning_rate", "penalize", "seed", "seeds")
 
 
 class RunWriter:
@@ -72,7 +81,8 @@ class RunWriter:
         Args:
           name: the run's name on that page, else a hash of the hyper-parameters.
         """
-        for summary in (_custom_scalars_page(), _hparams_page(hyperparameters),
+        names = [name for name in penalties.names() if name in hyperparameters]
+        for summary in (_custom_scalars_page(names), _hparams_page(hyperparameters),
                         hparams_v2.hparams_pb(dict(hyperparameters), trial_id=name)):
             self._write(0, _values(summary), time.time())
 
@@ -157,7 +167,7 @@ def _hparams_page(hyperparameters: Mapping[str, Any]) -> summary_pb2.Summary:
     def column(name: str, value: Any) -> api_pb2.HParamInfo:
         kind = (api_pb2.DATA_TYPE_BOOL if isinstance(value, bool) else api_pb2.DATA_TYPE_FLOAT64
                 if isinstance(value, int | float) else api_pb2.DATA_TYPE_STRING)
-        return api_pb2.HParamInfo(name=name, type=kind, differs=name in HPARAMS_SHOWN)
+        return api_pb2.HParamInfo(name=name, type=kind, differs=name in (*penalties.names(), *HPARAMS_SHOWN))
 
     experiment = api_pb2.Experiment(
         hparam_infos=[column(name, value) for name, value in hyperparameters.items()],
@@ -169,14 +179,14 @@ def _hparams_page(hyperparameters: Mapping[str, Any]) -> summary_pb2.Summary:
         metadata=hparams_metadata.create_summary_metadata(content))])
 
 
-def _custom_scalars_page() -> summary_pb2.Summary:
-    """The charts of `LAYOUT`. TensorBoard's own function for it imports all of TensorFlow 1's interface."""
-    layout = layout_pb2.Layout(category=[
+def _custom_scalars_page(names: Sequence[str]) -> summary_pb2.Summary:
+    """The charts of `layout`. TensorBoard's own function for it imports all of TensorFlow 1's interface."""
+    page = layout_pb2.Layout(category=[
         layout_pb2.Category(title=title, chart=[
             layout_pb2.Chart(title=name, multiline=layout_pb2.MultilineChartContent(tag=[f"^{tag}$" for tag in tags]))
             for name, tags in charts.items()])
-        for title, charts in LAYOUT])
-    content = tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, string_val=[layout.SerializeToString()])
+        for title, charts in layout(names)])
+    content = tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, string_val=[page.SerializeToString()])
     content.tensor_shape.SetInParent()
     return summary_pb2.Summary(value=[summary_pb2.Summary.Value(
         tag=custom_scalar_metadata.CONFIG_SUMMARY_TAG, tensor=content,

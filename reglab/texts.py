@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Iterable
 from typing import Final
 
 MOST_SHOWN: Final = 160
@@ -11,6 +12,9 @@ MOST_IN_LINE: Final = 500
 """Characters of a message."""
 _MOST_ITEMS: Final = 40
 _MOST_NESTED: Final = 2
+_MOST_COMPARED: Final = 40
+_LIKE: Final = 0.6  # As in `difflib.get_close_matches`.
+_LIKE_WHERE_SHORT: Final = 0.5  # One letter of two.
 
 
 def shown(value: object, most: int = MOST_SHOWN, *, nested: int = 0) -> str:
@@ -53,6 +57,30 @@ def one_line(text: object, most: int = MOST_IN_LINE) -> str:
     if line.isprintable():
         return line
     return _middle_cut(_escaped(" ".join(line.split())), most)
+
+
+def did_you_mean(word: str, known: Iterable[str], mark: str = "") -> str:
+    """The end of a refusal: `; did you mean train?`, of the known name that is nearest; empty where none is near.
+
+    The initials of a name are near: `lr` is `learning_rate`. Among equals the first counts.
+
+    Args:
+      mark: what stands before a name, such as --.
+    """
+    from difflib import SequenceMatcher  # It takes a while to import, and only a refusal needs it.
+
+    word, known = word[:_MOST_COMPARED].lower(), list(known)
+    near = [name for name in known if len(word) > 1 and word == "".join(part[:1] for part in name.split("_"))]
+    if not near and word:
+        matcher = SequenceMatcher(b=word)
+        likeness = {}
+        for name in known:
+            matcher.set_seq1(name)
+            likeness[name] = matcher.ratio()
+        near = sorted(known, key=lambda name: -likeness[name])[:1]
+        if likeness and likeness[near[0]] < (_LIKE if len(word) > 2 else _LIKE_WHERE_SHORT):
+            return ""
+    return f"; did you mean {mark}{near[0]}?" if near else ""
 
 
 def _middle_cut(text: str, most: int) -> str:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 
 from reglab import exit_codes, flags
 from reglab.cluster import find_cluster
 from reglab.commands import run_command, run_process
 from reglab.config import Config
+from reglab.core import penalties
+from reglab.exit_codes import advising
 from reglab.preflight import preflight
 from reglab.run_directory import own_folder, with_default_name
 
-PURPOSE = "Train one network on cross-entropy plus L1 and L2 penalties of its Dense kernels."
+
+def purpose() -> str:
+    """What the command does, in a sentence."""
+    titles = " and ".join(penalty.title for penalty in penalties.registered())
+    return f"Train one network on cross-entropy plus {titles} penalties of its Dense kernels."
 
 
 def main(argv: list[str]) -> int:
@@ -25,7 +30,7 @@ def main(argv: list[str]) -> int:
 def _main(argv: list[str]) -> int:
     command = flags.parse(argv)
     if command.help:
-        print(flags.help_text("reglab.train", PURPOSE))
+        print(flags.help_text("reglab.train", purpose()))
         return exit_codes.SUCCESS
     return _train(command)
 
@@ -35,10 +40,7 @@ def _train(command: flags.CommandLine) -> int:
     cluster = find_cluster(config)
     is_chief = cluster is None or cluster.is_chief
     with own_folder(config) if is_chief else contextlib.nullcontext(with_default_name(config)) as config:
-        code = _train_into(config, command.json)
-    if code == exit_codes.PEER_LOST:
-        os._exit(code)  # TensorFlow's own exit would wait for the lost worker.
-    return code
+        return _train_into(config, command.json)
 
 
 def _train_into(config: Config, as_json: bool) -> int:
@@ -46,23 +48,13 @@ def _train_into(config: Config, as_json: bool) -> int:
     # TensorFlow is imported only now, so that help, a bad flag and a folder in use are answered at once.
     from reglab.startup import quiet_tensorflow
     quiet_tensorflow(whole_process=True)
-    from reglab.cluster import RendezvousError
     from reglab.console import open_console
-    from reglab.loop import Diverged, Interrupted, PeerLost, fit
+    from reglab.loop import Interrupted, fit
 
     console = open_console(sys.stderr if as_json else sys.stdout)
-    try:
+    resume = " --resume=auto" if config.resume == "restart" else ""
+    with advising(f"the same command with --model_dir={config.model_dir}{resume} goes on", Interrupted):
         history = fit(config, dataset, console=console)
-    except Interrupted as stop:
-        resume = " --resume=auto" if config.resume == "restart" else ""
-        print(f"reglab: {stop}; the same command with --model_dir={config.model_dir}{resume} goes on", file=sys.stderr)
-        return exit_codes.STOPPED
-    except Diverged as error:
-        print(f"reglab: {error}", file=sys.stderr)
-        return exit_codes.DIVERGED
-    except (RendezvousError, PeerLost) as error:
-        print(f"reglab: {error}", file=sys.stderr, flush=True)
-        return exit_codes.PEER_LOST
     if as_json and history.is_chief:
         print(json.dumps(history.result))
     return exit_codes.SUCCESS

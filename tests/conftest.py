@@ -76,7 +76,8 @@ def make_step() -> Callable[..., Step]:
     """`make_step(penalize=…, optimizer=…, …)`: a `Step` of a tanh network 6-5-4-3 in float64, by default SGD."""
     import tensorflow as tf
 
-    from reglab.models import mlp, penalized_layers
+    from reglab.assembly import make_terms
+    from reglab.models import mlp
     from reglab.optimizers import make_optimizer, scheduled
     from reglab.step import Step
 
@@ -86,7 +87,7 @@ def make_step() -> Callable[..., Step]:
              dtype: Any = tf.float64) -> Step:
         model = mlp(features, hidden, classes, activation=activation, dtype=dtype)
         rule = make_optimizer(optimizer) if isinstance(optimizer, str) else optimizer
-        return Step(model, penalized_layers(model.dense_layers, penalize), rule,
+        return Step(model, make_terms(model.dense_layers, [penalize]), rule,
                     lambda rate, step: scheduled(rate, step, schedule=schedule, warmup_steps=warmup_steps,
                                                  total_steps=total_steps), clip_norm)
     return make
@@ -114,10 +115,9 @@ def make_program(make_step: Callable[..., Step]) -> Callable[..., Program]:
             strength1, strength2, rate, chance = (v[i] if isinstance(v, Sequence) else v for v in given)
             parameters = step.model.initialize(int(chance))
             dtype = parameters["logits"]["kernel"].dtype
-            layers = [len(step.penalized_layers)]
-            return parameters, Hyperparameters(tf.fill(layers, tf.constant(strength1, dtype)),
-                                               tf.fill(layers, tf.constant(strength2, dtype)),
-                                               tf.constant(rate, dtype))
+            strengths = {term.name: tf.fill([len(term.layers)], tf.constant(strength, dtype))
+                         for term, strength in zip(step.terms, (strength1, strength2), strict=True)}
+            return parameters, Hyperparameters(strengths, tf.constant(rate, dtype))
 
         made = [lane(i) for i in range(lanes or 1)]
         parameters, hyper = made[0] if lanes is None else stack_lanes(made)
@@ -149,7 +149,7 @@ def report_of() -> Callable[..., dict[str, float]]:
         data, gradients = step.data_gradient(parameters, batch)
         measured = step.measure(state, data, step.accuracy(parameters, batch), gradients, hyper)
         sizes = {layer: arrays["kernel"].shape.num_elements() for layer, arrays in parameters.items()}
-        reporter = Reporter.of(step, sizes, hyper.l1.numpy(), hyper.l2.numpy())
+        reporter = Reporter.of(step, sizes, {name: strength.numpy() for name, strength in hyper.strengths.items()})
         tags = reporter.of_step(map_arrays(lambda number: number.numpy(), measured))
         return {tag: float(value) for tag, value in tags.items()}
     return report

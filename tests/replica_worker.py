@@ -140,7 +140,8 @@ def broken() -> dict[str, Any]:
 
     def penalty_of_each(self: Program, state: Any, gradients: Any, hyper: Any) -> Any:
         count = self.replicas.count
-        return update(self, state, gradients, hyper._replace(l1=count * hyper.l1, l2=count * hyper.l2))
+        return update(self, state, gradients, hyper._replace(
+            strengths={name: count * strength for name, strength in hyper.strengths.items()}))
 
     def mean_of_means(self: Program, *arguments: Any) -> Any:
         mine = batch(self, *arguments)

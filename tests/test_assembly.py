@@ -87,7 +87,7 @@ def test_strengths_and_rate_are_tensors(dataset: Dataset) -> None:
 def test_parameters_and_sums_keep_at_least_float32(dataset: Dataset, precision: str, dtype: str) -> None:
     program = assembly.make_program(dataclasses.replace(CONFIG, precision=precision, l1=0.5), dataset)
     assert {array.dtype for array in tf.nest.flatten(program.parameters())} == {np.dtype(dtype)}
-    assert program.hyper.l1.dtype.name == dtype
+    assert program.hyper.strengths["l1"].dtype.name == dtype
     logits = program.step.model.apply(program.state["parameters"], tf.ones([2, 6], dtype))
     assert logits.dtype.name == dtype
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 import pytest
 
 from reglab import exit_codes
+from reglab.cluster import RendezvousError
 from reglab.commands import run_command
 from reglab.config import ConfigError
 from reglab.files import StorageError
@@ -32,6 +33,7 @@ def raising(error: BaseException) -> Callable[[list[str]], int]:
 @pytest.mark.parametrize(("error", "code", "said"), [
     (ConfigError("--l1=x: no number"), exit_codes.BAD_INPUT, "--l1=x: no number"),
     (StorageError("the disk is full"), exit_codes.STORAGE_FAILED, "the disk is full"),
+    (RendezvousError("worker 1 did not appear"), exit_codes.PEER_LOST, "worker 1 did not appear"),
     (KeyboardInterrupt(), exit_codes.INTERRUPTED, "interrupted, nothing more was saved")])
 def test_what_a_command_raises_is_a_line_and_a_code(error: BaseException, code: int, said: str,
                                                     capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,6 +146,12 @@ def test_signals_meet_no_python_that_shuts_down() -> None:
     ended = program("import atexit; atexit.register(lambda: [os.kill(os.getpid(), number) or time.sleep(0.05) for "
                     "number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)]); stop_request().__enter__()")
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_lost_worker_ends_the_process_before_anything_waits_for_it() -> None:
+    ended = program("import atexit; from reglab.cluster import RendezvousError; atexit.register(time.sleep, 50); "
+                    "print('so far'); raise RendezvousError('worker 1 did not appear')")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (69, "so far\n", "reglab: worker 1 did not appear\n")
 
 
 def test_an_error_that_is_reglabs_own_still_shows_where_it_is() -> None:

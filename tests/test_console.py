@@ -97,7 +97,7 @@ def test_percent_rate_duration():
 @pytest.mark.parametrize("width", [60, 80, 93, 100, 200])
 @pytest.mark.parametrize("epochs", [1, 10, 999])
 def test_table_lines_are_equally_wide_and_fit(width, epochs):
-    table = EpochTable(epochs, width)
+    table = EpochTable(epochs, width, ["l1", "l2"])
     rows = [row(1, epochs), row(epochs, epochs, None), row(1, epochs, math.nan, data=math.inf, l1=1e-30, accuracy=1.0)]
     lines = ["".join(cell.text for cell in table.row(each)) for each in rows]
     assert {len(line) for line in [table.header()[1], *lines]} == {table.width}
@@ -106,7 +106,7 @@ def test_table_lines_are_equally_wide_and_fit(width, epochs):
 
 
 def test_row_texts():
-    table = EpochTable(10)
+    table = EpochTable(10, penalties=row(3).penalties)
     cells = {cell.name: cell.text.strip() for cell in table.row(row(3))}
     assert cells["epoch"] == "3/10"
     assert (cells["train.data"], cells["train.accuracy"]) == ("0.3000", "98.12 %")

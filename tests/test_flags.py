@@ -28,7 +28,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "deterministic": ("true", True), "max_points": ("500", 500),
     "compile_cache": ("off", "off"),
 }
-FIELDS = {field.name for field in dataclasses.fields(Config)}
+FIELDS = {*Config().to_dict()}
 
 
 def refusal(*argv: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from reglab.config import Config, ConfigError
@@ -64,7 +62,7 @@ def test_an_empty_pattern_is_refused(text: str) -> None:
 
 def test_a_flag_that_is_not_given_has_the_value_of_the_configuration() -> None:
     config = Config(l1=1e-4, l2=1e-3, learning_rate=0.1, penalize="hidden")
-    assert parse_grid(config) == Grid((1e-4,), (1e-3,), (0.1,), ("hidden",))
+    assert parse_grid(config) == Grid(l1=(1e-4,), l2=(1e-3,), learning_rate=(0.1,), penalize=("hidden",))
     assert parse_grid(config, l1="0,1", penalize="all").l1 == (0.0, 1.0)
 
 
@@ -77,7 +75,8 @@ def test_a_value_that_no_run_could_have_is_refused(given: dict[str, str], named:
 
 
 def test_the_points_are_all_combinations() -> None:
-    grid = Grid((0.0, 1.0), (2.0, 3.0), (0.1, 0.2), ("all", "hidden"))
+    grid = Grid(l1=(0.0, 1.0), l2=(2.0, 3.0), learning_rate=(0.1, 0.2), penalize=("all", "hidden"))
     assert len(set(grid.points)) == len(grid.points) == 16
-    assert grid.points[:3] == [Point(0.0, 2.0, 0.1, "all"), Point(0.0, 3.0, 0.1, "all"), Point(1.0, 2.0, 0.1, "all")]
-    assert {dataclasses.astuple(point)[3] for point in grid.points[8:]} == {"hidden"}
+    assert grid.points[:3] == [Point(l1=l1, l2=l2, learning_rate=0.1, penalize="all")
+                               for l1, l2 in ((0.0, 2.0), (0.0, 3.0), (1.0, 2.0))]
+    assert {point.penalize for point in grid.points[8:]} == {"hidden"}

@@ -19,8 +19,9 @@ pytestmark = pytest.mark.usefixtures("shared_compilation")
 
 CONFIG = Config(hidden=(4,), batch_size=8, epochs=3, optimizer="sgd", jit=False, precision="float64",
                 activation="relu")
-GOOD = [Lane(0.01, 0.0, 0.05, 0), Lane(0.0, 0.02, 0.1, 1), Lane(0.0, 0.0, 0.02, 2)]
-HOT = Lane(0.0, 0.0, 1e200, 3)
+GOOD = [Lane(l1=0.01, learning_rate=0.05, seed=0), Lane(l2=0.02, learning_rate=0.1, seed=1),
+        Lane(learning_rate=0.02, seed=2)]
+HOT = Lane(learning_rate=1e200, seed=3)
 
 
 def trained(lanes: list[Lane], dataset: Dataset, warned: list[str] | None = None, **fields: Any) -> LaneCurves:
@@ -46,7 +47,7 @@ def group_size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     {"on_nonfinite": "skip", "precision": "float32", "optimizer": "adam"}, {"precision": "bfloat16", "clip_norm": 0.5}])
 def test_the_other_lanes_are_the_same_to_the_bit(dataset: Dataset, group_size: int, fields: dict[str, Any]) -> None:
     # Clipping bounds the gradient, so it has to be the rate.
-    hot = Lane(0.0, 0.0, 1e308 if fields.get("precision", "float64") == "float64" else 3e38, 3)
+    hot = Lane(learning_rate=1e308 if fields.get("precision", "float64") == "float64" else 3e38, seed=3)
     with_it = trained([GOOD[0], hot, *GOOD[1:]], dataset, **fields)
     without = trained([GOOD[0], GOOD[0], *GOOD[1:]], dataset, **fields)
     assert [blowup.lane for blowup in with_it.blowups] == [1]

@@ -14,10 +14,10 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 from reglab.config import Config
 from reglab.lane_summaries import write_lane_runs
 from reglab.lanes import Lane, LaneCurves
-from reglab.summaries import HPARAMS_METRICS, LAYOUT
+from reglab.summaries import HPARAMS_METRICS, layout
 
 Points = Callable[[pathlib.Path], dict[str, list[tuple[int, Any]]]]
-LANES = [Lane(l1, 0.0, 0.01, seed) for l1 in (0.0, 0.5) for seed in (3, 4)]
+LANES = [Lane(l1=l1, l2=0.0, learning_rate=0.01, seed=seed) for l1 in (0.0, 0.5) for seed in (3, 4)]
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_charts_and_columns_name_tags_that_are_written(tmp_path: pathlib.Path, c
                                                        read_events: Points) -> None:
     write_lane_runs(tmp_path, {"none": [0]}, LANES, curves, Config(), 1)
     train, validation = (set(read_events(tmp_path / "none" / split)) for split in ("train", "validation"))
-    for _, charts in LAYOUT:
+    for _, charts in layout(["l1", "l2"]):
         for tags in charts.values():
             assert set(tags) - {"gradient_norm/data"} <= train & validation
     assert set(HPARAMS_METRICS) <= validation

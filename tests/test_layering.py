@@ -14,14 +14,15 @@ import pytest
 ROOT = pathlib.Path(__file__).parent.parent
 PACKAGE = ROOT / "reglab"
 
-# A folder stands for every module in it.
+# A folder stands for every module in it, but for `core`, whose modules and folders are rooms of their own.
 FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
-    ("texts",),
-    ("numerals", "inputs", "patterns"),
-    ("config", "parameters", "signals", "exit_codes", "environment", "intervals",
+    ("texts", "core/lazily"),
+    ("numerals", "inputs", "patterns", "exit_codes", "core/penalties"),
+    ("strengths",),
+    ("config", "parameters", "signals", "environment", "intervals",
      "files", "locks", "noise", "reading"),
     ("memory", "layers"),
-    ("compile_cache", "listener", "processes", "arguments", "grid", "penalties", "optimizers", "models", "data",
+    ("compile_cache", "listener", "processes", "arguments", "grid", "core/terms", "optimizers", "models", "data",
      "distribution", "cluster", "console", "plots", "event_file", "ownership", "records", "run_file", "result_file"),
     ("step", "strategies", "startup", "commands", "preflight", "summaries", "checkpoint_files", "logged"),
     ("measurement", "checkpoint_reading", "restart", "logs"),
@@ -37,12 +38,17 @@ FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
     ("train", "certify", "__main__"),
 )) for name in names}
 
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+MODULES = sorted(path for path in PACKAGE.rglob("*.py")
+                 if path not in (PACKAGE / "__init__.py", PACKAGE / "core" / "__init__.py"))
 
 
 def room(path: pathlib.Path) -> str:
     """The module's or folder's name right under the package; an entry of a folder stands where all entries stand."""
-    return "__main__" if path.stem == "__main__" else path.relative_to(PACKAGE).with_suffix("").parts[0]
+    return "__main__" if path.stem == "__main__" else _room(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def _room(parts: tuple[str, ...]) -> str:
+    return "/".join(parts[:2 if parts[:1] == ("core",) else 1])
 
 
 def imported_rooms(source: str, folders: tuple[str, ...]) -> Iterator[tuple[int, str]]:
@@ -55,12 +61,12 @@ def imported_rooms(source: str, folders: tuple[str, ...]) -> Iterator[tuple[int,
         elif isinstance(node, ast.ImportFrom):
             absolute = ("reglab", *folders)[:len(folders) + 2 - node.level] if node.level else ()
             start = ".".join([*absolute, *([node.module] if node.module else [])])
-            names = [f"reglab.{alias.name}" for alias in node.names] if start == "reglab" else [start]
+            names = [f"{start}.{alias.name}" for alias in node.names] if start in ("reglab", "reglab.core") else [start]
         else:
             continue
         for name in names:
             if name.startswith("reglab.") and name != "reglab.__version__":
-                yield node.lineno, name.split(".")[1]
+                yield node.lineno, _room(tuple(name.split(".")[1:]))
 
 
 def violations(name: str, source: str, folders: tuple[str, ...] = ()) -> list[str]:
@@ -72,7 +78,7 @@ def violations(name: str, source: str, folders: tuple[str, ...] = ()) -> list[st
         if target not in FLOORS:
             found.append(f"line {line}: reglab.{target} is no module with a floor: import the module "
                          "that defines it")
-        elif FLOORS[target] >= FLOORS[name] and target not in folders[:1]:
+        elif FLOORS[target] >= FLOORS[name] and target != _room(folders):
             found.append(f"line {line}: {name} (floor {FLOORS[name]}) imports {target} (floor {FLOORS[target]}): "
                          "imports point downward only")
     return found

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reglab.core import penalties
+from reglab.core.terms import SPARSITY_THRESHOLD, Term
 from reglab.measurement import Reporter
 from reglab.program import Program
-from reglab.step import SPARSITY_THRESHOLD, KernelSums, Measurement, Step
+from reglab.step import Measurement, Step
 
 LAYERS, PENALIZED = ("dense_0", "dense_1", "logits"), (0, 2)
 SHAPES = ((6, 5), (5, 4), (4, 3))
@@ -27,13 +29,14 @@ def made_kernels(seed: int) -> list[np.ndarray]:
     return kernels
 
 
-def sums_of(kernels: list[np.ndarray]) -> KernelSums:
-    return KernelSums(*np.array([[np.abs(w).sum(), (w ** 2).sum(), (np.abs(w) <= SPARSITY_THRESHOLD).sum(),
-                                  (w != 0).sum()] for w in kernels]).T)
+def sums_of(kernels: list[np.ndarray]) -> np.ndarray:
+    return np.array([[np.abs(w).sum(), (w ** 2).sum(), (np.abs(w) <= SPARSITY_THRESHOLD).sum(), (w != 0).sum()]
+                     for w in kernels]).T
 
 
 def reporter(l1: np.ndarray = L1, l2: np.ndarray = L2) -> Reporter:
-    return Reporter(LAYERS, tuple(np.prod(shape) for shape in SHAPES), PENALIZED, l1, l2)
+    terms = tuple(Term(penalties.get(name), tuple(LAYERS[place] for place in PENALIZED)) for name in ("l1", "l2"))
+    return Reporter(LAYERS, tuple(np.prod(shape) for shape in SHAPES), terms, {"l1": l1, "l2": l2})
 
 
 def expected(kernels: list[np.ndarray]) -> dict[str, float]:
@@ -74,9 +77,8 @@ def test_the_penalty_gradient_norm_is_that_of_the_gradient_itself(l1: float, l2:
 def test_leading_axes_are_reports_and_lanes() -> None:
     made = [[made_kernels(10 * report + lane) for lane in range(2)] for report in range(3)]
     strengths = np.array([[0.5, 0.25], [0.125, 1.0]]), np.array([[2.0, 0.5], [0.0, 4.0]])
-    stacked = KernelSums(*(np.array([[getattr(sums_of(kernels), field) for kernels in lanes] for lanes in made])
-                           for field in KernelSums._fields))
-    together = reporter(*strengths).of_weights(stacked)
+    together = reporter(*strengths).of_weights(
+        list(np.moveaxis([[sums_of(kernels) for kernels in lanes] for lanes in made], 2, 0)))
     for report, lanes in enumerate(made):
         for lane, kernels in enumerate(lanes):
             alone = reporter(strengths[0][lane], strengths[1][lane]).of_weights(sums_of(kernels))
@@ -87,8 +89,7 @@ def test_leading_axes_are_reports_and_lanes() -> None:
 
 def test_the_total_of_a_step_is_its_data_loss_and_penalty() -> None:
     measured = Measurement(np.array([0.75, 0.5]), np.array([0.5, 1.0]), np.array([3.0, 4.0]), np.array([0.1, 0.2]),
-                           KernelSums(*(np.stack(pair) for pair in zip(sums_of(made_kernels(2)),
-                                                                       sums_of(made_kernels(3)), strict=True))))
+                           tuple(np.stack([sums_of(made_kernels(2)), sums_of(made_kernels(3))], axis=1)))
     found = reporter().of_step(measured)
     np.testing.assert_array_equal(found["loss/total"], found["loss/data"] + found["penalty/total"])
     for tag, values in {"loss/data": measured.data, "accuracy": measured.accuracy, "learning_rate": [0.1, 0.2],
@@ -101,7 +102,7 @@ def test_the_total_of_a_step_is_its_data_loss_and_penalty() -> None:
 def test_layers_that_are_not_penalized_have_norms_but_no_penalty(make_step: Callable[..., Step]) -> None:
     step = make_step(penalize="hidden")
     found = Reporter.of(step, {layer: int(np.prod(shape)) for layer, shape in zip(LAYERS, SHAPES, strict=True)},
-                        L1, L2).of_weights(sums_of(made_kernels(0)))
+                        {"l1": L1, "l2": L2}).of_weights(sums_of(made_kernels(0)))
     assert {tag for tag in found if "logits" in tag} == {"norm/logits/l1", "norm/logits/l2", "sparsity/logits"}
     assert {"penalty/dense_0/l1", "penalty/dense_1/l2"} <= set(found)
 

@@ -237,7 +237,7 @@ def test_an_epoch_visits_every_example_once(make_program: MakeProgram, make_step
     like = make_step(hidden=(), features=53, classes=2)
     marks = Examples(np.eye(53, dtype=np.float32), np.zeros(53, np.int32))
     program = make_program(Dataset("marks", marks, marks.take(np.arange(2)), 2, (53,), 1.0), learning_rate=1.0,
-                           step=Counting(like.model, like.penalized_layers, like.optimizer, like.schedule),
+                           step=Counting(like.model, like.terms, like.optimizer, like.schedule),
                            batch_size=BATCH, jit=True)
     before = program.state["parameters"]["logits"]["kernel"].numpy()
     run_chunks(program, [7])
@@ -260,7 +260,7 @@ def test_bytes_are_divided_exactly(make_program: MakeProgram, make_step: Callabl
                                    divisor: float) -> None:
     values = Examples(np.arange(256, dtype=np.uint8).reshape(16, 16), np.zeros(16, np.int32))
     like = make_step(hidden=(), features=16, classes=16, dtype=tf.as_dtype(dtype))
-    step = Copying(like.model, like.penalized_layers, like.optimizer, like.schedule)
+    step = Copying(like.model, like.terms, like.optimizer, like.schedule)
     program = make_program(Dataset("bytes", values, values.take(np.arange(1)), 16, (16,), divisor), step=step,
                            learning_rate=1.0, batch_size=16, jit=jit)
     kernel = program.state["parameters"]["logits"]["kernel"]
@@ -387,6 +387,7 @@ def test_changed_hyperparameters_take_effect(dataset: Dataset, make_program: Mak
 
 TWO_RUNS = """
 import numpy as np, tensorflow as tf
+from reglab.assembly import make_terms
 from reglab.data import Dataset, Examples, epoch_order
 from reglab.models import mlp
 from reglab.optimizers import make_optimizer
@@ -398,8 +399,8 @@ rng = np.random.default_rng(0)
 train, validation = (Examples(rng.normal(size=(n, 6)).astype(np.float32), rng.integers(0, 3, n).astype(np.int32))
                      for n in (53, 20))
 model = mlp(6, (5,), 3)
-step = Step(model, model.dense_layers, make_optimizer("adam"), lambda rate, step: rate)
-hyper = Hyperparameters(tf.fill([2], 0.01), tf.fill([2], 0.02), tf.constant(0.01))
+step = Step(model, make_terms(model.dense_layers, ["all"]), make_optimizer("adam"), lambda rate, step: rate)
+hyper = Hyperparameters({"l1": tf.fill([2], 0.01), "l2": tf.fill([2], 0.02)}, tf.constant(0.01))
 for batch_size in (8, 9):
     program = Program(step, model.initialize(0), hyper, Dataset("made", train, validation, 3, (6,), 1.0),
                       batch_size=batch_size, summary_every=3)

@@ -10,6 +10,7 @@ import shlex
 import pytest
 
 from reglab import flags
+from tests.readme_tables import written
 
 README = pathlib.Path(__file__).parent.parent / "README.md"
 
@@ -28,6 +29,16 @@ def test_every_flag_is_named() -> None:
     text = README.read_text(encoding="utf-8")
     assert len(names) > 30
     assert [name for name in names if not re.search(rf"--{name}\b", text)] == []
+
+
+def test_the_tables_of_flags_are_made_from_their_declarations() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert text == written(text), "run python -m tests.readme_tables"
+
+
+def test_a_table_that_is_out_of_date_is_written_anew() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert written(text.replace("| `--batch_size` | 32 |", "| `--batch_size` | 64 |")) == text
 
 
 def test_there_are_commands_to_try() -> None:

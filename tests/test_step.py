@@ -10,17 +10,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from reglab.core import penalties
+from reglab.core.terms import SPARSITY_THRESHOLD, sums_of
 from reglab.optimizers import SGD, Adam
 from reglab.parameters import Parameters, global_norm, map_arrays
-from reglab.penalties import PENALTIES
-from reglab.step import SPARSITY_THRESHOLD, Batch, Hyperparameters, Step, initial_state, over_lanes, stack_lanes
+from reglab.step import Batch, Hyperparameters, Step, initial_state, over_lanes, stack_lanes
 
 MakeStep = Callable[..., Step]
 ReportOf = Callable[..., dict[str, float]]
 LAYERS = ("dense_0", "dense_1", "logits")
 # Distinct strengths a layer, so that none can stand in for another.
 L1, L2 = np.array([0.01, 0.02, 0.03]), np.array([0.005, 0.03, 0.01])
-HYPER = Hyperparameters(tf.constant(L1), tf.constant(L2), tf.constant(0.1, tf.float64))
+HYPER = Hyperparameters({"l1": tf.constant(L1), "l2": tf.constant(L2)}, tf.constant(0.1, tf.float64))
 
 
 def some_parameters(seed: int = 0) -> Parameters:
@@ -96,8 +97,8 @@ def test_the_objective_is_the_sum_written_out_in_numpy(make_step: MakeStep) -> N
     l1 = [strength * np.sum(np.abs(w)) for strength, w in zip(L1, kernels(parameters), strict=True)]
     l2 = [strength * np.sum(w * w) for strength, w in zip(L2, kernels(parameters), strict=True)]
     np.testing.assert_allclose(objective.data, data, rtol=1e-13)
-    np.testing.assert_allclose(objective.l1, sum(l1), rtol=1e-13)
-    np.testing.assert_allclose(objective.l2, sum(l2), rtol=1e-13)
+    np.testing.assert_allclose(objective.penalties["l1"], sum(l1), rtol=1e-13)
+    np.testing.assert_allclose(objective.penalties["l2"], sum(l2), rtol=1e-13)
     np.testing.assert_allclose(objective.total, data + sum(l1) + sum(l2), rtol=1e-13)
 
 
@@ -107,8 +108,8 @@ def test_the_objective_has_the_data_loss_and_penalty_of_keras(make_step: MakeSte
     loss = keras64.losses.SparseCategoricalCrossentropy(from_logits=True, dtype="float64")
     np.testing.assert_allclose(objective.data, loss(batch.y, numpy_logits(parameters, batch.x.numpy())), rtol=1e-13)
     strength = keras64.regularizers.L1L2(2.0**-5, 2.0**-7)
-    powers = HYPER._replace(l1=tf.fill([3], tf.constant(2.0**-5, tf.float64)),
-                            l2=tf.fill([3], tf.constant(2.0**-7, tf.float64)))
+    powers = HYPER._replace(strengths={"l1": tf.fill([3], tf.constant(2.0**-5, tf.float64)),
+                                       "l2": tf.fill([3], tf.constant(2.0**-7, tf.float64))})
     objective = make_step().objective(parameters, batch, powers)
     np.testing.assert_allclose(objective.total - objective.data, sum(strength(w) for w in kernels(parameters)),
                                rtol=1e-13)
@@ -119,7 +120,8 @@ def test_the_penalty_does_not_depend_on_the_batch_or_the_biases(make_step: MakeS
     shifted = {layer: {**arrays, "bias": arrays["bias"] + 100} for layer, arrays in parameters.items()}
     first = step.objective(parameters, some_batch(11), HYPER)
     other = step.objective(shifted, some_batch(4, seed=9), HYPER)
-    assert_same([first.l1, first.l2], [other.l1, other.l2], rtol=0, atol=0)
+    assert list(first.penalties) == ["l1", "l2"]
+    assert_same(first.penalties, other.penalties, rtol=0, atol=0)
 
 
 # Its gradient.
@@ -128,7 +130,7 @@ def test_the_penalty_does_not_depend_on_the_batch_or_the_biases(make_step: MakeS
 def test_the_step_descends_along_the_tapes_gradient_of_the_total(make_step: MakeStep, penalize: str) -> None:
     step, parameters, batch = make_step(penalize=penalize), some_parameters(), some_batch()
     n = len(step.penalized_layers)
-    hyper = HYPER._replace(l1=HYPER.l1[:n], l2=HYPER.l2[:n])
+    hyper = HYPER._replace(strengths={name: strength[:n] for name, strength in HYPER.strengths.items()})
     assert_same(applied_gradient(step, parameters, batch, hyper), total_gradient(step, parameters, batch, hyper),
                 rtol=1e-12, atol=1e-13)
 
@@ -169,10 +171,10 @@ def test_a_kernel_entry_at_exactly_zero_gets_no_penalty_gradient(make_step: Make
 def test_layers_not_penalized_get_no_penalty_in_value_gradient_or_report(
         make_step: MakeStep, report_of: ReportOf, penalize: str, chosen: list[int]) -> None:
     step, parameters = make_step(penalize=penalize), some_parameters()
-    hyper = HYPER._replace(l1=tf.constant(L1[chosen]), l2=tf.constant(L2[chosen]))
+    hyper = HYPER._replace(strengths={"l1": tf.constant(L1[chosen]), "l2": tf.constant(L2[chosen])})
     objective = step.objective(parameters, some_batch(), hyper)
     by_layer = {LAYERS[k]: L1[k] * np.sum(np.abs(kernels(parameters)[k])) for k in chosen}
-    np.testing.assert_allclose(objective.l1, sum(by_layer.values()), rtol=1e-13)
+    np.testing.assert_allclose(objective.penalties["l1"], sum(by_layer.values()), rtol=1e-13)
     assert list(step.penalty_gradient(parameters, hyper)) == list(by_layer)
     report = report_of(step, initial_state(step, parameters), some_batch(), hyper)
     reported = {tag.split("/")[1]: value for tag, value in report.items() if re.fullmatch("penalty/.*/l1", tag)}
@@ -182,15 +184,16 @@ def test_layers_not_penalized_get_no_penalty_in_value_gradient_or_report(
     np.testing.assert_allclose(report["gradient_norm/penalty"], norm, rtol=1e-13)
 
 
-@pytest.mark.parametrize("name", PENALTIES)
+@pytest.mark.parametrize("name", penalties.names())
 def test_each_penalty_alone_reaches_the_gradient(make_step: MakeStep, name: str) -> None:
     step, parameters, batch = make_step(), some_parameters(), some_batch()
-    other = HYPER._replace(**{("l2" if name == "l1" else "l1"): tf.zeros([3], tf.float64)})
+    other = HYPER._replace(strengths={**{other: tf.zeros([3], tf.float64) for other in HYPER.strengths},
+                                      name: HYPER.strengths[name]})
     _, data = step.data_gradient(parameters, batch)
     applied = applied_gradient(step, parameters, batch, other)
-    strengths = L1 if name == "l1" else L2
+    strengths = HYPER.strengths[name].numpy()
     for k, layer in enumerate(LAYERS):
-        expected = strengths[k] * PENALTIES[name].gradient(parameters[layer]["kernel"])
+        expected = strengths[k] * penalties.get(name).gradient(parameters[layer]["kernel"])
         np.testing.assert_allclose(applied[layer]["kernel"] - data[layer]["kernel"], expected, atol=1e-14)
 
 
@@ -254,7 +257,7 @@ def test_an_update_counts_one_step_and_uses_the_scheduled_rate(make_step: MakeSt
     step, parameters = make_step(schedule="cosine", warmup_steps=4, total_steps=20), some_parameters()
     state = initial_state(step, parameters) | {"step": tf.constant(2, tf.int64)}
     gradients = map_arrays(tf.ones_like, parameters)
-    none = HYPER._replace(l1=tf.zeros([3], tf.float64), l2=tf.zeros([3], tf.float64))
+    none = HYPER._replace(strengths={name: tf.zeros([3], tf.float64) for name in HYPER.strengths})
     after = step.update(state, gradients, none)
     assert (after["step"].numpy(), after["step"].dtype) == (3, tf.int64)
     assert_same(after["parameters"], map_arrays(lambda w: w - 0.1 * 2 / 4, parameters))
@@ -308,7 +311,8 @@ def test_the_parts_of_the_report_add_up_to_the_objective(make_step: MakeStep, re
     objective = step.objective(parameters, batch, HYPER)
     assert_same(report["loss/total"], report["loss/data"] + report["penalty/total"], rtol=1e-15)
     assert_same(report["penalty/total"], report["penalty/l1"] + report["penalty/l2"], rtol=1e-15)
-    assert_same([report[tag] for tag in ("loss/data", "penalty/l1", "penalty/l2", "loss/total")], list(objective))
+    assert_same([report[tag] for tag in ("loss/data", "penalty/l1", "penalty/l2", "loss/total")],
+                [objective.data, *objective.penalties.values(), objective.total])
     for name in ("l1", "l2"):
         assert_same(report[f"penalty/{name}"], sum(report[f"penalty/{layer}/{name}"] for layer in LAYERS))
 
@@ -330,7 +334,8 @@ def test_evaluate_sums_losses_and_right_answers_in_float64_and_never_the_penalty
 @pytest.mark.parametrize("optimizer", [SGD(momentum=0.9), Adam(), Adam(weight_decay=0.1)])
 def test_a_lane_among_lanes_is_the_lane_alone(make_step: MakeStep, optimizer: Any) -> None:
     step, batch = make_step(optimizer=optimizer, clip_norm=1.0), some_batch()
-    alone = [(some_parameters(seed), Hyperparameters((seed + 0.5) * HYPER.l1, (2.5 - seed) * HYPER.l2,
+    alone = [(some_parameters(seed), Hyperparameters({"l1": (seed + 0.5) * HYPER.strengths["l1"],
+                                                      "l2": (2.5 - seed) * HYPER.strengths["l2"]},
                                                      (seed + 1) * HYPER.learning_rate)) for seed in range(3)]
 
     def one_step(lane: tuple[Parameters, Hyperparameters], batch: Batch) -> Any:
@@ -361,7 +366,9 @@ def test_the_sums_over_a_wide_kernel_are_exact_to_float32(make_step: Callable[..
     parameters = step.model.initialize(0)
     kernels = [np.float64(parameters[layer]["kernel"]) for layer in step.model.dense_layers]
     sums = tf.function(step.inspect, jit_compile=jit)(parameters)
-    np.testing.assert_allclose(sums.absolute, [np.abs(kernel).sum() for kernel in kernels], rtol=1e-6)
-    np.testing.assert_allclose(sums.square, [np.square(kernel).sum() for kernel in kernels], rtol=1e-6)
-    assert sums.nonzero.numpy().tolist() == [np.count_nonzero(kernel) for kernel in kernels]
-    assert sums.small.numpy().tolist() == [(np.abs(kernel) <= SPARSITY_THRESHOLD).sum() for kernel in kernels]
+    assert [one.names for one in sums_of(step.terms)] == [("l1",), ("l2",), (), ("l1", "l1")]
+    absolute, square, small, nonzero = (of_layers.numpy() for of_layers in sums)
+    np.testing.assert_allclose(absolute, [np.abs(kernel).sum() for kernel in kernels], rtol=1e-6)
+    np.testing.assert_allclose(square, [np.square(kernel).sum() for kernel in kernels], rtol=1e-6)
+    assert nonzero.tolist() == [np.count_nonzero(kernel) for kernel in kernels]
+    assert small.tolist() == [(np.abs(kernel) <= SPARSITY_THRESHOLD).sum() for kernel in kernels]

@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 
-from reglab.summaries import HPARAMS_METRICS, LAYOUT, MetricsFile, RunWriter
+from reglab.summaries import HPARAMS_METRICS, MetricsFile, RunWriter, layout
 
 Points = Callable[[pathlib.Path], dict[str, list[tuple[int, Any]]]]
 
@@ -71,10 +71,10 @@ def test_the_layout_puts_data_loss_and_penalty_on_one_chart(tmp_path: pathlib.Pa
     writer.describe({"l1": 0.5})
     writer.close()
     ((step, text),) = read_events(tmp_path)["custom_scalars__config__"]
-    layout = layout_pb2.Layout.FromString(text.item())
+    page = layout_pb2.Layout.FromString(text.item())
     assert step == 0
-    assert [category.title for category in layout.category] == [title for title, _ in LAYOUT]
-    assert list(layout.category[0].chart[0].multiline.tag) == ["^loss/data$", "^penalty/total$"]
+    assert [category.title for category in page.category] == [title for title, _ in layout(["l1"])]
+    assert list(page.category[0].chart[0].multiline.tag) == ["^loss/data$", "^penalty/total$"]
 
 
 def test_the_hyperparameters_are_columns_with_this_runs_values(tmp_path: pathlib.Path) -> None:

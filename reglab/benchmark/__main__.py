@@ -6,7 +6,7 @@ import sys
 from typing import Any, Final
 
 from reglab import exit_codes, flags
-from reglab.benchmark.settings import EXTRA, WITHOUT, Settings, make_settings
+from reglab.benchmark.settings import WITHOUT, Settings, extra_flags, make_settings
 from reglab.commands import run_command, run_process
 from reglab.files import write_atomically, writing
 
@@ -21,9 +21,10 @@ def main(argv: list[str]) -> int:
 
 
 def _main(argv: list[str]) -> int:
-    config, values, as_json, wants_help = flags.parse_with(argv, EXTRA, WITHOUT)
+    extra = extra_flags()
+    config, values, as_json, wants_help = flags.parse_with(argv, extra, WITHOUT)
     if wants_help:
-        print(flags.help_text("reglab.benchmark", PURPOSE, EXTRA, WITHOUT))
+        print(flags.help_text("reglab.benchmark", PURPOSE, extra, WITHOUT))
         return exit_codes.SUCCESS
     return _benchmark(make_settings(config, values), as_json)
 

@@ -14,7 +14,7 @@ import reglab
 from reglab import data
 from reglab.benchmark.against import compare
 from reglab.benchmark.peers.job import Job, make_job
-from reglab.benchmark.settings import Settings
+from reglab.benchmark.settings import RACED, Settings
 from reglab.benchmark.spread import spread
 from reglab.benchmark.task import Task, lane_configs
 from reglab.benchmark.whole import whole
@@ -150,8 +150,9 @@ class _Session:
             brief = self._measure(self._task("speed", seconds=min(self._settings.seconds, 0.2), repeats=1))
             self._step_seconds = brief["step_time_us"]["median"] * 1e-6
         steps = max(FEWEST_RACE_STEPS, round(self._settings.seconds / self._step_seconds / len(configs)))
+        l1, l2 = ([float(c.strengths[name]) for c in configs] for name in RACED)
         return make_job(self._dataset, hidden=configs[0].hidden, batch_size=configs[0].batch_size, steps=steps,
-                        repeats=self._settings.repeats, l1=[c.l1 for c in configs], l2=[c.l2 for c in configs],
+                        repeats=self._settings.repeats, l1=l1, l2=l2,
                         learning_rate=[c.learning_rate for c in configs], seed=configs[0].seed)
 
 

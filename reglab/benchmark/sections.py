@@ -21,6 +21,7 @@ from reglab.benchmark.subjects import FIRST_STEPS, Stepper, make_lanes, make_pro
 from reglab.benchmark.task import Task, lane_configs
 from reglab.benchmark.timing import interleaved, stretch, timed
 from reglab.config import Config
+from reglab.core.penalties.by_name import ByPenalty
 from reglab.data import Dataset, epoch_order
 from reglab.distribution import Replicas
 from reglab.environment import device_name
@@ -70,10 +71,11 @@ def start(config: Config, dataset: Dataset, task: Task) -> dict[str, Any]:
 
 
 def penalty(config: Config, dataset: Dataset, task: Task) -> dict[str, Any]:
-    """Step time without any penalty in the program, with L1, with L2 and with both."""
+    """Step time without any penalty in the program, with each alone, and with all of them."""
     replicas = make_replicas(config, None)
-    configs = {"none": config, "l1": dataclasses.replace(config, l2=0.0), "l2": dataclasses.replace(config, l1=0.0),
-               "l1_l2": config}
+    told = config.strengths.told
+    configs = {"none": config, **{name: dataclasses.replace(config, strengths=ByPenalty(0.0, {name: strength}))
+                                  for name, strength in told.items()}, "_".join(told): config}
     steppers = {name: Stepper(make_program(variant, dataset, replicas, penalized=name != "none"), dataset)
                 for name, variant in configs.items()}
     times = interleaved(steppers, task.seconds, task.repeats)

@@ -10,14 +10,19 @@ from typing import Any, Final
 
 from reglab.benchmark.against import PEERS, REFERENCE
 from reglab.config import MOST_COUNT, MOST_CPU_DEVICES, Config, ConfigError
+from reglab.core import penalties
+from reglab.core.penalties.by_name import ByPenalty
 from reglab.layers import dense_layers, penalized_layers
 from reglab.memory import check_memory
 from reglab.numerals import read_integer
-from reglab.texts import shown
+from reglab.strengths import is_zero
+from reglab.texts import did_you_mean, shown
 
 DEFAULT_SECTIONS: Final = ("speed", "start", "penalty", "logging")
 """Those measured unless `--sections` says otherwise; further ones by giving their values, such as `--lanes=1,16`."""
 SECTIONS: Final = (*DEFAULT_SECTIONS, "whole", "deterministic")
+RACED: Final = ("l1", "l2")
+"""The penalties that the other libraries have too."""
 AGAINST: Final = tuple(name for name in PEERS if name not in (REFERENCE, "torch_compiled"))
 DEFAULT_STRENGTH: Final = 1e-4
 _MOST_REPEATS: Final = 1000
@@ -25,7 +30,7 @@ _MOST_SECONDS: Final = 3600
 _MOST_NUMBERS: Final = 100
 _MOST: Final = {"devices": MOST_CPU_DEVICES, "widths": MOST_COUNT, "batch_sizes": MOST_COUNT, "lanes": 10_000}
 
-EXTRA: Final[Mapping[str, tuple[type, str, Any]]] = {
+_EXTRA: Final[Mapping[str, tuple[type, str, Any]]] = {
     "sections": (str, f"Which of {', '.join(SECTIONS)} to measure; may be empty.", ",".join(DEFAULT_SECTIONS)),
     "repeats": (int, "Rounds; every figure is a median with its range over them.", 5),
     "seconds": (float, "Length of one timed stretch.", 1.0),
@@ -36,11 +41,15 @@ EXTRA: Final[Mapping[str, tuple[type, str, Any]]] = {
     "lanes": (str, "Numbers of lanes to train side by side, such as 1,16, against one run alone.", None),
     "against": (str, f"Libraries to race: {', '.join(AGAINST)} (eager and compiled).", None),
     "output": (str, "Also write the result to this new JSON file.", None),
-    "l1": (float, f"Strength of the L1 penalty; else {DEFAULT_STRENGTH:g}.", None),
-    "l2": (float, f"Strength of the L2 penalty; else {DEFAULT_STRENGTH:g}.", None),
 }
 WITHOUT: Final = frozenset({"strategy", "rendezvous_timeout", "model_dir", "resume", "checkpoint_every", "keep",
                             "epochs", "evaluate_every", "histograms"})
+
+
+def extra_flags() -> Mapping[str, tuple[type, str, Any]]:
+    """The command's own flags: what is a term of every program has a strength here unless it is told otherwise."""
+    return {**_EXTRA, **{name: (float, f"{penalties.get(name).help[:-1]}; else {DEFAULT_STRENGTH:g}.", None)
+                         for name in penalties.standing()}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,14 +78,15 @@ class Settings:
 
 
 def make_settings(config: Config, values: Mapping[str, Any]) -> Settings:
-    """The settings of a command line: the values of `EXTRA`.
+    """The settings of a command line: the values of `extra_flags`.
 
     Raises:
       ConfigError: a value cannot be used.
     """
-    l1, l2 = ((getattr(config, name) or DEFAULT_STRENGTH) if values[name] is None else float(values[name])
-              for name in ("l1", "l2"))
-    config = dataclasses.replace(config, model_dir=None, strategy="auto", l1=l1, l2=l2)
+    strengths = {**config.strengths, **{
+        name: (DEFAULT_STRENGTH if is_zero(config.strengths[name]) else config.strengths[name])
+        if values[name] is None else float(values[name]) for name in penalties.standing()}}
+    config = dataclasses.replace(config, model_dir=None, strategy="auto", strengths=ByPenalty(0.0, strengths))
     if not 1 <= values["repeats"] <= _MOST_REPEATS:
         raise ConfigError(f"--repeats={shown(values['repeats'])}: give at least 1, and at most {_MOST_REPEATS:,}")
     if not 1e-6 <= values["seconds"] <= _MOST_SECONDS:
@@ -104,7 +114,7 @@ def _names(flag: str, text: str | None, allowed: tuple[str, ...]) -> tuple[str, 
     for name in names:
         if name not in allowed:
             raise ConfigError(f"--{flag}={shown(text)}: '{shown(name, 60)}' is unknown, choose from "
-                              f"{', '.join(allowed)}")
+                              f"{', '.join(allowed)}{did_you_mean(name, allowed)}")
     return names
 
 
@@ -127,6 +137,10 @@ def _check_against(config: Config, flag: str) -> None:
         value = getattr(config, name)
         if value != getattr(default, name):
             raise ConfigError(f"--{name}={shown(value)} cannot be raced: with {flag} leave the flag out")
+    for name, strength in config.strengths.given.items():
+        if name not in RACED or isinstance(strength, str):
+            raise ConfigError(f"--{name}={shown(strength)} cannot be raced: with {flag} give numbers to "
+                              f"{' and '.join(f'--{raced}' for raced in RACED)} alone")
 
 
 def _new_file(path: str | None) -> pathlib.Path | None:

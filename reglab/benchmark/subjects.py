@@ -61,7 +61,7 @@ def make_program(config: Config, dataset: Dataset, replicas: Replicas, *, penali
     check_batch_size(config, dataset)
     step = make_step(config, dataset)
     if not penalized:
-        step = dataclasses.replace(step, penalized_layers=())
+        step = dataclasses.replace(step, terms=())
     return Program(step, step.model.initialize(config.seed), make_hyperparameters(config, step), dataset,
                    batch_size=config.batch_size, summary_every=0, jit=config.jit, replicas=replicas)
 

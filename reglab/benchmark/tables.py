@@ -6,19 +6,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reglab.console.format import number
+from reglab.core import penalties
+from reglab.strengths import Strength, in_words
 
-_NAMES = {"l1_l2": "l1 + l2", "bare": "neither", "both": "summaries and checkpoints"}
+_NAMES = {"bare": "neither", "both": "summaries and checkpoints"}
 
 
 def tables(result: Mapping[str, Any]) -> str:
     """Every section that the result holds."""
     config, load = result["config"], result["load_average"]
+    strengths = ", ".join(f"{name} = {in_words(strength)}" for name, strength in _told(config).items())
     lines = [result["dataset"],
              f"hidden layers {','.join(map(str, config['hidden'])) or 'none'}, batch {config['batch_size']}, "
-             f"{config['optimizer']}, l1 = {config['l1']:g}, l2 = {config['l2']:g}, {config['precision']}",
+             f"{config['optimizer']}, {strengths}, {config['precision']}",
              f"median (range) of {result['repeats']} rounds" + ("" if load is None else f", load average {load:g}")]
     sections = (_speed, _start, _penalty, _logging, _deterministic, _whole, _devices, _growth, _lanes, _peers, _failed)
     return "\n".join(lines + [line for section in sections for line in section(result)])
+
+
+def _told(config: Mapping[str, Any]) -> dict[str, Strength]:
+    return {name: config[name] for name in penalties.names() if name in config}
 
 
 def _speed(result: Mapping[str, Any]) -> list[str]:
@@ -50,7 +57,9 @@ def _start(result: Mapping[str, Any]) -> list[str]:
 
 
 def _penalty(result: Mapping[str, Any]) -> list[str]:
-    return _costs("Cost of the penalty", "step time, us", "step_time_us", result.get("penalty_cost"))
+    told = _told(result["config"])
+    return _costs("Cost of the penalty", "step time, us", "step_time_us", result.get("penalty_cost"),
+                  {"_".join(told): " + ".join(told)})
 
 
 def _deterministic(result: Mapping[str, Any]) -> list[str]:
@@ -78,8 +87,9 @@ def _whole(result: Mapping[str, Any]) -> list[str]:
     return ["", "Whole processes, seconds", *_aligned(rows), *left_out] if rows else []
 
 
-def _costs(title: str, unit: str, key: str, costs: Mapping[str, Any] | None) -> list[str]:
-    rows = [(_NAMES.get(name, name), _cell(cost["ratio"]), _cell(cost[key]))
+def _costs(title: str, unit: str, key: str, costs: Mapping[str, Any] | None,
+           names: Mapping[str, str] = _NAMES) -> list[str]:
+    rows = [(names.get(name, name), _cell(cost["ratio"]), _cell(cost[key]))
             for name, cost in (costs or {}).items() if isinstance(cost, dict)]
     return ["", title, *_aligned([("", "ratio", unit), *rows])] if rows else []
 

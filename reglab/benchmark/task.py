@@ -6,6 +6,8 @@ import dataclasses
 import json
 
 from reglab.config import Config
+from reglab.core.penalties.by_name import ByPenalty
+from reglab.strengths import Strength, weakened
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,5 +47,7 @@ class Task:
 
 def lane_configs(config: Config, count: int) -> list[Config]:
     """Lane 0 is `config`; the others have weaker penalties and other initial weights."""
-    return [dataclasses.replace(config, l1=config.l1 / (1 + k), l2=config.l2 / (1 + k), seed=config.seed + k)
-            for k in range(count)]
+    def weaker(k: int) -> ByPenalty[Strength]:
+        return ByPenalty(0.0, {name: weakened(strength, 1 + k) for name, strength in config.strengths.items()})
+
+    return [dataclasses.replace(config, strengths=weaker(k), seed=config.seed + k) for k in range(count)]

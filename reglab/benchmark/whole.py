@@ -156,7 +156,7 @@ def _flags(config: Config) -> list[str]:
     """The command line that gives this configuration, but for where it is kept."""
     default = Config().to_dict()
     given = {name: value for name, value in config.to_dict().items()
-             if name not in HANDLING_FIELDS - {"data_dir"} and value != default[name]}
+             if name not in HANDLING_FIELDS - {"data_dir"} and value != default.get(name)}
     return [f"--{name}={','.join(map(str, value)) if isinstance(value, list) else value}"
             for name, value in given.items()]
 

@@ -9,6 +9,7 @@ import socket
 import time
 from typing import Any, Final
 
+from reglab import exit_codes
 from reglab.cluster.base import Cluster
 from reglab.signals import EarlyStop, StopRequest
 
@@ -25,8 +26,10 @@ POLL: Final = 0.2
 _MARGIN: Final = 0.5  # seconds for bad news to reach everyone
 
 
-class RendezvousError(RuntimeError):
+class RendezvousError(exit_codes.Ending, RuntimeError):
     """The workers of a cluster did not come together: one line that names those missing or at odds, and what to do."""
+
+    exit_code = exit_codes.PEER_LOST
 
 
 def message(**fields: Any) -> bytes:

@@ -17,12 +17,12 @@ from reglab.commands import run_command, run_process
 from reglab.compare.arms import arms_of, check_seeds
 from reglab.compare.presets import check_preset, judge, preset_flags, verdict_text
 from reglab.config import Config
+from reglab.core import penalties
+from reglab.exit_codes import advising
 from reglab.preflight import preflight
 from reglab.run_directory import own_folder
 from reglab.signals import STARTS_AGAIN
 
-PURPOSE: Final = ("Compare no penalty, L1 alone, L2 alone and both, over several seeds, in one program on the same "
-                  "batches.")
 EXTRA: Final = {
     "seeds": (int, "How many seeds, from --seed on: of the initial weights; the data are the same.", 5),
     "preset": (str, "tutorial: labels with noise, learned by heart without a penalty; made for --dataset=digits and "
@@ -30,6 +30,14 @@ EXTRA: Final = {
 }
 WITHOUT: Final = {"strategy", "num_devices", "cpu_devices", "rendezvous_timeout", "resume", "checkpoint_every", "keep",
                   "summary_every", "histograms"}
+
+
+def purpose() -> str:
+    """What the command does, in a sentence."""
+    alone = [f"{penalty.title} alone" for penalty in penalties.registered()]
+    together = {1: "", 2: " and both"}.get(len(alone), " and all of them")
+    return (f"Compare no penalty, {', '.join(alone)}{together}, over several seeds, in one program on the same "
+            "batches.")
 
 
 def main(argv: list[str]) -> int:
@@ -40,12 +48,12 @@ def main(argv: list[str]) -> int:
 def _main(argv: list[str]) -> int:
     config, values, as_json, wants_help = flags.parse_with(argv, EXTRA, WITHOUT)
     if wants_help:
-        print(flags.help_text("reglab.compare", PURPOSE, EXTRA, WITHOUT))
+        print(flags.help_text("reglab.compare", purpose(), EXTRA, WITHOUT))
         return exit_codes.SUCCESS
     preset = values["preset"]
     if preset is not None:
         config = flags.parse_with([*preset_flags(preset, config.dataset), *argv], EXTRA, WITHOUT)[0]
-        check_preset(preset, config.l1, config.l2)
+        check_preset(preset, config)
     with own_folder(config, "compare") as config:
         return _compare(config, values["seeds"], preset, as_json)
 
@@ -63,11 +71,8 @@ def _compare(config: Config, seeds: int, preset: str | None, as_json: bool) -> i
 
     console = open_console(sys.stderr if as_json else sys.stdout)
     with contextlib.closing(ComparisonFolder(str(config.model_dir))) as folder:
-        try:
+        with advising(STARTS_AGAIN, Interrupted):
             comparison = compare(config, seeds, dataset, console=console)
-        except Interrupted as stop:
-            print(f"reglab: {stop}; {STARTS_AGAIN}", file=sys.stderr)
-            return exit_codes.STOPPED
         verdict = judge(preset, comparison.result) if preset is not None else None
         comparison.result["verdict"] = verdict
         folder.write(comparison)  # A signal that comes now finds all written: it takes seconds, training took more.

@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from reglab.config import MOST_SEED, Config, ConfigError
+from reglab.core import penalties
+from reglab.core.penalties.by_name import ByPenalty, by_penalty_name
 from reglab.grid import MOST_LANES
+from reglab.strengths import Strength, is_zero
 from reglab.texts import shown
 
 if TYPE_CHECKING:
     from reglab.lanes import LaneCurves
 
 
+@by_penalty_name
 @dataclasses.dataclass(frozen=True)
 class Arm:
     """One choice of penalties, trained from several seeds; `name` is also its folder, `title` is for people."""
 
     name: str
     title: str
-    l1: float
-    l2: float
+    strengths: ByPenalty[Strength] = ByPenalty(0.0, {})
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "strengths", ByPenalty(0.0, self.strengths))
+
+    def described(self, config: Config) -> dict[str, Any]:
+        """As JSON values: name, title, and the strength of each penalty that is told of `config`."""
+        return {"name": self.name, "title": self.title,
+                **{name: self.strengths[name] for name in config.strengths.told}}
 
 
 class Metric(NamedTuple):
@@ -40,25 +52,35 @@ METRICS: Final = {
     "validation_data": Metric("validation loss", "nats"),
     "gap": Metric("gap of the losses", "nats"),
     "sparsity": Metric("sparsity", "%", 100.0),
-    "norm_l1": Metric("norm: sum |W|", ""),
-    "norm_l2": Metric("norm: sqrt(sum W^2)", ""),
 }
-"""By name in `compare.json`. None includes the penalty; sparsity and norms are of all Dense kernels."""
+"""By name in `compare.json`, besides the norms. None includes the penalty; sparsity is of all Dense kernels."""
+
+
+def metrics_of(measured: Collection[str]) -> dict[str, Metric]:
+    """All that `measure` gave, by name: `METRICS`, and what each penalty measures of all Dense kernels."""
+    return METRICS | {f"norm_{penalty.name}": Metric(f"norm: {penalty.norm_formula}", "")
+                      for penalty in penalties.registered() if f"norm_{penalty.name}" in measured}
 
 
 def arms_of(config: Config) -> tuple[Arm, ...]:
-    """The four arms of a configuration, or two where it has one penalty only.
+    """The arms of a configuration: no penalty, each of its penalties alone and, if there are several, all together.
 
     Raises:
       ConfigError: it has none.
     """
-    if config.l1 == config.l2 == 0:
-        raise ConfigError("--l1=0 and --l2=0: there is nothing to compare; give at least one, for example "
-                          "--l1=1e-3 --l2=1e-3, or --preset=tutorial")
-    arms = (Arm("none", "no penalty", 0.0, 0.0), Arm("l1", "L1 alone", config.l1, 0.0),
-            Arm("l2", "L2 alone", 0.0, config.l2), Arm("l1_and_l2", "L1 and L2", config.l1, config.l2))
-    distinct = {(arm.l1, arm.l2): arm for arm in reversed(arms)}
-    return tuple(arm for arm in arms if distinct[arm.l1, arm.l2] is arm)
+    given = {name: strength for name, strength in config.strengths.items() if not is_zero(strength)}
+    if not given:
+        flags = [f"--{name}" for name in penalties.standing()]
+        raise ConfigError(f"{' and '.join(f'{flag}=0' for flag in flags)}: there is nothing to compare; give at least "
+                          f"one, for example {' '.join(f'{flag}=1e-3' for flag in flags)}, or --preset=tutorial")
+    alone = [Arm(name, f"{penalties.get(name).title} alone", ByPenalty(0.0, {name: strength}))
+             for name, strength in given.items()]
+    together = Arm("_and_".join(given), _listed([penalties.get(name).title for name in given]), ByPenalty(0.0, given))
+    return (Arm("none", "no penalty"), *alone, *([together] if len(given) > 1 else []))
+
+
+def _listed(titles: Sequence[str]) -> str:
+    return " and ".join([", ".join(titles[:-1]), titles[-1]] if len(titles) > 1 else titles)
 
 
 def check_seeds(seeds: int, first: int) -> int:
@@ -78,13 +100,12 @@ def check_seeds(seeds: int, first: int) -> int:
 
 
 def measure(curves: LaneCurves) -> dict[str, np.ndarray]:
-    """Each of `METRICS` at each evaluation of each lane: [evaluations, lanes]."""
-    norms = {kind: [values for tag, values in curves.weights.items()
-                    if tag.startswith("norm/") and tag.endswith(f"/{kind}")] for kind in ("l1", "l2")}
+    """Each of `metrics_of` at each evaluation of each lane: [evaluations, lanes]."""
+    from reglab.measurement import joined_norms  # With TensorFlow, and bad flags are answered without.
+
     return {
         "train_accuracy": curves.train["accuracy"], "validation_accuracy": curves.validation["accuracy"],
         "train_data": curves.train["data"], "validation_data": curves.validation["data"],
         "gap": curves.validation["data"] - curves.train["data"],
-        "sparsity": curves.weights["sparsity/total"],
-        "norm_l1": np.sum(norms["l1"], axis=0), "norm_l2": np.sqrt(np.sum(np.square(norms["l2"]), axis=0)),
+        "sparsity": curves.weights["sparsity/total"], **joined_norms(curves.weights),
     }

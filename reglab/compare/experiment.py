@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -14,13 +14,15 @@ from reglab.assembly import load_dataset, total_steps
 from reglab.compare.arms import Arm, arms_of, check_seeds, measure
 from reglab.config import Config
 from reglab.console import Console
+from reglab.core.penalties.by_name import as_dict
+from reglab.core.terms import SPARSITY_THRESHOLD
 from reglab.data import Dataset
 from reglab.intervals import CONFIDENCE, mean_and_half_width
 from reglab.lanes import Lane, LaneCurves, LaneTrainer
 from reglab.loop import Interrupted
 from reglab.signals import StopRequest, stop_request
 from reglab.startup import start_devices
-from reglab.step import SPARSITY_THRESHOLD
+from reglab.strengths import in_words
 from reglab.summaries import json_number
 
 SEEDS: Final = 5
@@ -54,7 +56,7 @@ class Comparison:
 
 def compare(config: Config, seeds: int = SEEDS, data: Dataset | None = None, *,
             console: Console | None = None) -> Comparison:
-    """Trains none, L1 alone, L2 alone and both, each from `seeds` seeds, in one program on the same batches.
+    """Trains no penalty, each alone and all together, each from `seeds` seeds, in one program on the same batches.
 
     Data, their order and the initial weights of a seed are the same in all arms, so differences are paired.
 
@@ -73,7 +75,8 @@ def compare(config: Config, seeds: int = SEEDS, data: Dataset | None = None, *,
     start_devices(config.compile_cache, console.warning)
     lanes = lanes_of(arms, config, seeds)
     dataset = load_dataset(config) if data is None else data
-    trainer = LaneTrainer(config, dataset, len(lanes), [config.penalize])
+    trainer = LaneTrainer(config, dataset, len(lanes), [config.penalize],
+                          {name: (0.0, strength) for name, strength in config.strengths.items()})
     steps_per_epoch = total_steps(config, dataset) // config.epochs
     console.header(_describe(config, dataset, arms, seeds))
     began = time.perf_counter()
@@ -87,23 +90,25 @@ def compare(config: Config, seeds: int = SEEDS, data: Dataset | None = None, *,
     result = {"config": config.to_dict(), "dataset": dataset.description, "seconds": time.perf_counter() - began,
               "steps_per_epoch": steps_per_epoch, "sparsity_threshold": SPARSITY_THRESHOLD,
               "device": environment.device_name(), "versions": environment.versions(),
-              "nonfinite": [{**dataclasses.asdict(lanes[blowup.lane]), "step": blowup.step,
+              "nonfinite": [{**as_dict(lanes[blowup.lane]), "step": blowup.step,
                              "left_out": blowup.left_out} for blowup in curves.blowups],
-              **tabulate(arms, [lane.seed for lane in lanes[:seeds]], curves.epochs, measure(curves))}
+              **tabulate([arm.described(config) for arm in arms], [lane.seed for lane in lanes[:seeds]], curves.epochs,
+                         measure(curves))}
     return Comparison(config, arms, lanes, curves, steps_per_epoch, result)
 
 
 def lanes_of(arms: tuple[Arm, ...], config: Config, seeds: int) -> list[Lane]:
     """The lanes, arm by arm, each over the seeds from `config.seed` on."""
-    return [Lane(arm.l1, arm.l2, config.learning_rate, config.seed + i, config.penalize)
+    return [Lane(arm.strengths, config.learning_rate, config.seed + i, config.penalize)
             for arm in arms for i in range(seeds)]
 
 
-def tabulate(arms: tuple[Arm, ...], seeds: list[int], epochs: np.ndarray,
+def tabulate(arms: Sequence[Mapping[str, Any]], seeds: list[int], epochs: np.ndarray,
              measured: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """The numbers of `compare.json`: intervals over seeds, differences to the first arm paired by seed.
 
     Args:
+      arms: each as `Arm.described`.
       measured: name to [evaluations, lanes], lanes arm by arm.
     """
     values = {name: numbers.reshape(len(epochs), len(arms), len(seeds)) for name, numbers in measured.items()}
@@ -111,7 +116,7 @@ def tabulate(arms: tuple[Arm, ...], seeds: list[int], epochs: np.ndarray,
     for at, arm in enumerate(arms):
         final = {name: numbers[-1, at] for name, numbers in values.items()}
         entries.append({
-            **dataclasses.asdict(arm), "diverged": int((~np.isfinite(final["train_data"])).sum()),
+            **arm, "diverged": int((~np.isfinite(final["train_data"])).sum()),
             "final": {name: {**_interval(numbers), "values": _numbers(numbers)} for name, numbers in final.items()},
             "difference": {name: _interval(numbers - values[name][-1, 0]) for name, numbers in final.items()}
             if at else None,
@@ -143,7 +148,8 @@ def _describe(config: Config, dataset: Dataset, arms: tuple[Arm, ...], seeds: in
     return {
         "Data": dataset.description + noise,
         "Model": f"MLP, hidden layers {', '.join(map(str, config.hidden)) or 'none'}, {config.activation}",
-        "Arms": ", ".join(arm.title for arm in arms) + f"; l1 = {config.l1:g}, l2 = {config.l2:g}",
+        "Arms": ", ".join(arm.title for arm in arms) + "; " + ", ".join(
+            f"{name} = {in_words(strength)}" for name, strength in config.strengths.told.items()),
         "Lanes": f"{len(arms)} arms x {seeds} seeds from {config.seed} on, side by side on the same batches",
         "Training": f"{config.optimizer}, learning rate {config.learning_rate:g}, {config.schedule}, batches of "
                     f"{config.batch_size}, {config.epochs} epochs",

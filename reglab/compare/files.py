@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from reglab.compare.experiment import Comparison
 from reglab.config import ConfigError
+from reglab.core import penalties
 from reglab.event_file import WholeEventFile
 from reglab.files import remove_known, write_atomically, writing
 from reglab.lane_summaries import write_lane_runs
@@ -108,12 +109,13 @@ def csv_text(result: Mapping[str, Any]) -> str:
     """One line for each arm and metric: losses in nats, accuracies and sparsity as fractions."""
     out = io.StringIO()
     lines = csv.writer(out, lineterminator="\n")
-    lines.writerow(["arm", "l1", "l2", "metric", "mean", "low", "high",
+    names = [name for name in penalties.names() if name in result["arms"][0]]
+    lines.writerow(["arm", *names, "metric", "mean", "low", "high",
                     "difference", "difference_low", "difference_high"])
     for arm in result["arms"]:
         for metric, final in arm["final"].items():
             difference = arm["difference"][metric] if arm["difference"] else {}
-            lines.writerow([arm["name"], arm["l1"], arm["l2"], metric,
+            lines.writerow([arm["name"], *(arm[name] for name in names), metric,
                             *(final[key] for key in ("mean", "low", "high")),
                             *(difference.get(key) for key in ("mean", "low", "high"))])
     return out.getvalue()

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from reglab.compare.arms import METRICS
-from reglab.config import ConfigError
-from reglab.texts import shown
+from reglab.config import Config, ConfigError
+from reglab.strengths import is_zero
+from reglab.texts import did_you_mean, shown
 
 # Data set to the flags; what the user gives overrides them.
 PRESETS: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
@@ -51,19 +52,19 @@ def preset_flags(preset: str, dataset: str) -> list[str]:
       ConfigError: there is no such preset, or it does not know the data set.
     """
     if preset not in PRESETS:
-        raise ConfigError(f"--preset={shown(preset)}: choose {' or '.join(PRESETS)}")
+        raise ConfigError(f"--preset={shown(preset)}: choose {' or '.join(PRESETS)}{did_you_mean(preset, PRESETS)}")
     if dataset not in PRESETS[preset]:
         raise ConfigError(f"--preset={preset} is not made for --dataset={shown(dataset)}: "
                           f"choose {' or '.join(PRESETS[preset])}")
     return [f"--{name}={value}" for name, value in PRESETS[preset][dataset].items()]
 
 
-def check_preset(preset: str, l1: float, l2: float) -> None:
+def check_preset(preset: str, config: Config) -> None:
     """Raises:
       ConfigError: an arm that the verdict needs is missing.
     """
-    for name, value in (("l1", l1), ("l2", l2)):
-        if value == 0:
+    for name in ("l1", "l2"):
+        if is_zero(config.strengths[name]):
             raise ConfigError(f"--{name}=0: the verdict of --preset={preset} is about L1 and L2 together; "
                               "give a positive number, for example 1e-3, or leave the preset out")
 

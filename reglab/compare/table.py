@@ -6,9 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from reglab.compare.arms import METRICS, Metric
+from reglab.compare.arms import Metric, metrics_of
 from reglab.console.format import number
+from reglab.core import penalties
 from reglab.lane_blowups import describe
+from reglab.strengths import in_words
 
 _LABEL_WIDTH: Final = 29
 _ARM_WIDTH: Final = 15
@@ -17,14 +19,15 @@ _ARM_WIDTH: Final = 15
 def table(result: Mapping[str, Any]) -> str:
     """Both tables of `compare.json`'s contents: the means, and the paired differences to the first arm."""
     arms, seeds = result["arms"], len(result["seeds"])
-    several = seeds > 1
+    several, metrics = seeds > 1, metrics_of(arms[0]["final"])
     lines = [_line("", [arm["title"] for arm in arms]),
-             *(_line(f"  {name}", [f"{arm[name]:g}" for arm in arms]) for name in ("l1", "l2")),
+             *(_line(f"  {name}", [in_words(arm[name]) for arm in arms]) for name in penalties.names()
+               if name in arms[0]),
              f"Mean over {seeds} seeds, +- {100 * result['confidence']:.0f} % interval" if several else "One seed"]
-    for name, metric in METRICS.items():
+    for name, metric in metrics.items():
         lines.append(_line(_label(metric), _cells([arm["final"][name] for arm in arms], metric.scale)))
     lines.append(f"Difference to {arms[0]['title']}" + (", paired by seed" if several else ""))
-    for name, metric in METRICS.items():
+    for name, metric in metrics.items():
         cells = _cells([arm["difference"][name] for arm in arms[1:]], metric.scale, sign="+")
         lines.append(_line(_label(metric).replace(", %", ", points"), ["", *cells]))
     if result["config"]["label_noise"]:

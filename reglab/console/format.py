@@ -68,7 +68,8 @@ def summary_facts(result: Mapping[str, Any]) -> dict[str, str]:
         f"{number(gap['data'], sign='+')} in data loss" if "data" in gap else "",
         f"{100 * gap['accuracy']:+.2f} percentage points in accuracy" if "accuracy" in gap else ""])
     if "penalty" in train:
-        terms = " + ".join(f"{name} {number(train[name])}" for name in ("l1", "l2") if name in train)
+        terms = " + ".join(f"{name} {number(value)}" for name, value in train.items()
+                           if name not in ("data", "penalty", "total", "accuracy"))
         facts["Penalty"] = number(train["penalty"]) + (f" = {terms}" if terms else "")
     if "total" in train:
         facts["Objective"] = f"{number(train['total'])} = data loss + penalty"

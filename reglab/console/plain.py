@@ -63,7 +63,7 @@ class PlainConsole(Console):
     def epoch(self, row: EpochRow) -> None:
         """Prints the row, and above the first one the header."""
         if self._table is None:
-            self._table = EpochTable(row.epochs)
+            self._table = EpochTable(row.epochs, penalties=row.penalties)
             self.message("\n".join(["", *self._table.header()]))
         self.message("".join(cell.text for cell in self._table.row(row)))
 

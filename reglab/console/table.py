@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from reglab.console.format import number, percent, rate
 
 # (width of a number, between groups, epochs as k/N), from roomy to tight. The first that fits is taken.
 _SPACINGS: Final = ((9, " | ", True), (8, " | ", True), (7, "  ", False))
-# What goes first where even the tightest spacing is too wide.
-_DROPS: Final = (frozenset[str](), frozenset({"l1", "l2"}), frozenset({"l1", "l2", "total", "steps/s"}))
 _SHORT_TITLES: Final = {"data loss": "loss", "accuracy": "acc", "steps/s": "step/s"}
 
 
@@ -23,7 +21,8 @@ class EpochRow:
       epoch: which epoch it was, from 1.
       epochs: how many the run has.
       step: the global step at its end.
-      train: `data`, `l1`, `l2`, `total`, `accuracy`, over the whole training split at the epoch's end.
+      train: `data`, each term by the name of its penalty, `total`, `accuracy`, over the whole training split at the
+        epoch's end.
       validation: `data`, `accuracy`; None when this epoch was not evaluated.
       seconds: how long it took.
       steps_per_second: the pace of its training; None while only the compilation has been timed.
@@ -36,6 +35,11 @@ class EpochRow:
     validation: Mapping[str, float] | None
     seconds: float
     steps_per_second: float | None
+
+    @property
+    def penalties(self) -> tuple[str, ...]:
+        """The names of the terms."""
+        return tuple(name for name in self.train if name not in ("data", "penalty", "total", "accuracy"))
 
     @property
     def gap(self) -> float | None:
@@ -57,10 +61,15 @@ class _Column(NamedTuple):
 
 
 class EpochTable:
-    """Fixed-width header and rows of at most `width` characters (54 at the least, whatever `width` says)."""
+    """Fixed-width header and rows of at most `width` characters (54 at the least, whatever `width` says).
 
-    def __init__(self, epochs: int, width: int = 100) -> None:
-        for dropped in _DROPS:
+    Args:
+      penalties: the names of the terms, a column each; they go first where even the tightest spacing is too wide.
+    """
+
+    def __init__(self, epochs: int, width: int = 100, penalties: Sequence[str] = ()) -> None:
+        self._penalties = penalties
+        for dropped in (frozenset[str](), frozenset(penalties), frozenset({*penalties, "total", "steps/s"})):
             for spacing in _SPACINGS:
                 self._lay_out(epochs, spacing, dropped)
                 if self.width <= width:
@@ -72,8 +81,9 @@ class EpochTable:
         epoch_width = 2 * len(str(epochs)) + 1 if self._count_epochs else len(str(epochs))
         groups = {
             "": [("epoch", "epoch", max(5, epoch_width))],
-            "training": [("train.data", "data loss", number_width), ("train.l1", "l1", number_width),
-                         ("train.l2", "l2", number_width), ("train.total", "total", number_width),
+            "training": [("train.data", "data loss", number_width),
+                         *((f"train.{name}", name, max(number_width, len(name))) for name in self._penalties),
+                         ("train.total", "total", number_width),
                          ("train.accuracy", "accuracy", percent_width)],
             "validation": [("validation.data", "data loss", number_width),
                            ("validation.accuracy", "accuracy", percent_width)],

@@ -108,7 +108,7 @@ class TerminalConsole(Console):
         if self._bar is not None:
             self._bar.update(self._task, completed=row.step)
         if self._table is None:
-            self._table = EpochTable(row.epochs, self._console.width)
+            self._table = EpochTable(row.epochs, self._console.width, row.penalties)
             self._line(Text("\n".join(["", *self._table.header()]), style="bold"))
         validation = (row.validation or {}).get("data", math.inf)
         improved = validation < self._best

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reglab.config import DATASETS, Config, ConfigError
+from reglab.config import FLAGS, Config, ConfigError
 from reglab.data.arrays import arrays_dataset
 from reglab.data.cifar import load_cifar
 from reglab.data.digits import load_digits
@@ -81,9 +81,7 @@ def _read(dataset: str, data_dir: str | None, validation_split: float, seed: int
         return arrays_dataset(f"--dataset={shown(dataset)}", name, arrays, validation_split=validation_split, seed=seed)
     if dataset == "digits":
         return load_digits()
-    if dataset not in DATASETS:
-        raise ConfigError(f"--dataset={shown(dataset)}: choose one of {', '.join(DATASETS)}, or give the path of an "
-                          ".npz file")
+    FLAGS["dataset"].check(dataset)
     if data_dir is None:
         return download(dataset)
     return load_cifar(dataset, data_dir) if dataset.startswith("cifar") else load_mnist(dataset, data_dir)

@@ -9,9 +9,9 @@ from typing import Any, Final
 from reglab import exit_codes, flags
 from reglab.commands import run_command, run_process
 from reglab.config import ConfigError
+from reglab.config.checks import one_of
 from reglab.console.format import percent
 from reglab.export.outputs import output_path, owning_output
-from reglab.texts import shown
 
 STATES: Final = ("best", "last")
 PURPOSE: Final = ("Write the network of a run as a Keras model, a SavedModel or NumPy arrays, and check that what was "
@@ -36,8 +36,7 @@ def _main(argv: list[str]) -> int:
         return exit_codes.SUCCESS
     if not values["model_dir"]:
         raise ConfigError("--model_dir is missing: name the folder of a run")
-    if values["state"] not in STATES:
-        raise ConfigError(f"--state={shown(values['state'])}: choose one of {', '.join(STATES)}")
+    one_of(*STATES)("state", values["state"])
     with owning_output(values["model_dir"], output_path(values["model_dir"], values["output"] or None)):
         return _export(values, as_json)
 
@@ -46,13 +45,9 @@ def _export(values: dict[str, Any], as_json: bool) -> int:
     # TensorFlow is imported only now, so that help, a bad flag and an output in use are answered at once.
     from reglab.startup import quiet_tensorflow
     quiet_tensorflow(whole_process=True)
-    from reglab.export.exporting import WrongCopy, export
+    from reglab.export.exporting import export
 
-    try:
-        done = export(values["model_dir"], values["output"] or None, state=values["state"])
-    except WrongCopy as error:
-        print(f"reglab: {error}", file=sys.stderr)
-        return exit_codes.VERDICT_FAILED
+    done = export(values["model_dir"], values["output"] or None, state=values["state"])
     _show(done, sys.stderr if as_json else sys.stdout)
     if as_json:
         print(json.dumps(done.to_dict()))

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from reglab import exit_codes
 from reglab.config import ConfigError
 from reglab.export.formats import SAVED_MODEL, Format, format_of
 from reglab.export.network import Network, read_network
@@ -22,8 +23,10 @@ which it rounds to float32 even in a float64 model, and products may be summed i
 _EXAMPLES: Final = 64
 
 
-class WrongCopy(ArithmeticError):
+class WrongCopy(exit_codes.Ending, ArithmeticError):
     """What was written does not compute what the run's network computes; it was removed again."""
+
+    exit_code = exit_codes.VERDICT_FAILED
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,7 @@ from reglab.assembly import make_model
 from reglab.checkpoint_files import labelled_run
 from reglab.checkpoint_reading import read_parameters
 from reglab.config import Config, ConfigError
+from reglab.config.checks import one_of
 from reglab.models import Model
 from reglab.parameters import Parameters, map_arrays
 from reglab.reading import Unreadable, read_object
@@ -62,8 +63,7 @@ def read_network(model_dir: pathlib.Path, state: str) -> Network:
     Raises:
       ConfigError: the folder holds no run, or none that can be read.
     """
-    if state not in STATES:
-        raise ConfigError(f"--state={state}: choose one of {', '.join(STATES)}")
+    one_of(*STATES)("state", state)
     config = _config(model_dir)
     facts = _read_json(model_dir / "data.json")
     try:

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from reglab.core import penalties
 from reglab.plots.style import GAP_FILL, NEGATIVE_GAP_FILL, TRAIN, VALIDATION, figure, numbers, strength
 
 
@@ -37,7 +38,8 @@ def compare_picture(result: Mapping[str, Any], directory: str | os.PathLike[str]
     with figure(directory, "compare", figsize=(3.2 * len(arms) + 0.8, 6.6), nrows=2, ncols=len(arms), sharex=True,
                 sharey="row") as (drawing, axes):
         for column, arm in enumerate(arms):
-            axes[0, column].set_title(f"{arm['title']}\nl1 = {strength(arm['l1'])}, l2 = {strength(arm['l2'])}")
+            strengths = ", ".join(f"{name} = {strength(arm[name])}" for name in penalties.names() if name in arm)
+            axes[0, column].set_title(f"{arm['title']}\n{strengths}")
             for at, row in enumerate(_ROWS):
                 _draw_arm(axes[at, column], np.array(result["epochs"]), arm["curves"], row)
                 axes[at, 0].set_ylabel(row.label)

@@ -7,11 +7,17 @@ from typing import Any, Final
 
 import numpy as np
 
+from reglab.core import penalties
 from reglab.plots.style import TRAIN, VALIDATION, numbers, places
 
 Point = Mapping[str, Any]
 _WIDE_RANGE: Final = 4
-STRENGTH_LABELS: Final = {"l1": "L1 strength (nats per |w|)", "l2": "L2 strength (nats per w²)"}
+
+
+def strength_label(name: str) -> str:
+    """What an axis with the strengths of a penalty says."""
+    penalty = penalties.get(name)
+    return f"{penalty.title} strength (nats per {penalty.symbol})"
 
 
 def mean(point: Point | None, *names: str) -> float:
@@ -27,7 +33,7 @@ def draw_points(panels: Sequence[Any], strengths: Sequence[float], points: Seque
 
     Args:
       strengths: of the points, ascending.
-      along: "l1" or "l2", which of them it is.
+      along: the name of the penalty.
     """
     x, ticks, labels = places(strengths)
     for axis, metric, scale in ((panels[0], "accuracy", 100.0), (panels[1], "data", 1.0)):
@@ -39,7 +45,7 @@ def draw_points(panels: Sequence[Any], strengths: Sequence[float], points: Seque
     panels[2].plot(x, [mean(point, "nonzero") for point in points], marker="o", color="0.2")
     panels[2].yaxis.set_major_formatter("{x:,.0f}")
     panels[-1].set_xticks(ticks, labels, rotation=45)
-    panels[-1].set_xlabel(STRENGTH_LABELS[along])
+    panels[-1].set_xlabel(strength_label(along))
     return x
 
 

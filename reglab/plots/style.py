@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from reglab.files import write_atomically
+from reglab.strengths import Strength, in_words
 
 # Of Okabe and Ito's palette; line styles and markers differ too, for print in black and white.
 BLUE: Final = "#0072B2"
@@ -57,8 +58,10 @@ def numbers(values: Sequence[float | None]) -> np.ndarray:
     return np.array([np.nan if value is None else value for value in values], float)
 
 
-def strength(value: float) -> str:
-    """A penalty strength in few characters: `0`, `0.1`, `1e-3`, `3.2e-5`."""
+def strength(value: Strength) -> str:
+    """A penalty strength in few characters: `0`, `0.1`, `1e-3`, `3.2e-5`; or of each layer that is named."""
+    if isinstance(value, str):
+        return in_words(value)
     if value == 0 or 0.1 <= value < 1000:
         return f"{value:.3g}"
     mantissa, exponent = f"{value:.1e}".split("e")

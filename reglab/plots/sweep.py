@@ -1,8 +1,8 @@
-"""The pictures of a sweep: a map of the validation data loss over l1 × l2, and the path along the penalty.
+"""The pictures of a sweep: a map of the validation data loss over two penalties, and the path along one of them.
 
-A sweep that also varies learning rates or penalized layers is shown at those of its best point. The path runs along
-the penalty that has more values, at the other one's value of the best point and, beside it, of the one-standard-error
-point.
+A sweep that also varies learning rates, penalized layers or a third penalty is shown at those of its best point. The
+path runs along the penalty that has most values, at the values of the others that the best point has and, beside it,
+the one-standard-error point.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from reglab.plots.points import STRENGTH_LABELS, Point, add_legend, draw_points, label_rows, mean
+from reglab.core import penalties
+from reglab.plots.points import Point, add_legend, draw_points, label_rows, mean, strength_label
 from reglab.plots.style import BEST, ONE_SE, figure, strength
 
 _MARKS: Final = ("best", "strongest within one standard error")
-_OTHER: Final = {"l1": "l2", "l2": "l1"}
 
 
 def sweep_pictures(sweep: Mapping[str, Any], directory: str | os.PathLike[str]) -> None:
@@ -33,34 +33,42 @@ def sweep_pictures(sweep: Mapping[str, Any], directory: str | os.PathLike[str]) 
     points = [point for point in sweep["points"]
               if all(point[name] == best[name] for name in ("learning_rate", "penalize"))]
     where = f"learning rate {best['learning_rate']:g}, penalized: {best['penalize']}"
-    _draw_map(points, best, chosen, where, directory)
-    _draw_path(points, best, chosen, where, sweep, directory)
+    names = [name for name in penalties.names() if name in best]
+    counts = {name: len({point[name] for point in points}) for name in names}
+    # Python's sort keeps the order of equal ones.
+    ranked = sorted(names, key=lambda name: -counts[name])
+    mapped = [name for name in names if name in ranked[:2]]
+    shown = [point for point in points if all(point[name] == best[name] for name in ranked[2:])]
+    _draw_map(shown, mapped, best, chosen, where, directory)
+    _draw_path(points, ranked[0], best, chosen, where, sweep, directory)
 
 
-def _draw_map(points: Sequence[Point], best: Point, chosen: Point | None, where: str,
+def _draw_map(points: Sequence[Point], names: Sequence[str], best: Point, chosen: Point | None, where: str,
               directory: str | os.PathLike[str]) -> None:
-    l1, l2 = (sorted({point[name] for point in points}) for name in ("l1", "l2"))
-    at = {(point["l1"], point["l2"]): point for point in points}
-    losses = np.array([[mean(at.get((x, y)), "validation", "data") for x in l1] for y in l2])
+    along, upward = names[0], names[-1]
+    columns, rows = (sorted({point[name] for point in points}) for name in (along, upward))
+    at = {(point[along], point[upward]): point for point in points}
+    losses = np.array([[mean(at.get((x, y)), "validation", "data") for x in columns] for y in rows])
     has_errors = best["validation"]["data"]["se"] is not None
-    size = (max(0.95 * len(l1) + 2.6, 5.8), max(0.75 * len(l2) + 2.2, 3.6))
+    size = (max(0.95 * len(columns) + 2.6, 5.8), max(0.75 * len(rows) + 2.2, 3.6))
     with figure(directory, "heatmap", figsize=size) as (drawing, axes):
         axis = axes[0, 0]
         brightest, darkest = _color_range(losses)
         image = axis.imshow(losses, cmap="cividis_r", origin="lower", aspect="auto", vmin=brightest, vmax=darkest)
         for row, column in np.ndindex(losses.shape):
-            axis.text(column, row - 0.18, _cell_text(at.get((l1[column], l2[row])), losses[row, column]), fontsize=9,
-                      ha="center", va="center", color=_readable_on(image, losses[row, column]))
+            text = _cell_text(at.get((columns[column], rows[row])), losses[row, column])
+            axis.text(column, row - 0.18, text, fontsize=9, ha="center", va="center",
+                      color=_readable_on(image, losses[row, column]))
         for point, style, label in ((best, BEST, _MARKS[0]), (chosen, ONE_SE, _MARKS[1])):
-            if point is not None:
+            if point is not None and any(point is one for one in points):
                 # Side by side where both are the same point.
                 shift = (-0.22 if label == _MARKS[0] else 0.22) if best is chosen else 0
-                axis.plot(l1.index(point["l1"]) + shift, l2.index(point["l2"]) + 0.24, linestyle="none", label=label,
-                          **style)
-        axis.set_xticks(range(len(l1)), [strength(value) for value in l1])
-        axis.set_yticks(range(len(l2)), [strength(value) for value in l2])
-        axis.set_xlabel(STRENGTH_LABELS["l1"])
-        axis.set_ylabel(STRENGTH_LABELS["l2"])
+                axis.plot(columns.index(point[along]) + shift, rows.index(point[upward]) + 0.24, linestyle="none",
+                          label=label, **style)
+        axis.set_xticks(range(len(columns)), [strength(value) for value in columns])
+        axis.set_yticks(range(len(rows)), [strength(value) for value in rows])
+        axis.set_xlabel(strength_label(along))
+        axis.set_ylabel(strength_label(upward))
         axis.grid(False)
         axis.set_title(f"validation data loss{', mean ± standard error' if has_errors else ''}\n{where}")
         drawing.colorbar(image, ax=axis, label="data loss (nats)",
@@ -68,23 +76,24 @@ def _draw_map(points: Sequence[Point], best: Point, chosen: Point | None, where:
         drawing.legend(loc="outside lower center", ncols=2)
 
 
-def _draw_path(points: Sequence[Point], best: Point, chosen: Point | None, where: str, sweep: Mapping[str, Any],
-               directory: str | os.PathLike[str]) -> None:
-    l1, l2 = (len({point[name] for point in points}) for name in ("l1", "l2"))
-    along = "l1" if l1 >= l2 else "l2"
-    other, selection = _OTHER[along], sweep["selection"]
-    slices = sorted({point[other] for point in (best, chosen) if point is not None})
+def _draw_path(points: Sequence[Point], along: str, best: Point, chosen: Point | None, where: str,
+               sweep: Mapping[str, Any], directory: str | os.PathLike[str]) -> None:
+    selection = sweep["selection"]
+    others = [name for name in penalties.names() if name in best and name != along]
+    slices = sorted({tuple(point[other] for other in others) for point in (best, chosen) if point is not None})
     with figure(directory, "path", figsize=(max(7.4, 4.6 * len(slices)), 9), nrows=3, ncols=len(slices), sharex=True,
                 sharey="row") as (drawing, axes):
-        for column, value in enumerate(slices):
+        for column, values in enumerate(slices):
             panels = axes[:, column]
-            shown = sorted((point for point in points if point[other] == value), key=lambda point: point[along])
+            shown = sorted((point for point in points if tuple(point[other] for other in others) == values),
+                           key=lambda point: point[along])
             x = draw_points(panels, [point[along] for point in shown], shown, along)
             _draw_threshold(panels[0 if selection == "accuracy" else 1], best, selection)
             for point, style, label in ((best, BEST, _MARKS[0]), (chosen, ONE_SE, _MARKS[1])):
                 if any(point is one for one in shown):
                     _mark(panels, x[[point is one for one in shown].index(True)], point, style, label)
-            panels[0].set_title(f"{other} = {strength(value)}")
+            panels[0].set_title(", ".join(f"{other} = {strength(value)}" for other, value in zip(others, values,
+                                                                                                strict=True)))
         label_rows(axes, sweep["sparsity_threshold"])
         drawing.suptitle(where, fontsize=11)
         add_legend(drawing, axes, _MARKS)

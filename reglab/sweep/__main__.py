@@ -9,7 +9,9 @@ from typing import Any, Final
 from reglab import exit_codes, flags
 from reglab.commands import run_command, run_process
 from reglab.config import Config, ConfigError
+from reglab.core import penalties
 from reglab.data import Dataset
+from reglab.exit_codes import advising
 from reglab.grid import Grid, parse_grid
 from reglab.preflight import preflight
 from reglab.run_directory import own_folder
@@ -18,9 +20,7 @@ from reglab.sweep.options import check_options, check_size
 PURPOSE: Final = ("Train a grid of penalties, from several seeds each, in one compiled program, and choose by what the "
                   "validation data say. Killed, the same command with the same --model_dir goes on.")
 _NUMBERS: Final = "values and log ranges such as 0,1e-5:1e-2:8 (low:high:count)."
-EXTRA: Final[flags.ExtraFlags] = {
-    "l1": (str, f"Strengths of the L1 penalty: {_NUMBERS}", None),
-    "l2": (str, f"Strengths of the L2 penalty: {_NUMBERS}", None),
+_EXTRA: Final[flags.ExtraFlags] = {
     "learning_rate": (str, f"Learning rates: {_NUMBERS}", None),
     "penalize": (str, "Penalized Dense kernels, choices separated by ; (each as in reglab.train).", None),
     "seeds": (int, "Seeds of each point, from --seed on.", 1),
@@ -28,10 +28,18 @@ EXTRA: Final[flags.ExtraFlags] = {
               None),
     "select": (str, "data (lowest validation data loss) or accuracy (highest): what chooses, never penalized.", "data"),
     "lanes_per_call": (int, "Lanes that train together; else chosen by memory and speed.", None),
-    "path": (bool, "Instead, walk along --l1 (or --l2) from weak to strong, each point starting where the last ended, "
-                   "and compare with cold starts.", False),
 }
 WITHOUT: Final = {"strategy", "num_devices", "cpu_devices", "rendezvous_timeout"}
+
+
+def extra_flags() -> flags.ExtraFlags:
+    """The command's own flags: those of every penalty take several strengths here."""
+    first, *others = (f"--{name}" for name in penalties.names())
+    along = f"{first} (or {' or '.join(others)})" if others else first
+    return {**{penalty.name: (str, f"Strengths of the {penalty.title} penalty: {_NUMBERS}", None)
+               for penalty in penalties.registered()}, **_EXTRA,
+            "path": (bool, f"Instead, walk along {along} from weak to strong, each point starting where the last "
+                           "ended, and compare with cold starts.", False)}
 
 
 def main(argv: list[str]) -> int:
@@ -40,11 +48,12 @@ def main(argv: list[str]) -> int:
 
 
 def _main(argv: list[str]) -> int:
-    config, values, as_json, wants_help = flags.parse_with(argv, EXTRA, WITHOUT)
+    extra = extra_flags()
+    config, values, as_json, wants_help = flags.parse_with(argv, extra, WITHOUT)
     if wants_help:
-        print(flags.help_text("reglab.sweep", PURPOSE, EXTRA, WITHOUT))
+        print(flags.help_text("reglab.sweep", PURPOSE, extra, WITHOUT))
         return exit_codes.SUCCESS
-    grid = parse_grid(config, **{name: values[name] for name in ("l1", "l2", "learning_rate", "penalize")})
+    grid = parse_grid(config, **{name: values[name] for name in (*penalties.names(), "learning_rate", "penalize")})
     check_options(values["seeds"], values["folds"], values["select"], values["lanes_per_call"])
     check_size(config, grid, values["seeds"], values["folds"], values["lanes_per_call"])
     with own_folder(config, "path" if values["path"] else "sweep") as config:
@@ -52,7 +61,8 @@ def _main(argv: list[str]) -> int:
 
 
 def _sweep(config: Config, grid: Grid, values: dict[str, Any], as_json: bool) -> int:
-    dataset = preflight(config, lanes=values["lanes_per_call"] or 1, penalize=grid.penalize, replicas=False)
+    dataset = preflight(config, lanes=values["lanes_per_call"] or 1, penalize=grid.penalize, strengths=grid.strengths,
+                        replicas=False)
     # TensorFlow is imported only now, so that help, a bad flag, a bad file and a folder in use are answered at once.
     from reglab.startup import quiet_tensorflow
     quiet_tensorflow(whole_process=True)
@@ -61,11 +71,8 @@ def _sweep(config: Config, grid: Grid, values: dict[str, Any], as_json: bool) ->
     from reglab.sweep.progress import Stopped, goes_on
 
     console = open_console(sys.stderr if as_json else sys.stdout)
-    try:
+    with advising(goes_on(config.model_dir), Stopped, Interrupted):
         result = (_show_path if values["path"] else _show_sweep)(config, grid, values, dataset, console)
-    except (Stopped, Interrupted) as stop:
-        print(f"reglab: {stop}; {goes_on(config.model_dir)}", file=sys.stderr)
-        return exit_codes.STOPPED
     if as_json:
         print(json.dumps(result, allow_nan=False))
     return exit_codes.DIVERGED if all(point["diverged"] for point in result["points"]) else exit_codes.SUCCESS

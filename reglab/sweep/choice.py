@@ -5,16 +5,19 @@ still within one standard error of that mean, the standard error being the best 
 within the noise of the choice, and the simpler model is preferred (Breiman, Friedman, Olshen and Stone 1984, section
 3.4.3; Hastie, Tibshirani and Friedman 2009, section 7.10; `lambda.1se` of glmnet).
 
-"Strongest" needs a word where both λ1 and λ2 vary, for then most points cannot be compared. Among the points within
-one standard error that share learning rate and penalized layers with the best, those that another one exceeds (λ1 and
-λ2 at least as large, one of them larger) drop out: along a single λ the largest is left, exactly. Of several that are
-left, the one with the smallest mean Σ|W| is taken: strength that cannot be compared is judged by its effect.
+"Strongest" needs a word where the strengths of several penalties vary, for then most points cannot be compared. Among
+the points within one standard error that share learning rate and penalized layers with the best, those that another one
+exceeds (every λ at least as large, one of them larger) drop out: along a single λ the largest is left, exactly. Of
+several that are left, the one with the smallest mean norm is taken, of the first penalty's: Σ|W|. Strength that cannot
+be compared is judged by its effect.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from reglab.core import penalties
 
 PointDict = Mapping[str, Any]
 """A point of `sweep.json`."""
@@ -38,14 +41,20 @@ def choose(points: Sequence[PointDict], selection: str) -> tuple[int | None, int
     near = [at for at, score in scores.items() if score <= scores[best] + error
             and all(points[at][name] == points[best][name] for name in ("learning_rate", "penalize"))]
     strongest = [at for at in near if not any(_exceeds(points[other], points[at]) for other in near)]
-    return best, min(strongest, key=lambda at: points[at]["norm_l1"]["mean"])
+    norm = f"norm_{penalties.names()[0]}"
+    return best, min(strongest, key=lambda at: points[at][norm]["mean"])
 
 
 def _exceeds(one: PointDict, other: PointDict) -> bool:
-    mine, theirs = (one["l1"], one["l2"]), (other["l1"], other["l2"])
+    mine, theirs = _strengths(one), _strengths(other)
     return mine != theirs and all(a >= b for a, b in zip(mine, theirs, strict=True))
 
 
-def _negative_strength(point: PointDict) -> tuple[float, float]:
+def _negative_strength(point: PointDict) -> list[float]:
     """For equal scores: the stronger penalty first."""
-    return -point["l1"], -point["l2"]
+    return [-strength for strength in _strengths(point)]
+
+
+def _strengths(point: PointDict) -> list[float]:
+    """Of each penalty that varies; one given layer by layer is the same in all points, so it compares nothing."""
+    return [point[name] for name in penalties.names() if not isinstance(point.get(name, ""), str)]

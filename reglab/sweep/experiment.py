@@ -168,7 +168,7 @@ class _Runner:
 
     def _make_trainer(self) -> LaneTrainer:
         plan = self._plan
-        return LaneTrainer(plan.shared, self._current, plan.lanes_per_call, plan.grid.penalize)
+        return LaneTrainer(plan.shared, self._current, plan.lanes_per_call, plan.grid.penalize, plan.grid.strengths)
 
     def _data_of(self, chunk: Chunk) -> Dataset:
         if chunk.fold is None or self._plan.folds is None:

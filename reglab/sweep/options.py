@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from reglab.config import MOST_SEED, Config, ConfigError
+from reglab.config.checks import one_of
 from reglab.grid import MOST_LANES, Grid
 from reglab.memory import check_memory
 from reglab.texts import shown
@@ -21,8 +22,7 @@ def check_options(seeds: int, folds: int | None, selection: str, lanes_per_call:
     if folds is not None and folds < 2:
         raise ConfigError(f"--folds={shown(folds)}: give at least 2, or leave it out for the data's own validation "
                           "part")
-    if selection not in SELECTIONS:
-        raise ConfigError(f"--select={shown(selection)}: choose one of {', '.join(SELECTIONS)}")
+    one_of(*SELECTIONS)("select", selection)
     if lanes_per_call is not None and lanes_per_call < 1:
         raise ConfigError(f"--lanes_per_call={shown(lanes_per_call)}: give at least 1, or leave it out")
     for name, value in (("seeds", seeds), ("folds", folds), ("lanes_per_call", lanes_per_call)):

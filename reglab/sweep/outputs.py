@@ -6,17 +6,17 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from reglab.console.format import number, percent
+from reglab.core import penalties
 from reglab.lane_blowups import describe
 from reglab.lane_summaries import write_lane_runs
 from reglab.plots import sweep_pictures
+from reglab.strengths import in_names
 from reglab.sweep.files import SweepFolder
 from reglab.sweep.plan import Plan
 from reglab.sweep.results import join_chunks
-
-_OF_POINT: Final = ("l1", "l2", "learning_rate", "penalize", "lanes", "diverged")
 
 
 def write_outputs(folder: SweepFolder, plan: Plan, chunks: Sequence[Mapping[str, Any]], result: Mapping[str, Any],
@@ -42,11 +42,12 @@ def csv_text(result: Mapping[str, Any]) -> str:
     """One line a point: its place in the grid, then mean and standard error of each figure."""
     out = io.StringIO()
     lines = csv.writer(out, lineterminator="\n")
+    of_point = [*result["grid"], "lanes", "diverged"]
     for at, point in enumerate(result["points"]):
         cells = dict(_figures(point))
         if at == 0:
-            lines.writerow([*_OF_POINT, *cells, "best", "one_standard_error"])
-        lines.writerow([*(point[name] for name in _OF_POINT), *cells.values(), int(at == result["best"]),
+            lines.writerow([*of_point, *cells, "best", "one_standard_error"])
+        lines.writerow([*(point[name] for name in of_point), *cells.values(), int(at == result["best"]),
                         int(at == result["one_standard_error"])])
     return out.getvalue()
 
@@ -61,7 +62,7 @@ def _figures(point: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 def point_name(at: int, point: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> str:
     """A folder name that sorts and tells: `003_l1=0.001_l2=0`, with learning rate and layers where they vary."""
-    name = f"{at:03}_l1={point['l1']:.3g}_l2={point['l2']:.3g}"
+    name = f"{at:03}" + "".join(f"_{name}={in_names(point[name], '.3g')}" for name in grid if name in penalties.names())
     if len(grid["learning_rate"]) > 1:
         name += f"_lr={point['learning_rate']:.3g}"
     return name if len(grid["penalize"]) == 1 else f"{name}_{re.sub(r'[^A-Za-z0-9]+', '-', point['penalize'])}"
@@ -70,12 +71,11 @@ def point_name(at: int, point: Mapping[str, Any], grid: Mapping[str, Sequence[An
 def table(result: Mapping[str, Any]) -> str:
     """The points for people: validation and training figures as mean +- standard error, best and 1-SE marked."""
     points = result["points"]
-    varying = [name for name in ("l1", "l2", "learning_rate", "penalize")
-               if name in ("l1", "l2") or len(result["grid"][name]) > 1]
+    varying = [name for name, values in result["grid"].items() if name in penalties.names() or len(values) > 1]
     rows = [[*varying, "val. data loss", "val. accuracy", "train accuracy", "gap", "nonzero", "diverged", ""]]
     for at, point in enumerate(points):
         marks = [text for key, text in (("best", "best"), ("one_standard_error", "1-SE")) if at == result[key]]
-        rows.append([*(point[name] if name == "penalize" else f"{point[name]:.4g}" for name in varying),
+        rows.append([*(point[name] if isinstance(point[name], str) else f"{point[name]:.4g}" for name in varying),
                      _shown(point["validation"]["data"], number), _shown(point["validation"]["accuracy"], percent),
                      _shown(point["train"]["accuracy"], percent), _shown(point["gap"]["data"], number),
                      "-" if point["nonzero"]["mean"] is None else f"{point['nonzero']['mean']:.0f}",

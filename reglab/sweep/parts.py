@@ -6,7 +6,6 @@ put in another's place or taken from another sweep is ever believed.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -15,6 +14,7 @@ import stat
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from reglab.core.penalties.by_name import as_dict
 from reglab.lanes import Lane
 
 
@@ -30,7 +30,7 @@ def digest_of(value: Any) -> str:
 
 def identity(plan: str, number: int, fold: int | None, lanes: Sequence[Lane], steps: int) -> dict[str, Any]:
     """Which part it is: of the plan with that digest, at which place, of which fold and lanes, after how many steps."""
-    return {"plan": plan, "number": number, "fold": fold, "lanes": [dataclasses.asdict(lane) for lane in lanes],
+    return {"plan": plan, "number": number, "fold": fold, "lanes": [as_dict(lane) for lane in lanes],
             "steps": steps}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from reglab import plots
+from reglab.core import penalties
+from reglab.core.terms import SPARSITY_THRESHOLD
 from reglab.lanes import LaneCurves
-from reglab.step import SPARSITY_THRESHOLD
 from reglab.sweep.files import SweepFolder
 from reglab.sweep.plan import Plan
 from reglab.sweep.results import join_chunks, lane_figures, mean_and_error
@@ -36,7 +36,7 @@ def path_dict(plan: Plan, points: Sequence[Mapping[str, Any]], steps_per_epoch: 
             return mean_and_error(values[None], alive[None])
 
         entries.append({
-            **dataclasses.asdict(point), "lanes": len(alive), "diverged": int((~alive).sum()),
+            **plan.grid.described(point), "lanes": len(alive), "diverged": int((~alive).sum()),
             "target": figure(target), "steps": {which: figure(steps_per_epoch * needed)
                                                 for which, needed in epochs.items()},
             "total": {which: figure(total[-1]) for which, total in totals.items()},
@@ -45,8 +45,8 @@ def path_dict(plan: Plan, points: Sequence[Mapping[str, Any]], steps_per_epoch: 
     described = plan.to_dict()
     config = {**described["config"], "learning_rate": plan.shared.learning_rate, "penalize": plan.shared.penalize}
     return {"config": config, "grid": described["grid"], "seeds": plan.seeds,
-            "along": "l1" if len(plan.grid.l1) > 1 else "l2", "steps_per_epoch": steps_per_epoch,
-            "sparsity_threshold": SPARSITY_THRESHOLD, "points": entries,
+            "along": next(name for name, values in plan.grid.strengths.items() if len(values) > 1),
+            "steps_per_epoch": steps_per_epoch, "sparsity_threshold": SPARSITY_THRESHOLD, "points": entries,
             "steps": {which: _sum(entry["steps"][which]["mean"] for entry in entries[1:])
                       for which in ("cold", "warm")}}
 
@@ -75,13 +75,14 @@ def path_csv(result: Mapping[str, Any]) -> str:
     """One line a point."""
     out = io.StringIO()
     lines = csv.writer(out, lineterminator="\n")
-    lines.writerow(["l1", "l2", "diverged", "target", "cold_steps", "warm_steps", "cold_total", "warm_total",
+    names = [name for name in result["grid"] if name in penalties.names()]
+    lines.writerow([*names, "diverged", "target", "cold_steps", "warm_steps", "cold_total", "warm_total",
                     "warm_validation_data", "warm_validation_accuracy", "warm_nonzero"])
     for point in result["points"]:
         warm = point["warm"]
         figures = (point["target"], point["steps"]["cold"], point["steps"]["warm"], point["total"]["cold"],
                    point["total"]["warm"], warm["validation"]["data"], warm["validation"]["accuracy"], warm["nonzero"])
-        lines.writerow([point["l1"], point["l2"], point["diverged"], *(figure["mean"] for figure in figures)])
+        lines.writerow([*(point[name] for name in names), point["diverged"], *(figure["mean"] for figure in figures)])
     return out.getvalue()
 
 

@@ -77,20 +77,20 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """What makes this sweep another than others, as JSON values; where its files are does not."""
-        left_out = HANDLING_FIELDS | (set(LANE_FIELDS) - {"seed"})
+        left_out = HANDLING_FIELDS | {*self.shared.strengths, *LANE_FIELDS} - {"seed"}
         config = {name: value for name, value in self.shared.to_dict().items() if name not in left_out}
-        grid = {name: list(values) for name, values in dataclasses.asdict(self.grid).items()}
+        grid = {name: list(values) for name, values in self.grid.values.items()}
         return {"config": config, "grid": grid, "seeds": self.seeds, "folds": self.folds,
                 "selection": self.selection, "lanes_per_call": self.lanes_per_call}
 
 
 def lane_of(point: Point, seed: int) -> Lane:
     """A point's lane of that seed."""
-    return Lane(point.l1, point.l2, point.learning_rate, seed, point.penalize)
+    return Lane(point.strengths, point.learning_rate, seed, point.penalize)
 
 
 def shared_config(config: Config, grid: Grid) -> Config:
     """`config` with the grid's first values, for one device and without a folder: the lanes' own matters left out."""
     return dataclasses.replace(config, strategy="one_device", num_devices=None, model_dir=None, resume="auto",
-                               **dataclasses.asdict(grid.points[0]))
+                               **vars(grid.points[0]))
 

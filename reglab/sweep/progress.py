@@ -8,19 +8,22 @@ from typing import Any, Final
 
 import numpy as np
 
-from reglab import environment
+from reglab import environment, exit_codes
 from reglab.console import Console
 from reglab.console.format import duration, number, percent
 from reglab.data import Dataset
 from reglab.signals import StopRequest
+from reglab.strengths import in_words
 from reglab.sweep.plan import Chunk, Plan
 from reglab.sweep.results import join_chunks
 
 MESSAGE_SECONDS: Final = 2.0
 
 
-class Stopped(KeyboardInterrupt):
+class Stopped(exit_codes.Ending, KeyboardInterrupt):
     """A stop signal ended a sweep or path early; what is finished is kept."""
+
+    exit_code = exit_codes.STOPPED
 
     def __init__(self, signal_name: str, done: int, total: int, what: str) -> None:
         super().__init__(f"stopped by {signal_name}, {done} of {total} {what} finished")
@@ -106,22 +109,24 @@ def best_so_far(plan: Plan, chunks: Sequence[Mapping[str, Any]]) -> tuple[str, d
         return "every point diverged so far", {}
     at = int(np.nanargmin(scores))
     point, figures = plan.grid.points[at], {name: float(values[at]) for name, values in means.items()}
-    return (f"best so far l1={point.l1:g} l2={point.l2:g}: validation data loss {number(figures['data'])}, "
+    strengths = " ".join(f"{name}={in_words(point.strengths[name])}" for name in plan.grid.strengths.told)
+    return (f"best so far {strengths}: validation data loss {number(figures['data'])}, "
             f"accuracy {percent(figures['accuracy'])}"), figures
 
 
 def describe(plan: Plan, dataset: Dataset, path: str) -> dict[str, str]:
     """What will be trained, label to text, for people."""
     config, grid = plan.shared, plan.grid
-    values = {name: ", ".join(f"{value:g}" for value in getattr(grid, name)) for name in ("l1", "l2", "learning_rate")}
+    strengths = {name: ", ".join(map(in_words, values)) for name, values in grid.strengths.told.items()}
+    rates = ", ".join(f"{value:g}" for value in grid.learning_rate)
     folds = "" if plan.folds is None else f" x {plan.folds} folds"
     lanes = len(plan.lanes) * len(plan.fold_numbers)
     noise = f", {config.label_noise:.0%} of the training labels changed" if config.label_noise else ""
     return {
         "Data": dataset.description + noise,
         "Model": f"MLP, hidden layers {', '.join(map(str, config.hidden)) or 'none'}, {config.activation}",
-        "l1": values["l1"], "l2": values["l2"], "Penalized": "; ".join(grid.penalize),
-        "Learning rate": f"{values['learning_rate']}, {config.schedule}, {config.optimizer}",
+        **strengths, "Penalized": "; ".join(grid.penalize),
+        "Learning rate": f"{rates}, {config.schedule}, {config.optimizer}",
         "Lanes": f"{len(grid.points)} points x {plan.seeds} seeds from {config.seed} on{folds} = {lanes} lanes, "
                  f"{plan.lanes_per_call} together",
         "Training": f"batches of {config.batch_size}, {config.epochs} epochs",

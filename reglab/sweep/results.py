@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from reglab.core.penalties.by_name import as_dict
+from reglab.core.terms import SPARSITY_THRESHOLD
 from reglab.lane_blowups import Blowup
 from reglab.lanes import LaneCurves
-from reglab.step import SPARSITY_THRESHOLD
+from reglab.measurement import joined_norms
 from reglab.summaries import json_number
 from reglab.sweep.choice import choose
 from reglab.sweep.plan import Plan
@@ -61,7 +63,7 @@ def sweep_dict(plan: Plan, chunks: Sequence[Mapping[str, Any]]) -> dict[str, Any
 
         figures = {name: {key: figure(array) for key, array in values.items()} if isinstance(values, dict)
                    else figure(values) for name, values in measured.items()}
-        points.append({**dataclasses.asdict(point), "lanes": int(alive[:, at].size),
+        points.append({**plan.grid.described(point), "lanes": int(alive[:, at].size),
                        "diverged": int((~alive[:, at]).sum()), **figures})
     best, one_standard_error = choose(points, plan.selection)
     return {**plan.to_dict(), "sparsity_threshold": SPARSITY_THRESHOLD, "points": points, "best": best,
@@ -71,7 +73,7 @@ def sweep_dict(plan: Plan, chunks: Sequence[Mapping[str, Any]]) -> dict[str, Any
 def list_blowups(blowups: Sequence[Blowup], plan: Plan) -> list[dict[str, Any]]:
     """The lanes with steps that are not finite, each by what makes it, with its first such step, as JSON values."""
     lanes = plan.lanes
-    return [{**dataclasses.asdict(lanes[blowup.lane % len(lanes)]),
+    return [{**as_dict(lanes[blowup.lane % len(lanes)]),
              "fold": plan.fold_numbers[blowup.lane // len(lanes)], "step": blowup.step, "left_out": blowup.left_out}
             for blowup in blowups]
 
@@ -81,13 +83,11 @@ def lane_figures(curves: LaneCurves, kernel_entries: int) -> dict[str, Any]:
     last = [{name: values[-1] for name, values in part.items()}
             for part in (curves.train, curves.validation, curves.weights)]
     train, validation, weights = last
-    norms = {kind: [values for tag, values in weights.items() if tag.startswith("norm/") and tag.endswith(f"/{kind}")]
-             for kind in ("l1", "l2")}
     sparsity = weights["sparsity/total"]
     return {"validation": validation, "train": train,
             "gap": {"data": validation["data"] - train["data"], "accuracy": train["accuracy"] - validation["accuracy"]},
             "sparsity": sparsity, "nonzero": np.round(kernel_entries * (1 - sparsity)),
-            "norm_l1": np.sum(norms["l1"], axis=0), "norm_l2": np.sqrt(np.sum(np.square(norms["l2"]), axis=0))}
+            **joined_norms(weights)}
 
 
 def mean_and_error(values: np.ndarray, alive: np.ndarray) -> dict[str, float | None]:

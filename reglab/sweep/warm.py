@@ -54,7 +54,7 @@ class Path(NamedTuple):
 
 def path(config: Config, grid: Grid, *, seeds: int = 1, data: Dataset | None = None,
          console: Console | None = None) -> Path:
-    """Trains the points of `grid`, in which λ1 or λ2 alone may vary, warm and cold. Arguments are those of `sweep`.
+    """Trains the points of `grid`, in which one penalty alone may vary, warm and cold; arguments are those of `sweep`.
 
     Raises:
       ConfigError: something cannot be used, or the folder holds something else.
@@ -93,7 +93,7 @@ class _Runner:
     def __init__(self, plan: Plan, dataset: Dataset, folder: SweepFolder, console: Console) -> None:
         self._plan, self._folder, self._console = plan, folder, console
         self._description = describe(plan, dataset, str(folder.path))
-        self._trainer = LaneTrainer(plan.shared, dataset, plan.seeds, plan.grid.penalize)
+        self._trainer = LaneTrainer(plan.shared, dataset, plan.seeds, plan.grid.penalize, plan.grid.strengths)
         self._steps = total_steps(plan.shared, dataset)
         self.steps_per_epoch = self._steps // plan.shared.epochs
         model = make_step(plan.shared, dataset).model
@@ -197,10 +197,11 @@ def next_start(start: Parameters, curves: LaneCurves) -> Parameters:
 
 
 def _check_grid(grid: Grid) -> None:
-    varying = [name for name, values in dataclasses.asdict(grid).items() if len(values) > 1]
-    if varying not in (["l1"], ["l2"]):
+    varying = [name for name, values in grid.values.items() if len(values) > 1]
+    if len(varying) != 1 or varying[0] not in grid.strengths:
         raise ConfigError(f"--path: {', '.join(f'--{name}' for name in varying) or 'nothing'} has several values; "
-                          "give several to --l1 or to --l2, and one to all else")
+                          f"give several to {' or to '.join(f'--{name}' for name in grid.strengths)}, and one to all "
+                          "else")
 
 
 def _name(at: int) -> str:

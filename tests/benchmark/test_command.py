@@ -17,7 +17,7 @@ from reglab.benchmark import __main__ as command
 from reglab.benchmark import experiment, workers
 from reglab.benchmark.experiment import benchmark
 from reglab.benchmark.peer_process import PeerError
-from reglab.benchmark.settings import DEFAULT_SECTIONS, EXTRA, WITHOUT, Settings, make_settings
+from reglab.benchmark.settings import DEFAULT_SECTIONS, WITHOUT, Settings, extra_flags, make_settings
 from reglab.benchmark.tables import tables
 from reglab.benchmark.task import Task
 from reglab.benchmark.worker import measure
@@ -35,7 +35,7 @@ def strictly(text: str) -> Any:
 
 
 def settings(*argv: str) -> Settings:
-    config, values, _, _ = flags.parse_with(list(argv), EXTRA, WITHOUT)
+    config, values, _, _ = flags.parse_with(list(argv), extra_flags(), WITHOUT)
     return make_settings(config, values)
 
 

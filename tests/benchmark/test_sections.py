@@ -83,7 +83,7 @@ def test_the_program_without_a_penalty_trains_as_with_strengths_of_zero() -> Non
     dataset, config = load("digits", train_size=100), dataclasses.replace(CONFIG, l1=0.0, l2=0.0)
     without, zero = (Stepper(make_program(config, dataset, Replicas(), penalized=penalized), dataset)
                      for penalized in (False, True))
-    assert without.program.step.penalized_layers == ()
+    assert without.program.step.terms == ()
     for stepper in (without, zero):
         stepper(7)
     map_arrays(np.testing.assert_array_equal, without.program.parameters(), zero.program.parameters())

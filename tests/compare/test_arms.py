@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reglab.compare.arms import METRICS, Arm, arms_of, measure
+from reglab.compare.arms import METRICS, Arm, arms_of, measure, metrics_of
 from reglab.compare.experiment import lanes_of, tabulate
 from reglab.config import Config, ConfigError
 from reglab.lanes import Lane, LaneCurves
 
-ARMS = (Arm("none", "no penalty", 0.0, 0.0), Arm("l1", "L1 alone", 0.5, 0.0))
+ARMS = [arm.described(Config(l1=0.5)) for arm in (Arm("none", "no penalty"), Arm("l1", "L1 alone", l1=0.5))]
 
 
 def table_of(values: np.ndarray) -> dict[str, object]:
@@ -27,7 +27,9 @@ def test_four_arms_differ_in_the_penalties_alone() -> None:
     assert [(arm.name, arm.l1, arm.l2) for arm in arms] == [
         ("none", 0, 0), ("l1", 0.5, 0), ("l2", 0, 0.25), ("l1_and_l2", 0.5, 0.25)]
     lanes = lanes_of(arms, Config(l1=0.5, l2=0.25, seed=3, learning_rate=0.01, penalize="hidden"), 2)
-    assert lanes[:3] == [Lane(0, 0, 0.01, 3, "hidden"), Lane(0, 0, 0.01, 4, "hidden"), Lane(0.5, 0, 0.01, 3, "hidden")]
+    assert lanes[:3] == [Lane(l1=l1, learning_rate=0.01, seed=seed, penalize="hidden")
+                         for l1, seed in ((0, 3), (0, 4), (0.5, 3))]
+    assert arms[3].described(Config(l1=0.5)) == {"name": "l1_and_l2", "title": "L1 and L2", "l1": 0.5, "l2": 0.25}
 
 
 def test_one_penalty_makes_two_arms_and_none_is_refused() -> None:
@@ -47,7 +49,7 @@ def test_no_metric_holds_a_penalty() -> None:
     assert {name: values.item() for name, values in measure(curves).items()} == {
         "train_accuracy": 0.5, "validation_accuracy": 0.25, "train_data": 2, "validation_data": 6, "gap": 4,
         "sparsity": 0.5, "norm_l1": 6, "norm_l2": 5}
-    assert measure(curves).keys() == METRICS.keys()
+    assert measure(curves).keys() == metrics_of(measure(curves)).keys()
 
 
 def test_intervals_and_paired_differences_are_those_of_scipy() -> None:

@@ -9,7 +9,7 @@ import pytest
 from reglab import flags
 from reglab.compare.__main__ import EXTRA, WITHOUT
 from reglab.compare.presets import CRITERIA, PRESETS, check_preset, judge, preset_flags, verdict_text
-from reglab.config import ConfigError
+from reglab.config import Config, ConfigError
 
 
 def made_result(**accuracies: float | None) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def test_a_preset_is_made_of_flags_that_exist(preset: str, dataset: str) -> None
     assert config.hidden == (128, 64)
     assert str(config.train_size) == PRESETS[preset][dataset]["train_size"]
     assert preset in CRITERIA
-    check_preset(preset, config.l1, config.l2)
+    check_preset(preset, config)
 
 
 def test_an_unknown_preset_a_data_set_it_is_not_made_for_and_a_missing_arm_are_refused() -> None:
@@ -63,4 +63,4 @@ def test_an_unknown_preset_a_data_set_it_is_not_made_for_and_a_missing_arm_are_r
     with pytest.raises(ConfigError, match="--dataset=cifar10: choose digits or mnist"):
         preset_flags("tutorial", "cifar10")
     with pytest.raises(ConfigError, match="--l2=0"):
-        check_preset("tutorial", 1e-3, 0)
+        check_preset("tutorial", Config(l1=1e-3))

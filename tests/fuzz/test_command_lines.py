@@ -59,7 +59,7 @@ def parse_train(argv: list[str]) -> Any:
 
 
 def parse_sweep(argv: list[str]) -> Any:
-    config, values, _, _ = flags.parse_with(argv, sweep.EXTRA, sweep.WITHOUT)
+    config, values, _, _ = flags.parse_with(argv, sweep.extra_flags(), sweep.WITHOUT)
     grid = parse_grid(config, **{name: values[name] for name in ("l1", "l2", "learning_rate", "penalize")})
     check_options(values["seeds"], values["folds"], values["select"], values["lanes_per_call"])
     check_size(config, grid, values["seeds"], values["folds"], values["lanes_per_call"])
@@ -74,13 +74,13 @@ def parse_compare(argv: list[str]) -> Any:
 
 
 def parse_benchmark(argv: list[str]) -> Any:
-    config, values, _, _ = flags.parse_with(argv, benchmark.EXTRA, benchmark.WITHOUT)
+    config, values, _, _ = flags.parse_with(argv, benchmark.extra_flags(), benchmark.WITHOUT)
     return benchmark.make_settings(config, values).config
 
 
 COMMANDS: dict[str, tuple[Callable[[list[str]], Any], list[str]]] = {
-    "train": (parse_train, []), "sweep": (parse_sweep, list(sweep.EXTRA)),
-    "compare": (parse_compare, list(compare.EXTRA)), "benchmark": (parse_benchmark, list(benchmark.EXTRA)),
+    "train": (parse_train, []), "sweep": (parse_sweep, list(sweep.extra_flags())),
+    "compare": (parse_compare, list(compare.EXTRA)), "benchmark": (parse_benchmark, list(benchmark.extra_flags())),
     "export": (lambda argv: flags.parse_own(argv, export.FLAGS)[0], list(export.FLAGS)),
     "launch": (launch._parse, ["workers", "module", "grace"])}
 

@@ -13,7 +13,7 @@ from reglab.lanes import Lane
 from reglab.sweep.parts import NotThePart, identity, read_sealed, sealed
 
 NUMBERS = {"epochs": [1, 2], "train": {"data": [[0.1, None], [1e-300, 3.0]]}}
-LANES = [Lane(0.0, 0.1, 1e-3, 0), Lane(0.0, 0.1, 1e-3, 1)]
+LANES = [Lane(l1=0.0, l2=0.1, learning_rate=1e-3, seed=0), Lane(l1=0.0, l2=0.1, learning_rate=1e-3, seed=1)]
 
 
 def part(plan: str = "a", number: int = 1, fold: int | None = None, lanes: list[Lane] = LANES,

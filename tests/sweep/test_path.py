@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("shared_compilation")
 
 SHARED = Config(hidden=(5,), activation="tanh", batch_size=8, epochs=4, precision="float64", jit=False, seed=3,
                 learning_rate=0.01)
-GRID = Grid((0.0, 0.003, 0.01, 0.03), learning_rate=(0.01,))
+GRID = Grid(l1=(0.0, 0.003, 0.01, 0.03), learning_rate=(0.01,))
 
 
 def run(path: pathlib.Path, dataset: Dataset, grid: Grid = GRID, **options: Any) -> Any:
@@ -156,7 +156,7 @@ def test_a_diverged_lane_starts_again_where_it_started() -> None:
     assert after["logits"]["bias"].ravel().tolist() == [1.0, 3.0]
 
 
-@pytest.mark.parametrize("grid", [Grid(), Grid((0.0, 1.0), (0.0, 1.0)), Grid(learning_rate=(0.1, 0.2))])
+@pytest.mark.parametrize("grid", [Grid(), Grid(l1=(0.0, 1.0), l2=(0.0, 1.0)), Grid(learning_rate=(0.1, 0.2))])
 def test_other_grids_are_refused(tmp_path: pathlib.Path, dataset: Dataset, grid: Grid) -> None:
     with pytest.raises(ConfigError, match="^--path: .*several to --l1 or to --l2"):
         run(tmp_path, dataset, grid)

@@ -26,8 +26,8 @@ from reglab.grid import Grid
 pytestmark = pytest.mark.usefixtures("shared_compilation")
 
 SHARED = Config(hidden=(5, 4), activation="tanh", batch_size=8, epochs=2, precision="float64", jit=False, seed=3)
-GRID = Grid((0.0, 0.01), (0.0, 0.02), (1e-2, 3e-2), ("all", "dense_0"))
-SMALL = Grid((0.0, 0.01, 0.1), (0.0, 0.02))
+GRID = Grid(l1=(0.0, 0.01), l2=(0.0, 0.02), learning_rate=(1e-2, 3e-2), penalize=("all", "dense_0"))
+SMALL = Grid(l1=(0.0, 0.01, 0.1), l2=(0.0, 0.02))
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_cross_validation(tmp_path: pathlib.Path, dataset: Dataset, trainers: li
     from reglab.loop import fit
     from reglab.sweep.folds import fold_dataset
 
-    done = run(tmp_path, dataset, Grid((0.0, 0.1)), seeds=2, folds=folds)
+    done = run(tmp_path, dataset, Grid(l1=(0.0, 0.1)), seeds=2, folds=folds)
     assert len(trainers) == compilations  # 53 examples: one fold, or one size of folds, has one more.
     assert all(trainer._program.programs[0]._run.experimental_get_tracing_count() == 1 for trainer in trainers)
     assert done.result["points"][1]["lanes"] == 2 * folds
@@ -159,7 +159,7 @@ def test_cross_validation(tmp_path: pathlib.Path, dataset: Dataset, trainers: li
 
 def test_equal_folds_share_one_compilation(tmp_path: pathlib.Path, dataset: Dataset, trainers: list[Any]) -> None:
     even = dataclasses.replace(dataset, train=dataset.train.take(np.arange(50)))
-    done = run(tmp_path, even, Grid((0.0, 0.1)), folds=5, complete=True)
+    done = run(tmp_path, even, Grid(l1=(0.0, 0.1)), folds=5, complete=True)
     assert done.winners["best"]["dataset"].startswith("made: 50 training and 20 validation")
     assert [len(trainer.sets) for trainer in trainers] == [5]
     assert trainers[0]._program.programs[0]._run.experimental_get_tracing_count() == 1
@@ -335,7 +335,8 @@ def test_a_lane_that_diverges_is_marked_and_harms_no_other(tmp_path: pathlib.Pat
 
 
 @pytest.mark.parametrize(("change", "named"), [
-    ({"grid": Grid((0.0, 0.5))}, "l1: "), ({"seeds": 3}, "seeds: 3, not 2"), ({"selection": "accuracy"}, "selection: "),
+    ({"grid": Grid(l1=(0.0, 0.5))}, "l1: "), ({"seeds": 3}, "seeds: 3, not 2"),
+    ({"selection": "accuracy"}, "selection: "),
     ({"config": dataclasses.replace(SHARED, epochs=5)}, "epochs: 5, not 2"), ({"lanes_per_call": 7}, "lanes_per_call"),
     ({"config": dataclasses.replace(SHARED, resume="never")}, "--resume=never")])
 def test_the_folder_of_another_sweep_is_refused(tmp_path: pathlib.Path, dataset: Dataset, change: dict[str, Any],

@@ -12,6 +12,8 @@ import tensorflow as tf
 from reglab import models, optimizers
 from reglab.benchmark.peers.job import Job, Weights
 from reglab.benchmark.peers.protocol import serve
+from reglab.core import penalties
+from reglab.core.terms import Term
 from reglab.data import Dataset, Examples
 from reglab.lane_program import LaneProgram
 from reglab.parameters import Parameters
@@ -30,9 +32,12 @@ class Trainer:
     def __init__(self, job: Job) -> None:
         model = models.mlp(job.x.shape[1], job.hidden, job.classes)
         constant = functools.partial(optimizers.scheduled, schedule="constant", warmup_steps=0, total_steps=1)
-        step = Step(model, model.dense_layers, optimizers.make_optimizer("adam"), constant)
-        l1, l2 = (tf.constant(np.repeat(strength[:, None], len(job.weights), axis=1)) for strength in (job.l1, job.l2))
-        hyper = Hyperparameters(l1, l2, tf.constant(job.learning_rate))
+        given = {"l1": job.l1, "l2": job.l2}  # What the other libraries have too.
+        terms = tuple(Term(penalties.get(name), model.dense_layers) for name in given)
+        step = Step(model, terms, optimizers.make_optimizer("adam"), constant)
+        strengths = {name: tf.constant(np.repeat(strength[:, None], len(job.weights), axis=1))
+                     for name, strength in given.items()}
+        hyper = Hyperparameters(strengths, tf.constant(job.learning_rate))
         parameters: Parameters = {name: {"kernel": tf.constant(kernel), "bias": tf.constant(bias)}
                                   for name, (kernel, bias) in zip(model.dense_layers, job.weights, strict=True)}
         if job.lanes == 1:

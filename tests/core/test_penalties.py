@@ -10,7 +10,9 @@ import pytest
 import scipy.optimize
 import tensorflow as tf
 
-from reglab.penalties import L1, L2, PENALTIES, Penalty, value
+from reglab.core.penalties import Penalty, get, names, registry, value
+from reglab.core.penalties.l1 import L1
+from reglab.core.penalties.l2 import L2
 
 REFERENCES: dict[str, Callable[[Any], float]] = {"l1": lambda w: float(np.sum(np.abs(w))),
                                                         "l2": lambda w: float(np.sum(w * w))}
@@ -23,16 +25,16 @@ def kernel(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def test_every_registered_penalty_is_tested() -> None:
-    assert REFERENCES.keys() == PENALTIES.keys()
+    assert tuple(REFERENCES) == names()
 
 
-@pytest.mark.parametrize("name", PENALTIES)
+@pytest.mark.parametrize("name", names())
 class TestEveryPenalty:
     """What any penalty must do, whatever it is."""
 
     @pytest.fixture
     def penalty(self, name: str) -> Penalty:
-        return PENALTIES[name]
+        return get(name)
 
     @pytest.mark.parametrize("shape", [(4, 3), (7,), (1, 1), (2, 3, 2)])
     def test_the_value_is_that_of_numpy(self, name: str, penalty: Penalty, shape: tuple[int, ...]) -> None:
@@ -112,6 +114,47 @@ class TestEveryPenalty:
         w = kernel()
         np.testing.assert_array_equal(penalty.proximal(tf.constant(w), tf.constant(0.0, tf.float64)), w)
 
+    def test_the_prox_takes_a_threshold_for_each_entry(self, penalty: Penalty) -> None:
+        w, thresholds = kernel(), np.abs(kernel(seed=3))
+        together = penalty.proximal(tf.constant(w), tf.constant(thresholds)).numpy()
+        for at in np.ndindex(w.shape):
+            alone = penalty.proximal(tf.constant([w[at]]), tf.constant([thresholds[at]]))
+            np.testing.assert_allclose(together[at], alone[0], rtol=1e-14)
+
+    def test_the_distance_is_0_at_the_fixed_points_of_the_prox_and_nowhere_else(self, penalty: Penalty) -> None:
+        w, rate, strength = kernel(), 0.5, tf.constant(0.3, tf.float64)
+        # W is the fixed point of a proximal step exactly where it is stationary, so that a gradient can be made for it.
+        shifted = tf.constant(w + np.where(np.abs(w) < 0.3, 0.0, 1.0))
+        fixed = penalty.proximal(shifted, rate * strength)
+        gradient = (fixed - shifted) / rate
+        assert np.any(fixed.numpy() == 0) or penalty.is_smooth
+        np.testing.assert_allclose(penalty.distance(fixed, gradient, strength), 0, atol=1e-14)
+        assert penalty.distance(fixed, gradient + 0.7, strength) > 0.1
+
+    def test_the_distance_is_that_of_the_gradient_where_there_is_one(self, penalty: Penalty) -> None:
+        w, gradient = tf.constant(kernel()), kernel(seed=4)
+        expected = np.linalg.norm(gradient + 0.3 * penalty.gradient(w).numpy())
+        np.testing.assert_allclose(penalty.distance(w, tf.constant(gradient), tf.constant(0.3, tf.float64)), expected,
+                                   rtol=1e-14)
+
+    def test_degree_and_slope_are_what_they_say(self, name: str, penalty: Penalty) -> None:
+        w = kernel()
+        if penalty.degree is not None:
+            np.testing.assert_allclose(REFERENCES[name](3 * w), 3 ** penalty.degree * REFERENCES[name](w), rtol=1e-14)
+        if penalty.slope is not None:
+            np.testing.assert_allclose(penalty.gradient(tf.constant(w)), penalty.slope * w, rtol=1e-14)
+
+    def test_the_norms_of_parts_join_to_that_of_the_whole(self, name: str, penalty: Penalty) -> None:
+        w = kernel(6, 5)
+        parts = np.array([penalty.norm(np.array(REFERENCES[name](part))) for part in (w[:2], w[2:])])
+        np.testing.assert_allclose(penalty.joined(parts), penalty.norm(np.array(REFERENCES[name](w))), rtol=1e-14)
+
+    def test_its_words_are_there_and_plain(self, penalty: Penalty) -> None:
+        for word in (penalty.name, penalty.title, penalty.formula, penalty.symbol, penalty.norm_formula, penalty.help,
+                     penalty.source):
+            assert word and word.isprintable()
+        assert (penalty.formula + penalty.norm_formula + penalty.help + penalty.title).isascii()
+
     def test_the_prox_never_lengthens_a_distance(self, penalty: Penalty) -> None:
         a, b, threshold = kernel(seed=1), kernel(seed=2), tf.constant(0.5, tf.float64)
         moved = penalty.proximal(tf.constant(a), threshold) - penalty.proximal(tf.constant(b), threshold)
@@ -135,7 +178,7 @@ def test_value_and_gradient_are_those_of_keras_regularizers(strength: float) -> 
     from keras import regularizers
 
     w = tf.constant(kernel())
-    l1, l2 = PENALTIES["l1"], PENALTIES["l2"]
+    l1, l2 = get("l1"), get("l2")
     for ours, gradient, keras in (
             (value(l1, w), l1.gradient(w), regularizers.L1(strength)),
             (value(l2, w), l2.gradient(w), regularizers.L2(strength)),
@@ -162,3 +205,12 @@ def test_moreau_the_l1_prox_and_the_projection_on_the_box_add_up() -> None:
     w = kernel()
     shrunk = L1().proximal(tf.constant(w), tf.constant(0.4, tf.float64))
     np.testing.assert_allclose(shrunk + np.clip(w, -0.4, 0.4), w, rtol=1e-14)
+
+
+def test_a_name_is_taken_once_and_is_an_identifier(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="already"):
+        registry.register(L1())
+    for name in ("no name", "class", "total"):
+        monkeypatch.setattr(L1, "name", name)
+        with pytest.raises(ValueError, match="no name for a penalty"):
+            registry.register(L1())

@@ -1,0 +1,22 @@
+"""What to train, as one frozen value: `Config`, whose fields are the flags of a run. Nothing here imports TensorFlow.
+
+`fields` declares every field once, with all that is said about it; `checks` has what a value can be held to.
+"""
+
+from reglab.config.allowed import (
+    ACTIVATIONS,
+    DATASETS,
+    DEFAULT_WEIGHT_DECAY,
+    MOST_COUNT,
+    MOST_CPU_DEVICES,
+    MOST_LIST,
+    MOST_SEED,
+    OPTIMIZERS,
+)
+from reglab.config.configuration import Config
+from reglab.config.errors import ConfigError
+from reglab.config.fields import FIELD_TYPES, FLAGS, HANDLING_FIELDS
+from reglab.config.flag import Flag, spelled
+
+__all__ = ["ACTIVATIONS", "DATASETS", "DEFAULT_WEIGHT_DECAY", "FIELD_TYPES", "FLAGS", "HANDLING_FIELDS", "MOST_COUNT",
+           "MOST_CPU_DEVICES", "MOST_LIST", "MOST_SEED", "OPTIMIZERS", "Config", "ConfigError", "Flag", "spelled"]

@@ -1,0 +1,30 @@
+"""What a run may be given: the names that a flag chooses from, and the largest numbers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+DATASETS: Final = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
+OPTIMIZERS: Final = ("adam", "sgd", "momentum", "adamw")
+SCHEDULES: Final = ("constant", "cosine")
+ACTIVATIONS: Final = ("relu", "gelu", "elu", "selu", "silu", "tanh", "sigmoid", "softplus", "linear")
+PRECISIONS: Final = ("float32", "float64", "bfloat16")
+RESUME_MODES: Final = ("auto", "never", "must", "restart")
+STRATEGIES: Final = ("auto", "one_device", "mirrored", "multi_worker")
+ON_NONFINITE: Final = ("stop", "skip", "restore")
+
+DEFAULT_WEIGHT_DECAY: Final = 0.004  # Keras' AdamW
+
+MOST_LAYERS: Final = 100
+"""Hidden layers."""
+MOST_COUNT: Final = 2**31 - 1
+"""Epochs, examples, widths: what the compiled program counts in 32 bits. So no run has more than 2^62 steps."""
+MOST_STEPS: Final = 2**53
+"""Steps between two events, and steps of the warm-up: whole numbers that every float64 holds."""
+MOST_SEED: Final = 2**63 - 1
+MOST_DATA_SEED: Final = 2**64 - 1
+MOST_DEVICES: Final = 1024
+MOST_CPU_DEVICES: Final = 256
+MOST_SECONDS: Final = 10**6
+MOST_LIST: Final = 100_000
+"""Characters of a flag that takes a list."""

@@ -1,0 +1,126 @@
+"""`Config`: the fields of a run, checked, and to and from JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from reglab.config.allowed import DEFAULT_WEIGHT_DECAY
+from reglab.config.checks import require
+from reglab.config.errors import ConfigError
+from reglab.config.fields import FLAGS, HANDLING_FIELDS, Fields
+from reglab.config.reading import read_fields
+from reglab.core import penalties
+from reglab.core.penalties.by_name import ByPenalty, as_dict, by_penalty_name
+from reglab.numerals import beyond, rounded
+from reglab.strengths import numbers
+from reglab.texts import did_you_mean, shown
+
+
+@by_penalty_name
+@dataclasses.dataclass(frozen=True)
+class Config(Fields):
+    """One run. The defaults are those of the tutorial experiment, on the embedded digits.
+
+    Every field has the name of its command-line flag, and `fields.Fields` declares it. The names of the penalties are
+    fields too, such as `Config(l1=1e-3)`: each a number, or a mapping of layers to numbers; `strengths` has them all.
+    What can be checked without reading data or opening a device is checked here: each field, and then each combination.
+
+    `None` means "not given": `data_seed` then takes `seed`, `weight_decay` what the optimizer is known for,
+    `train_size` everything, `clip_norm` no clipping, `num_devices` all there are, `cpu_devices` one,
+    `checkpoint_every` once an epoch, `max_points` no bound, `model_dir` no files (the commands choose
+    `runs/<time>-<name>`), `compile_cache` what `REGLAB_COMPILE_CACHE` says or else `reglab` in the user's cache folder.
+    `checkpoint_every` and `summary_every` count steps, `evaluate_every` epochs, `rendezvous_timeout` seconds.
+
+    Raises:
+      ConfigError: a value is out of range or a combination is impossible; one line that names the flag, the value
+        found and the fix.
+    """
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "strengths", ByPenalty(0.0, self.strengths))
+        typed = {name: flag.typed(getattr(self, name)) for name, flag in FLAGS.items()}
+        strengths = ByPenalty(0.0, {name: typed.pop(name) for name in self.strengths})
+        for name, value in {**typed, "strengths": strengths}.items():
+            object.__setattr__(self, name, value)
+        for name, flag in FLAGS.items():
+            flag.check(getattr(self, name))
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """What one field asks of another."""
+        for name, flag in FLAGS.items():
+            value = getattr(self, name)
+            if flag.kind not in ("float", "Strength") or value is None:
+                continue
+            for number in numbers(value):
+                if problem := beyond(number, self.precision):
+                    require(False, name, value, problem)
+        require(rounded(self.momentum, self.precision) < 1, "momentum", self.momentum,
+                "give a number from 0 to less than 1, even when rounded to the precision of the run")
+        require(self.weight_decay in (None, 0.0) or self.optimizer == "adamw", "weight_decay", self.weight_decay,
+                "decoupled weight decay needs --optimizer=adamw; for a penalty in the objective use " + " or ".join(
+                    f"--{penalty.name}" for penalty in penalties.registered() if penalty.slope is not None))
+
+    @property
+    def resolved_data_seed(self) -> int:
+        """The seed of the subset, the label noise and the order of the batches."""
+        return self.seed if self.data_seed is None else self.data_seed
+
+    @property
+    def resolved_weight_decay(self) -> float:
+        """The decoupled weight decay that is applied: 0 for every optimizer but AdamW."""
+        if self.optimizer != "adamw":
+            return 0.0
+        return DEFAULT_WEIGHT_DECAY if self.weight_decay is None else self.weight_decay
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain JSON values."""
+        return {**as_dict(self), "hidden": list(self.hidden)}
+
+    def to_json(self) -> str:
+        """The fields as an indented JSON object; `from_dict(json.loads(...))` gives an equal `Config`."""
+        return json.dumps(self.to_dict(), indent=2) + "\n"
+
+    @staticmethod
+    def from_dict(fields: Mapping[str, Any]) -> Config:
+        """Rebuilds a `Config`.
+
+        Raises:
+          ConfigError: a field is unknown or its value is not allowed.
+        """
+        if not isinstance(fields, Mapping):
+            raise ConfigError(f"a configuration is a mapping of fields, not {shown(fields)}")
+        unknown = [name for name in fields if name not in FLAGS]
+        if unknown:
+            hint = did_you_mean(shown(unknown[0], 40), FLAGS)
+            raise ConfigError(f"unknown configuration field '{shown(unknown[0], 40)}': known are "
+                              f"{', '.join(FLAGS)}{hint}")
+        return Config(**fields)
+
+    @staticmethod
+    def from_file(path: str | os.PathLike[str]) -> Config:
+        """Reads a `config.json`.
+
+        Raises:
+          ConfigError: the file cannot be read, is not a JSON object, or holds a bad field.
+        """
+        return Config.from_dict(read_fields(path))
+
+    def differences(self, other: Config) -> list[str]:
+        """The fields that make `other` another experiment, as `name: mine, not theirs` texts.
+
+        Fields that only say where and how a run is kept (`HANDLING_FIELDS`) do not count, nor does another
+        `on_nonfinite` than the stop of `other`: as long as all was finite, the three are the same.
+        """
+        mine, theirs = ({**config.to_dict(), **config.strengths} for config in (self, other))
+        same = HANDLING_FIELDS | ({"on_nonfinite"} if other.on_nonfinite == "stop" else set())
+        return [f"{name}: {_quoted(mine[name])}, not {_quoted(theirs[name])}" for name in mine
+                if name not in same and mine[name] != theirs[name]]
+
+
+def _quoted(value: object) -> str:
+    return repr(value) if len(repr(value)) <= 80 else shown(value, 80)

@@ -1,0 +1,18 @@
+"""The error of everything that a user gave and that cannot be used."""
+
+from __future__ import annotations
+
+from reglab import exit_codes
+from reglab.texts import one_line
+
+
+class ConfigError(exit_codes.Ending, ValueError):
+    """Something the user gave cannot be used: a flag, a file or a combination.
+
+    Its message is one line of at most 500 characters; values that it quotes go through `texts.shown`.
+    """
+
+    exit_code = exit_codes.BAD_INPUT
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))

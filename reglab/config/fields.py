@@ -1,0 +1,178 @@
+"""The fields of `Config`, each declared once: default, help, checks, and whether it may differ on resume."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from reglab.config import allowed
+from reglab.config.checks import (
+    between,
+    holds,
+    named_or,
+    one_of,
+    path,
+    pattern_or,
+    positive,
+    strength,
+    strength_everywhere,
+    text,
+)
+from reglab.config.flag import Flag, Section, flags_of
+from reglab.core import penalties
+from reglab.core.penalties import Penalty
+from reglab.core.penalties.by_name import ByPenalty
+from reglab.strengths import Strength
+
+_DATA: Final = Section("Data")
+_MODEL: Final = Section("Model")
+_OBJECTIVE: Final = Section("Objective")
+_OPTIMIZATION: Final = Section("Optimization")
+_EXECUTION: Final = Section("Execution")
+_FILES: Final = Section("Files")
+
+_COUNT: Final = between(1, allowed.MOST_COUNT, "give at least 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Fields:
+    """All that a run is given, and nothing checked yet: see `Config`."""
+
+    dataset: str = _DATA.flag(
+        "digits", f"{', '.join(allowed.DATASETS)}, or the path of an .npz file with x_train, y_train and optionally "
+        "x_test, y_test.",
+        path, named_or(lambda name: name.endswith(".npz"), ", or give the path of an .npz file", *allowed.DATASETS))
+    data_dir: str | None = _DATA.flag(
+        None, "Folder of the data set's standard files; else Keras downloads and caches them.", path, handling=True)
+    train_size: int | None = _DATA.flag(
+        None, "Train on a class-stratified sample of this many examples.",
+        between(1, allowed.MOST_COUNT, "give a positive number of examples, or leave it out for all"))
+    label_noise: float = _DATA.flag(
+        0.0, "Fraction of the training labels to change, each to another class.",
+        holds(lambda fraction: 0 <= fraction <= 1, "give a fraction from 0 to 1"))
+    validation_split: float = _DATA.flag(
+        0.2, "Fraction held out for validation where the data have no test part.",
+        holds(lambda fraction: 0 < fraction < 1, "give a fraction between 0 and 1"))
+    data_seed: int | None = _DATA.flag(
+        None, "Seed of sample, label noise and order of the data; else --seed.",
+        between(0, allowed.MOST_DATA_SEED, "give a whole number of at least 0"))
+
+    hidden: tuple[int, ...] = _MODEL.flag(
+        (128, 64), "Widths of the hidden layers; empty for softmax regression.",
+        holds(lambda widths: all(width >= 1 for width in widths),
+              "give positive layer widths such as 128,64, or nothing for softmax regression"),
+        holds(lambda widths: len(widths) <= allowed.MOST_LAYERS, f"give at most {allowed.MOST_LAYERS} layers"),
+        holds(lambda widths: all(width <= allowed.MOST_COUNT for width in widths),
+              f"give widths of at most {allowed.MOST_COUNT:,}"))
+    activation: str = _MODEL.flag("relu", f"{', '.join(allowed.ACTIVATIONS)}.", one_of(*allowed.ACTIVATIONS))
+
+    # Stands for a flag of each penalty: `RunFlags`.
+    strengths: ByPenalty[Strength] = _OBJECTIVE.flag(ByPenalty(0.0, {}), "", strength_everywhere)
+    penalize: str = _OBJECTIVE.flag(
+        "all", "Penalized Dense kernels: all, hidden (all but the last), or a regular expression that matches whole "
+        "layer names (dense_0, dense_1, ..., logits). A strength may name its layers instead: "
+        "dense_0=1e-3;logits=1e-4.", text, pattern_or("all", "hidden"))
+
+    optimizer: str = _OPTIMIZATION.flag("adam", f"{', '.join(allowed.OPTIMIZERS)}.", one_of(*allowed.OPTIMIZERS))
+    learning_rate: float = _OPTIMIZATION.flag(
+        1e-3, "Learning rate.", positive("give a positive number, for example 1e-3"))
+    momentum: float = _OPTIMIZATION.flag(0.9, "Of --optimizer=momentum.", strength())
+    weight_decay: float | None = _OPTIMIZATION.flag(
+        None, "Of --optimizer=adamw: decoupled, on kernels, no part of the objective; else "
+        f"{allowed.DEFAULT_WEIGHT_DECAY}.", strength())
+    clip_norm: float | None = _OPTIMIZATION.flag(
+        None, "Largest global norm of the gradient of the total.",
+        positive("give a positive number, or leave it out for no clipping"))
+    schedule: str = _OPTIMIZATION.flag(
+        "constant", "constant, or cosine (down to 0 at the last step).", one_of(*allowed.SCHEDULES))
+    warmup_steps: int = _OPTIMIZATION.flag(
+        0, "Steps over which the learning rate rises from 0.",
+        between(0, allowed.MOST_STEPS, "give a number of steps of at least 0"))
+    epochs: int = _OPTIMIZATION.flag(10, "Passes over the training data.", _COUNT)
+    batch_size: int = _OPTIMIZATION.flag(32, "Examples a step, over all replicas.", _COUNT)
+    seed: int = _OPTIMIZATION.flag(
+        0, "Seed of the initial weights, and of all else unless --data_seed is given.",
+        between(0, allowed.MOST_SEED, "give a whole number of at least 0"))
+    on_nonfinite: str = _OPTIMIZATION.flag(
+        "stop", "Where the data loss or the gradient of a step is not finite: stop; skip (leave that update out); or "
+        "restore (go back to the weights of the last checkpoint and leave out all updates since then).",
+        one_of(*allowed.ON_NONFINITE))
+
+    jit: bool = _EXECUTION.flag(True, "Compile the training loop with XLA.")
+    precision: str = _EXECUTION.flag(
+        "float32", "float32, float64 (for checks: everything in it), or bfloat16 (matrix products only).",
+        one_of(*allowed.PRECISIONS))
+    deterministic: bool = _EXECUTION.flag(
+        False, "Have TensorFlow use operations that give the same bits each time, at some cost on GPUs.")
+    strategy: str = _EXECUTION.flag(
+        "auto", "auto (a cluster if TF_CONFIG or Slurm describes one, else all GPUs), one_device, mirrored, or "
+        "multi_worker.", one_of(*allowed.STRATEGIES), handling=True)
+    num_devices: int | None = _EXECUTION.flag(
+        None, "Devices of this machine to use; else all.",
+        between(1, allowed.MOST_DEVICES, "give a number of devices, or leave it out for all"), handling=True)
+    cpu_devices: int | None = _EXECUTION.flag(
+        None, "Split the CPU into this many logical devices, to try replicas without GPUs.",
+        between(1, allowed.MOST_CPU_DEVICES, "give a number of logical devices, or leave it out for one"),
+        handling=True)
+    rendezvous_timeout: float = _EXECUTION.flag(
+        300.0, "Seconds to wait for the other workers of a cluster.",
+        between(1, allowed.MOST_SECONDS, "give a number of seconds of at least 1"), handling=True)
+    compile_cache: str | None = _EXECUTION.flag(
+        None, "Folder to keep compiled code in, or off; else what REGLAB_COMPILE_CACHE says, or reglab in the user's "
+        "cache folder (XDG_CACHE_HOME or ~/.cache).", path, handling=True)
+
+    model_dir: str | None = _FILES.flag(
+        None, "Folder of the run; else runs/<time>-<name>.", path,
+        holds(lambda folder: folder != "", "name a folder, or leave the flag out"), handling=True)
+    resume: str = _FILES.flag(
+        "auto", "auto (go on where the folder's run stands), never, must, or restart (move its files aside and begin "
+        "at step 0).", one_of(*allowed.RESUME_MODES), handling=True)
+    checkpoint_every: int | None = _FILES.flag(
+        None, "Steps between checkpoints; else once an epoch.",
+        between(1, allowed.MOST_STEPS, "give a number of steps, or leave it out for once an epoch"), handling=True)
+    keep: int = _FILES.flag(3, "How many checkpoints to keep, besides the best.", _COUNT, handling=True)
+    evaluate_every: int = _FILES.flag(
+        1, "Epochs between evaluations of both splits.",
+        between(1, allowed.MOST_COUNT, "give a number of epochs of at least 1"))
+    summary_every: int = _FILES.flag(
+        100, "Steps between measured steps in metrics.jsonl and TensorBoard; 0 for none.",
+        between(0, allowed.MOST_STEPS, "give a number of steps, or 0 for none"))
+    max_points: int | None = _FILES.flag(
+        None, "Most points of a tag in metrics.jsonl and TensorBoard: where there would be more, measured steps and "
+        "evaluations are written more rarely; else no bound.",
+        between(1, allowed.MOST_COUNT, "give a number of points, or leave it out for no bound"))
+    histograms: bool = _FILES.flag(False, "Write histograms of the kernels at each evaluation.")
+
+
+@functools.lru_cache(maxsize=8)
+def _flags_with(registered: tuple[Penalty, ...]) -> dict[str, Flag]:
+    formula = " + ".join(["data loss", *(f"{penalty.name} * {penalty.formula}" for penalty in registered)])
+    found: dict[str, Flag] = {}
+    for name, flag in flags_of(Fields).items():
+        if flag.section == _OBJECTIVE.title:
+            flag = dataclasses.replace(flag, section=f"{_OBJECTIVE.title}: {formula}")
+        found |= {name: flag} if name != "strengths" else {
+            penalty.name: dataclasses.replace(flag, name=penalty.name, annotation="Strength", default=0.0,
+                                              help=penalty.help) for penalty in registered}
+    return found
+
+
+class RunFlags(Mapping[str, Flag]):
+    """Name to flag of every field, in the order of `--help`: those declared here, and one for each penalty."""
+
+    def __getitem__(self, name: str) -> Flag:
+        return _flags_with(penalties.registered())[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_flags_with(penalties.registered()))
+
+    def __len__(self) -> int:
+        return len(_flags_with(penalties.registered()))
+
+
+FLAGS: Final = RunFlags()
+HANDLING_FIELDS: Final = frozenset(flag.name for flag in FLAGS.values() if flag.handling)
+"""Fields that say where a run is kept and what carries it, not what is trained: they may differ on resume."""
+FIELD_TYPES: Final[Mapping[str, str]] = {flag.name: flag.annotation for flag in FLAGS.values()}

@@ -1,0 +1,122 @@
+"""A flag: all that is said about a field of `Config`, in one place.
+
+A dataclass declares its fields with `Section.flag`, and `flags_of` reads them back. The command line, `--help`, the
+table in the README, the checks and what may differ on resume are all made from that.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Final
+
+from reglab.config.checks import Check, require
+from reglab.config.errors import ConfigError
+from reglab.strengths import joined, read_layers
+from reglab.texts import shown
+
+_MOST_WHOLE: Final = 2**1023
+"""A whole number that stands for a float64 is smaller."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A heading of `--help`, with the flags that are declared under it."""
+
+    title: str
+
+    def flag(self, default: Any, help: str, *checks: Check, handling: bool = False) -> Any:
+        """A field of a dataclass; see `Flag`."""
+        told = {"section": self.title, "help": help, "checks": checks, "handling": handling}
+        return dataclasses.field(default=default, metadata=told)
+
+
+@dataclasses.dataclass(frozen=True)
+class Flag:
+    """A field and its flag.
+
+    Attributes:
+      name: of both.
+      annotation: the type as the source has it, such as `float | None`; `Strength` of the penalties.
+      default: None stands for "not given".
+      section: the heading that it stands under.
+      help: what it means, in sentences.
+      checks: what a value is held to, in this order; None always passes.
+      handling: whether it says where a run is kept and what carries it, not what is trained: then it may differ on
+        resume.
+    """
+
+    name: str
+    annotation: str
+    default: Any
+    section: str
+    help: str
+    checks: tuple[Check, ...]
+    handling: bool
+
+    @property
+    def kind(self) -> str:
+        """The type without None: `str`, `int`, `float`, `bool`, `tuple[int, ...]` or `Strength`."""
+        return self.annotation.removesuffix(" | None")
+
+    def typed(self, value: Any) -> Any:
+        """The value as a value of the type: whole numbers may stand for floats, and lists for tuples.
+
+        JSON has no tuples, and users have lists.
+
+        Raises:
+          ConfigError: it is of another type, say `epochs="10"` or `jit=1` from a hand-written JSON file.
+        """
+        if self.kind == "tuple[int, ...]":
+            value = tuple(value) if isinstance(value, list) else value
+            ok = isinstance(value, tuple) and all(type(item) is int for item in value)
+        elif self.kind == "Strength" and isinstance(value, str | Mapping):
+            return self._strength(value)
+        elif self.kind in ("float", "Strength") and type(value) is int:
+            require(abs(value) < _MOST_WHOLE, self.name, value,
+                    "it is beyond the largest float64: give a smaller number")
+            return float(value)
+        else:
+            kind = self.kind.replace("Strength", "float")
+            ok = type(value).__name__ == kind or (value is None and self.annotation.endswith(" | None"))
+        require(ok, self.name, value, f"give a value of type {self.annotation.replace('Strength', 'float')}")
+        return value
+
+    def _strength(self, value: str | Mapping[Any, Any]) -> str:
+        """A strength for each of some layers, as text, or as a mapping from Python."""
+        if isinstance(value, Mapping):
+            require(all(isinstance(layer, str) and not {";", "="} & {*layer} and type(number) in (int, float)
+                        and abs(number) < _MOST_WHOLE for layer, number in value.items()), self.name, value,
+                    "give a finite number for each layer")
+            value = ";".join(f"{layer}={number!r}" for layer, number in value.items())
+        require("=" in value, self.name, value, "give a value of type float")
+        try:
+            return joined(read_layers(value))
+        except ValueError as error:
+            raise ConfigError(f"--{self.name}={shown(value)}: {error}") from None
+
+    def check(self, value: Any) -> None:
+        """Holds a value of the right type to the checks.
+
+        Raises:
+          ConfigError: it does not pass one.
+        """
+        for check in self.checks if value is not None else ():
+            check(self.name, value)
+
+
+def flags_of(declared: type) -> dict[str, Flag]:
+    """Name to flag of each field of a dataclass, in the order of the source."""
+    return {field.name: Flag(field.name, str(field.type), field.default, **field.metadata)
+            for field in dataclasses.fields(declared)}
+
+
+def spelled(value: Any) -> str:
+    """A value as one would give it on the command line; empty for None."""
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,1 @@
+"""The functional core: what one step of one lane on one replica is made of, as pure functions."""

@@ -1,0 +1,24 @@
+"""TensorFlow and NumPy by their usual names, imported when they are first used.
+
+For modules whose words (names, help) are read before TensorFlow, which takes seconds, is there.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
+else:
+    class _Module:
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        def __getattr__(self, attribute: str) -> Any:
+            return getattr(importlib.import_module(self._name), attribute)
+
+    np, tf = _Module("numpy"), _Module("tensorflow")
+
+__all__ = ["np", "tf"]

@@ -1,0 +1,37 @@
+"""L1: the sum of absolute values, which drives entries to zero."""
+
+from __future__ import annotations
+
+from reglab.core.lazily import tf
+from reglab.core.penalties.base import Penalty, at_least_float32, norm_of
+
+
+class L1(Penalty):
+    """Ω(W) = Σ |W|, the lasso (Tibshirani 1996)."""
+
+    name = "l1"
+    title = "L1"
+    formula = "sum |W|"
+    symbol = "|w|"
+    norm_formula = "sum |W|"
+    help = "Strength of the L1 penalty."
+    source = "Tibshirani 1996, Regression shrinkage and selection via the lasso"
+    is_standing = True
+    degree = 1
+
+    def terms(self, w: tf.Tensor) -> tf.Tensor:
+        """|W|."""
+        return tf.abs(at_least_float32(w))
+
+    def gradient(self, w: tf.Tensor) -> tf.Tensor:
+        """sign(W), with sign(0) = 0."""
+        return tf.sign(w)
+
+    def proximal(self, w: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
+        """Soft thresholding, entry by entry: sign(W)·max(|W| − threshold, 0)."""
+        return tf.sign(w) * tf.maximum(tf.abs(w) - threshold, 0)
+
+    def distance(self, w: tf.Tensor, gradient: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
+        """The norm of gradient + strength·sign(W) where W ≠ 0, and of max(|gradient| − strength, 0) where W = 0."""
+        at_zero = tf.maximum(tf.abs(gradient) - strength, 0)
+        return norm_of(tf.where(w == 0, at_zero, gradient + strength * tf.sign(w)))
