@@ -19,7 +19,7 @@ from reglab.texts import shown
 OTHER: Final = {
     "config_file": "Start from this config.json of a run; flags that are given override it.",
     "json": "Print the result as one JSON object on stdout, all else on stderr.",
-    "help": "Show this help.", "flagfile": "Read flags from a file, one a line.",
+    "help": "Show this help.", "version": "Show the version.", "flagfile": "Read flags from a file, one a line.",
 }
 """What every command has besides: name to help."""
 
@@ -39,11 +39,13 @@ class CommandLine:
       config: the run.
       json: print the result as JSON.
       help: print the help and do nothing.
+      values: of the flags that the command has of its own, by name.
     """
 
     config: Config
     json: bool
     help: bool
+    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def parse(argv: list[str]) -> CommandLine:

@@ -34,7 +34,8 @@ ended too. The exit code is that of the first to fail, and 128 + the signal's nu
 --workers  How many to start. (default: 2)
 --module   What each runs, as python -m does. (default: reglab.train)
 --grace    Seconds that the others have, when one has failed, to end before they are killed. (default: 5)
---help     Show this help."""
+--help     Show this help.
+--version  Show the version."""
 
 # Below the ports that Linux gives to outgoing connections, any of which could take a port before its worker does.
 _PORTS: Final = range(20_000, 32_000)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
-
 from reglab.config import MOST_SEED, Config, ConfigError
 from reglab.grid import MOST_LANES
 from reglab.texts import shown
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from reglab.lanes import LaneCurves
 
 
@@ -79,6 +79,8 @@ def check_seeds(seeds: int, first: int) -> int:
 
 def measure(curves: LaneCurves) -> dict[str, np.ndarray]:
     """Each of `METRICS` at each evaluation of each lane: [evaluations, lanes]."""
+    import numpy as np  # Only here: all else answers a command line, for which NumPy would take too long.
+
     norms = {kind: [values for tag, values in curves.weights.items()
                     if tag.startswith("norm/") and tag.endswith(f"/{kind}")] for kind in ("l1", "l2")}
     return {
