@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import textwrap
 from collections.abc import Collection, Mapping
 from typing import Any, Final
@@ -24,7 +23,6 @@ OTHER: Final = {
 """What every command has besides: name to help."""
 
 _PATHS: Final = frozenset({"model_dir", "output"})  # Of the flags that commands have of their own.
-_OF_RUNS: Final = frozenset({"config_file", *FLAGS})
 
 ExtraFlags = Mapping[str, tuple[type, str, Any]]
 """Flags that a command has of its own: name to (str, int, float or bool; help; default). One that has the name of a
@@ -88,7 +86,7 @@ def parse_own(argv: list[str], extra: ExtraFlags) -> tuple[dict[str, Any], bool,
     Raises:
       ConfigError: a flag is unknown or its value cannot be used.
     """
-    values = _parsed(argv, extra, _OF_RUNS, example=f"--{next(iter(extra))}=...")
+    values = _parsed(argv, extra, _of_runs(), example=f"--{next(iter(extra))}=...")
     return {name: values[name].value for name in extra}, values.json, values.help
 
 
@@ -99,7 +97,7 @@ def help_text(command: str, purpose: str, extra: ExtraFlags | None = None,
     Args:
       trains: whether it has the flags of a run.
     """
-    without = without if trains else _OF_RUNS
+    without = without if trains else _of_runs()
     extra = extra or {}
     lines = [f"usage: python -m {command} [--flag=value ...]", "", purpose]
     if extra:
@@ -107,14 +105,18 @@ def help_text(command: str, purpose: str, extra: ExtraFlags | None = None,
         for name, (_, text, default) in extra.items():
             lines += _entry(name, text, spelled(default))
     offered = [flag for name, flag in FLAGS.items() if name not in extra and name not in without]
-    for section, of_section in itertools.groupby(offered, lambda flag: flag.section):
+    for section in dict.fromkeys(flag.section for flag in offered):
         lines += ["", f"{section}:"]
-        for flag in of_section:
-            lines += _entry(flag.name, flag.help, spelled(flag.default))
+        for flag in offered:
+            lines += _entry(flag.name, flag.help, spelled(flag.default)) if flag.section == section else []
     lines += ["", "Other:"]
     for name, text in OTHER.items():
         lines += _entry(name, text, "") if name not in without else []
     return "\n".join(lines)
+
+
+def _of_runs() -> frozenset[str]:
+    return frozenset({"config_file", *FLAGS})
 
 
 def _parsed(argv: list[str], extra: ExtraFlags, hidden: Collection[str], *, example: str) -> Arguments:
