@@ -18,7 +18,7 @@ from reglab.cluster import Cluster
 from reglab.commands import run_command, run_process
 from reglab.config import ConfigError
 from reglab.processes import ProcessGroup
-from reglab.texts import shown
+from reglab.texts import did_you_mean, shown
 
 USAGE: Final = """\
 usage: python -m reglab.launch [--workers=2] [--module=reglab.train] [--grace=5] -- [flags of the module]
@@ -91,7 +91,7 @@ def _parse(own: Sequence[str]) -> Any:
         raise ConfigError(f"--grace={shown(values.grace)}: give a number of seconds from 0 to {_MOST_GRACE:,}")
     if not _exists(values.module):
         raise ConfigError(f"--module={shown(values.module)}: there is no such module; give one that python -m runs, "
-                          "such as reglab.certify")
+                          f"such as reglab.certify{did_you_mean(values.module, ('reglab.train', 'reglab.certify'))}")
     return values
 
 

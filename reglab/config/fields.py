@@ -20,9 +20,9 @@ _FILES: Final = Section("Files")
 _COUNT: Final = between(1, allowed.MOST_COUNT, "give at least 1")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)  # `Config` has these methods: made once.
 class Fields:
-    """All that a run is given, and nothing checked yet: see `Config`."""
+    """All that a run is given: see `Config`."""
 
     dataset: str = _DATA.flag(
         "digits", f"{', '.join(allowed.DATASETS)}, or the path of an .npz file with x_train, y_train and optionally "
