@@ -1,19 +1,22 @@
-"""What every command does around its work: one line and an exit code for bad input and signals, streams that may break.
+"""What every command does around its work: flags, help, version; one line and an exit code for what ends it early.
 
-`python -m reglab.<command>` is `run_process(main)`, and every `main` is `run_command` of what the command does.
+`python -m reglab.<command>` is `run_process(main)`, and every `main` is `run_command` of what the command does: that of
+`Command`, which most are, or of a function where the command line is another.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import dataclasses
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final, NoReturn, TextIO, cast
 
-from reglab import exit_codes
+from reglab import __version__, exit_codes, flags
+from reglab.config import Config
 from reglab.console.stream import SafeStream
 from reglab.exit_codes import Ending
 from reglab.files import refusal
@@ -21,7 +24,55 @@ from reglab.listener import listen_for_good, listening
 from reglab.signals import STARTS_AGAIN, EarlyStop, StopRequest
 from reglab.texts import one_line
 
+_VERSION: Final = frozenset({"--version", "-version"})
 _LINGER: Final = 0.5  # seconds for the others to hear the last word of a worker that stops
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A command whose command line is all flags.
+
+    Attributes:
+      module: what `python -m` runs.
+      purpose: what it is for, in the help; a function where it depends on what is registered.
+      work: what it does with the command line, up to the exit code.
+      extra: its own flags; a function where they depend on what is registered.
+      without: flags of a run that it does not have.
+      trains: whether it has flags of a run at all.
+      before: flags to be put before those given, once these are known, as those of a preset.
+    """
+
+    module: str
+    purpose: str | Callable[[], str]
+    work: Callable[[flags.CommandLine], int]
+    extra: flags.ExtraFlags | Callable[[], flags.ExtraFlags] = dataclasses.field(default_factory=dict)
+    without: Collection[str] = ()
+    trains: bool = True
+    before: Callable[[flags.CommandLine], list[str]] = lambda given: []
+
+    def main(self, argv: list[str]) -> int:
+        """Does what the command line says, and returns the exit code (see `exit_codes`)."""
+        return run_command(self._answer, argv)
+
+    def _answer(self, argv: list[str]) -> int:
+        given = self._parsed(argv)
+        if given.help:
+            purpose = self.purpose() if callable(self.purpose) else self.purpose
+            print(flags.help_text(self.module, purpose, self._extra, self.without, trains=self.trains))
+            return exit_codes.SUCCESS
+        before = self.before(given)
+        return self.work(self._parsed([*before, *argv]) if before else given)
+
+    @property
+    def _extra(self) -> flags.ExtraFlags:
+        return self.extra() if callable(self.extra) else self.extra
+
+    def _parsed(self, argv: list[str]) -> flags.CommandLine:
+        if self.trains:
+            config, values, as_json, wants_help = flags.parse_with(argv, self._extra, self.without)
+            return flags.CommandLine(config, as_json, wants_help, values)
+        values, as_json, wants_help = flags.parse_own(argv, self._extra)
+        return flags.CommandLine(Config(), as_json, wants_help, values)
 
 
 def run_process(main: Callable[[list[str]], int]) -> NoReturn:
@@ -76,6 +127,9 @@ def run_command(command: Callable[[list[str]], int], argv: list[str]) -> int:
 def _run(command: Callable[[list[str]], int], argv: list[str], request: StopRequest) -> int:
     try:
         with request.interruptible(EarlyStop, STARTS_AGAIN):
+            if _VERSION.intersection(argv[:argv.index("--")] if "--" in argv else argv):
+                print(f"reglab {__version__}")
+                return exit_codes.SUCCESS
             return command(argv)
     except Ending as ending:
         print(f"reglab: {ending.line}", file=sys.stderr)

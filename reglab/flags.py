@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import textwrap
 from collections.abc import Collection, Mapping
 from typing import Any, Final
@@ -20,7 +19,7 @@ from reglab.texts import shown
 OTHER: Final = {
     "config_file": "Start from this config.json of a run; flags that are given override it.",
     "json": "Print the result as one JSON object on stdout, all else on stderr.",
-    "help": "Show this help.", "flagfile": "Read flags from a file, one a line.",
+    "help": "Show this help.", "version": "Show the version.", "flagfile": "Read flags from a file, one a line.",
 }
 """What every command has besides: name to help."""
 
@@ -39,11 +38,13 @@ class CommandLine:
       config: the run.
       json: print the result as JSON.
       help: print the help and do nothing.
+      values: of the flags that the command has of its own, by name.
     """
 
     config: Config
     json: bool
     help: bool
+    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def parse(argv: list[str]) -> CommandLine:
@@ -105,14 +106,18 @@ def help_text(command: str, purpose: str, extra: ExtraFlags | None = None,
         for name, (_, text, default) in extra.items():
             lines += _entry(name, text, spelled(default))
     offered = [flag for name, flag in FLAGS.items() if name not in extra and name not in without]
-    for section, of_section in itertools.groupby(offered, lambda flag: flag.section):
+    for section in dict.fromkeys(flag.section for flag in offered):
         lines += ["", f"{section}:"]
-        for flag in of_section:
-            lines += _entry(flag.name, flag.help, spelled(flag.default))
+        for flag in offered:
+            lines += _entry(flag.name, flag.help, spelled(flag.default)) if flag.section == section else []
     lines += ["", "Other:"]
     for name, text in OTHER.items():
         lines += _entry(name, text, "") if name not in without else []
     return "\n".join(lines)
+
+
+def _of_runs() -> frozenset[str]:
+    return frozenset({"config_file", *FLAGS})
 
 
 def _parsed(argv: list[str], extra: ExtraFlags, hidden: Collection[str], *, example: str) -> Arguments:
@@ -127,10 +132,6 @@ def _parsed(argv: list[str], extra: ExtraFlags, hidden: Collection[str], *, exam
             except Unusable as error:
                 raise ConfigError(f"--{name}={shown(values[name].value)} cannot be used: {error}") from None
     return values
-
-
-def _of_runs() -> frozenset[str]:
-    return frozenset({"config_file", *FLAGS})
 
 
 def _check_list(text: str) -> None:

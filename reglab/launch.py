@@ -18,7 +18,7 @@ from reglab.cluster import Cluster
 from reglab.commands import run_command, run_process
 from reglab.config import ConfigError
 from reglab.processes import ProcessGroup
-from reglab.texts import shown
+from reglab.texts import did_you_mean, shown
 
 USAGE: Final = """\
 usage: python -m reglab.launch [--workers=2] [--module=reglab.train] [--grace=5] -- [flags of the module]
@@ -34,7 +34,8 @@ ended too. The exit code is that of the first to fail, and 128 + the signal's nu
 --workers  How many to start. (default: 2)
 --module   What each runs, as python -m does. (default: reglab.train)
 --grace    Seconds that the others have, when one has failed, to end before they are killed. (default: 5)
---help     Show this help."""
+--help     Show this help.
+--version  Show the version."""
 
 # Below the ports that Linux gives to outgoing connections, any of which could take a port before its worker does.
 _PORTS: Final = range(20_000, 32_000)
@@ -90,7 +91,7 @@ def _parse(own: Sequence[str]) -> Any:
         raise ConfigError(f"--grace={shown(values.grace)}: give a number of seconds from 0 to {_MOST_GRACE:,}")
     if not _exists(values.module):
         raise ConfigError(f"--module={shown(values.module)}: there is no such module; give one that python -m runs, "
-                          "such as reglab.certify")
+                          f"such as reglab.certify{did_you_mean(values.module, ('reglab.train', 'reglab.certify'))}")
     return values
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reglab.config import ConfigError
-from reglab.patterns import compile_pattern
 from reglab.strengths import Strength, read_layers
 from reglab.texts import did_you_mean, shown
 
@@ -23,7 +22,12 @@ def penalized_layers(dense_layers: tuple[str, ...], penalize: str) -> tuple[str,
     """
     if penalize == "all":
         return dense_layers
-    chosen = dense_layers[:-1] if penalize == "hidden" else compile_pattern(penalize).matching(dense_layers)
+    if penalize == "hidden":
+        chosen = dense_layers[:-1]
+    else:
+        from reglab.patterns import compile_pattern  # As in `config.checks`: few runs have a pattern.
+
+        chosen = compile_pattern(penalize).matching(dense_layers)
     if not chosen:
         raise ConfigError(f"--penalize={shown(penalize)} matches no layer: the Dense layers are "
                           f"{shown(', '.join(dense_layers))}"

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from typing import Final
 
-from reglab import exit_codes, flags
+from reglab import exit_codes
 from reglab.cluster import find_cluster
-from reglab.commands import run_command, run_process
+from reglab.commands import Command, run_process
 from reglab.config import Config
 from reglab.core import penalties
 from reglab.exit_codes import advising
+from reglab.flags import CommandLine
 from reglab.preflight import preflight
 from reglab.run_directory import own_folder, with_default_name
 
@@ -22,25 +24,12 @@ def purpose() -> str:
     return f"Train one network on cross-entropy plus {titles} penalties of its Dense kernels."
 
 
-def main(argv: list[str]) -> int:
-    """Parses the command line, trains, and returns the exit code (see `exit_codes`)."""
-    return run_command(_main, argv)
-
-
-def _main(argv: list[str]) -> int:
-    command = flags.parse(argv)
-    if command.help:
-        print(flags.help_text("reglab.train", purpose()))
-        return exit_codes.SUCCESS
-    return _train(command)
-
-
-def _train(command: flags.CommandLine) -> int:
-    config = command.config
+def _train(given: CommandLine) -> int:
+    config = given.config
     cluster = find_cluster(config)
     is_chief = cluster is None or cluster.is_chief
     with own_folder(config) if is_chief else contextlib.nullcontext(with_default_name(config)) as config:
-        return _train_into(config, command.json)
+        return _train_into(config, given.json)
 
 
 def _train_into(config: Config, as_json: bool) -> int:
@@ -59,6 +48,8 @@ def _train_into(config: Config, as_json: bool) -> int:
         print(json.dumps(history.result))
     return exit_codes.SUCCESS
 
+
+main: Final = Command("reglab.train", purpose, _train).main
 
 if __name__ == "__main__":
     run_process(main)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import pathlib
 import re
 from collections.abc import Iterator
@@ -28,9 +27,9 @@ def written(text: str) -> str:
 def flags_of_runs() -> Iterator[str]:
     """Every flag of a run under the heading of its section, and those that every command has."""
     yield from ("| flag | default | meaning |", "|---|---|---|")
-    for section, declared in itertools.groupby(FLAGS.values(), lambda flag: flag.section):
+    for section in dict.fromkeys(flag.section for flag in FLAGS.values()):
         yield f"| **{_cell(section.partition(':')[0])}** | | |"
-        for flag in declared:
+        for flag in (flag for flag in FLAGS.values() if flag.section == section):
             yield _row(f"`--{flag.name}`", spelled(flag.default), _cell(flag.help))
     yield "| **Other** | | |"
     for name, text in flags.OTHER.items():

@@ -14,11 +14,13 @@ from collections.abc import Callable
 
 import pytest
 
+import reglab
 from reglab import exit_codes
 from reglab.cluster import RendezvousError
-from reglab.commands import run_command
+from reglab.commands import Command, run_command
 from reglab.config import ConfigError
 from reglab.files import StorageError
+from reglab.flags import CommandLine
 from reglab.signals import stop_request
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -146,6 +148,43 @@ def test_signals_meet_no_python_that_shuts_down() -> None:
     ended = program("import atexit; atexit.register(lambda: [os.kill(os.getpid(), number) or time.sleep(0.05) for "
                     "number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)]); stop_request().__enter__()")
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def answer(given: CommandLine) -> int:
+    print(given.config.l1, given.values, given.json)
+    return 5
+
+
+OWN = {"color": (str, "Of the paint.", "red")}
+
+
+@pytest.mark.parametrize(("command", "argv", "said"), [
+    (Command("reglab.paint", "Paints.", answer), ["--l1=0.5", "--json"], "0.5 {} True\n"),
+    (Command("reglab.paint", "Paints.", answer, OWN), ["--color=blue"], "0.0 {'color': 'blue'} False\n"),
+    (Command("reglab.paint", "Paints.", answer, OWN, trains=False), [], "0.0 {'color': 'red'} False\n"),
+    (Command("reglab.paint", "Paints.", answer, before=lambda given: [f"--l1={2 * given.config.l2}"]), ["--l2=2"],
+     "4.0 {} False\n"),
+    (Command("reglab.paint", "Paints.", answer, before=lambda given: ["--l1=7"]), ["--l1=2"], "2.0 {} False\n")])
+def test_a_command_is_given_its_command_line(command: Command, argv: list[str], said: str,
+                                             capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(argv) == 5
+    assert capsys.readouterr() == (said, "")
+
+
+def test_a_command_shows_its_help_and_refuses_what_it_does_not_have(capsys: pytest.CaptureFixture[str]) -> None:
+    command = Command("reglab.paint", "Paints.", answer, OWN, {"l1"})
+    assert command.main(["--help"]) == exit_codes.SUCCESS
+    out = capsys.readouterr().out
+    assert out.startswith("usage: python -m reglab.paint ") and "  --color" in out and "  --l1 " not in out
+    assert command.main(["--l1=1"]) == exit_codes.BAD_INPUT
+    assert "Unknown command line flag 'l1'" in capsys.readouterr().err
+
+
+def test_the_version_of_a_command_is_not_that_of_what_it_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(says_all, ["--version"]) == exit_codes.SUCCESS
+    assert capsys.readouterr() == (f"reglab {reglab.__version__}\n", "")
+    assert run_command(says_all, ["--", "--version"]) == exit_codes.SUCCESS
+    assert capsys.readouterr() == ("out\n", "err\n")
 
 
 def test_a_lost_worker_ends_the_process_before_anything_waits_for_it() -> None:

@@ -52,7 +52,7 @@ def test_every_field_has_a_flag_of_its_name(name: str) -> None:
 
 def test_there_is_no_other_flag() -> None:
     shown = set(re.findall(r"^  --(\w+)", flags.help_text("reglab.train", "Purpose."), re.MULTILINE))
-    assert shown == FIELDS | {"config_file", "flagfile", "json", "help"}
+    assert shown == FIELDS | {"config_file", "flagfile", "json", "help", "version"}
 
 
 def test_without_flags_it_is_the_default() -> None:

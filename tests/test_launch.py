@@ -220,6 +220,8 @@ ready()
     (["--workers=0"], "reglab: --workers=0: give a number from 1 to 256; each is a process with a TensorFlow of its "
      "own"),
     (["--l1=1"], "reglab: --l1 is no flag of launch: put the flags of the workers after a --"),
+    (["--worker=3"], "reglab: --worker is no flag of launch: put the flags of the workers after a --; did you mean "
+     "--workers?"),
     (["train"], "reglab: unexpected argument 'train': put what the workers are to get after a --"),
     (["--grace=soon"], "reglab: --grace=soon: it is no number; give a number such as 1e-3"),
 ])

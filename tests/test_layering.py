@@ -24,8 +24,8 @@ FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
     ("memory", "layers"),
     ("compile_cache", "listener", "processes", "arguments", "grid", "core/terms", "optimizers", "models", "data",
      "distribution", "cluster", "console", "plots", "event_file", "ownership", "records", "run_file", "result_file"),
-    ("step", "strategies", "startup", "commands", "preflight", "summaries", "checkpoint_files", "logged"),
-    ("measurement", "checkpoint_reading", "restart", "logs"),
+    ("step", "strategies", "startup", "flags", "preflight", "summaries", "checkpoint_files", "logged"),
+    ("measurement", "commands", "checkpoint_reading", "restart", "logs"),
     ("program", "run_directory", "checkpoint"),
     ("best", "lane_program", "divergence"),
     ("assembly",),
@@ -34,7 +34,6 @@ FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
     ("report", "lanes", "exactness"),
     ("loop", "lane_summaries"),
     ("sweep", "compare", "benchmark", "export", "launch", "rerun"),
-    ("flags",),
     ("train", "certify", "__main__"),
 )) for name in names}
 

@@ -16,11 +16,13 @@ README = pathlib.Path(__file__).parent.parent / "README.md"
 
 
 def commands() -> list[list[str]]:
-    """The words of each `python -m reglab.…` line in a code block; a backslash continues a line."""
+    """The words of each line in a code block that starts a command, as of `python -m`; a backslash continues a line."""
     text = README.read_text(encoding="utf-8").replace("\\\n", " ")
     fenced = re.findall(r"^```[^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     indented = re.findall(r"^    (.*)$", text, re.MULTILINE)
     given = re.findall(r"(?:^|[\s/])python3? -m (reglab\..*)", "\n".join([*fenced, *indented]), re.MULTILINE)
+    given += [f"reglab.{command}" for command in re.findall(r"^reglab (\w.*)", "\n".join([*fenced, *indented]),
+                                                            re.MULTILINE)]
     return [shlex.split(re.split(r"\s[|>&;]+\s", command)[0], comments=True) for command in given]
 
 
@@ -43,6 +45,7 @@ def test_a_table_that_is_out_of_date_is_written_anew() -> None:
 
 def test_there_are_commands_to_try() -> None:
     assert any(command[0] == "reglab.train" for command in commands())
+    assert ["reglab.sweep", "--help"] in commands()
 
 
 @pytest.mark.parametrize("command", commands(), ids=" ".join)

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import pytest
 
 from reglab.config import ConfigError
-from reglab.texts import MOST_IN_LINE, MOST_SHOWN, one_line, shown
+from reglab.texts import MOST_IN_LINE, MOST_SHOWN, did_you_mean, one_line, shown
 
 
 class Unwilling:
@@ -65,3 +65,18 @@ def test_a_message_keeps_its_ends() -> None:
 def test_every_error_of_the_user_is_such_a_line() -> None:
     assert str(ConfigError("a\n" * 10**6)).isprintable()
     assert len(str(ConfigError("\udc80" * 10**6))) <= MOST_IN_LINE
+
+
+@pytest.mark.parametrize(("word", "nearest"), [
+    ("optimzer", "optimizer"), ("Epochs", "epochs"), ("l3", "l1"), ("lr", "learning_rate"), ("penalty", "penalize"),
+    ("learnng_rate", "learning_rate"), ("optimizer" + "r" * 3, "optimizer")])
+def test_the_nearest_name_is_named(word: str, nearest: str) -> None:
+    known = ("l1", "l2", "epochs", "penalize", "optimizer", "learning_rate")
+    assert did_you_mean(word, known) == f"; did you mean {nearest}?"
+    assert did_you_mean(word, iter(known), "--") == f"; did you mean --{nearest}?"
+
+
+@pytest.mark.parametrize("word", ["", "x", "xyzzy", "lion", "optimizer" * 10**5, "\n"])
+def test_where_none_is_near_none_is_named(word: str) -> None:
+    assert did_you_mean(word, ("l1", "l2", "epochs", "optimizer")) == ""
+    assert did_you_mean(word, ()) == ""

@@ -149,7 +149,7 @@ def test_help_and_a_bad_flag_import_no_tensorflow(tmp_path: pathlib.Path, argv: 
     assert found == code
     assert "reglab.flags" in imported
     assert not {"tensorflow", "numpy", "keras", "tensorboard", "rich"} & imported
-    assert out == (flags.help_text("reglab.train", train.PURPOSE) + "\n" if code == 0 else "")
+    assert out == (flags.help_text("reglab.train", train.purpose()) + "\n" if code == 0 else "")
 
 
 # Streams.

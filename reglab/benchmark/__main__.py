@@ -5,40 +5,28 @@ from __future__ import annotations
 import sys
 from typing import Any, Final
 
-from reglab import exit_codes, flags
-from reglab.benchmark.settings import WITHOUT, Settings, extra_flags, make_settings
-from reglab.commands import run_command, run_process
+from reglab import exit_codes
+from reglab.benchmark.settings import WITHOUT, extra_flags, make_settings
+from reglab.commands import Command, run_process
 from reglab.files import write_atomically, writing
+from reglab.flags import CommandLine
 
 PURPOSE: Final = ("Measure training on this machine: its pace against what the device can do, and what the penalties, "
                   "summaries and checkpoints cost; on demand how it grows, and a race against other libraries. Every "
                   "section runs in processes of its own. A busy machine gives figures that are worth little.")
 
 
-def main(argv: list[str]) -> int:
-    """Parses the command line, measures, and returns the exit code (see `exit_codes`)."""
-    return run_command(_main, argv)
-
-
-def _main(argv: list[str]) -> int:
-    extra = extra_flags()
-    config, values, as_json, wants_help = flags.parse_with(argv, extra, WITHOUT)
-    if wants_help:
-        print(flags.help_text("reglab.benchmark", PURPOSE, extra, WITHOUT))
-        return exit_codes.SUCCESS
-    return _benchmark(make_settings(config, values), as_json)
-
-
-def _benchmark(settings: Settings, as_json: bool) -> int:
+def _benchmark(given: CommandLine) -> int:
+    settings = make_settings(given.config, given.values)
     from reglab.benchmark.experiment import benchmark
     from reglab.benchmark.spread import strict_json
     from reglab.benchmark.tables import tables
     from reglab.console import open_console
 
-    console = open_console(sys.stderr if as_json else sys.stdout)
+    console = open_console(sys.stderr if given.json else sys.stdout)
     result = benchmark(settings, console)
     console.message(f"\n{tables(result)}")
-    if as_json:
+    if given.json:
         print(strict_json(result), flush=True)
     if settings.output is not None:
         with writing(settings.output):
@@ -56,6 +44,8 @@ def _is_sound(result: dict[str, Any]) -> bool:
     return not any(failed) and all(peer.get("agrees", True)
                                    for peer in [*scripts, *(peer for peers in races for peer in peers.values())])
 
+
+main: Final = Command("reglab.benchmark", PURPOSE, _benchmark, extra_flags, WITHOUT).main
 
 if __name__ == "__main__":
     run_process(main)

@@ -7,7 +7,6 @@ them alike, and a ratio is taken between runs of the same round.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import pathlib
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from reglab.benchmark.known_peers import PEERS, REFERENCE, Peer
 from reglab.benchmark.peer_process import PeerError, PeerProcess
 from reglab.benchmark.peers.job import Job
 from reglab.benchmark.spread import ratios, spread
@@ -32,26 +32,6 @@ Seen in float32 on two cores after 3 steps: 1e-5; 2e-2 without L2. See `peers.re
 LOSS_TOLERANCE: Final = 0.05
 """Final total losses may differ by this fraction of reglab's: seen between equal peers after 500-5,000 steps of MNIST:
 0.03. It only catches peers that go astray later; what they do at all is checked by the deviation."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Peer:
-    """How to start a peer: `python -m module`, if the packages it `requires` are installed."""
-
-    module: str
-    requires: tuple[str, ...]
-
-
-REFERENCE: Final = "reglab"
-_ROOM: Final = "reglab.benchmark.peers"
-PEERS: Final[Mapping[str, Peer]] = {
-    REFERENCE: Peer(f"{_ROOM}.reglab_loop", ("tensorflow",)),
-    "keras": Peer(f"{_ROOM}.keras_fit", ("keras", "tensorflow")),
-    "keras_tuned": Peer(f"{_ROOM}.keras_tuned", ("keras", "tensorflow")),
-    "jax": Peer(f"{_ROOM}.jax_scan", ("jax", "optax")),
-    "torch": Peer(f"{_ROOM}.torch_eager", ("torch",)),
-    "torch_compiled": Peer(f"{_ROOM}.torch_compiled", ("torch",)),
-}
 
 
 def compare(job: Job, peers: Sequence[str], repeats: int, python: str = sys.executable, *,

@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from reglab.benchmark.against import PEERS, REFERENCE
+from reglab.benchmark.known_peers import PEERS, REFERENCE
 from reglab.config import MOST_COUNT, MOST_CPU_DEVICES, Config, ConfigError
 from reglab.core import penalties
 from reglab.core.penalties.by_name import ByPenalty
@@ -61,7 +61,7 @@ class Settings:
       sections: a subset of `SECTIONS`.
       repeats, seconds: rounds, and the length of one stretch.
       devices, widths, batch_sizes, lanes: what to grow over; empty for nothing.
-      against: peers to race, see `against.PEERS`.
+      against: peers to race, see `known_peers.PEERS`.
       output: the file to write, or None.
     """
 

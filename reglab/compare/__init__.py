@@ -1,4 +1,4 @@
-"""What a penalty does: four arms (none, L1 alone, L2 alone, both) over several seeds, as lanes of one program.
+"""What a penalty does: no penalty, each alone and all together, over several seeds, as lanes of one program.
 
     from reglab.compare import compare
     compare(reglab.Config(l1=1e-3, l2=1e-3), seeds=5).result["arms"]

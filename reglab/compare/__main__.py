@@ -12,13 +12,14 @@ import json
 import sys
 from typing import Any, Final
 
-from reglab import exit_codes, flags
-from reglab.commands import run_command, run_process
+from reglab import exit_codes
+from reglab.commands import Command, run_process
 from reglab.compare.arms import arms_of, check_seeds
 from reglab.compare.presets import check_preset, judge, preset_flags, verdict_text
 from reglab.config import Config
 from reglab.core import penalties
 from reglab.exit_codes import advising
+from reglab.flags import CommandLine
 from reglab.preflight import preflight
 from reglab.run_directory import own_folder
 from reglab.signals import STARTS_AGAIN
@@ -40,22 +41,17 @@ def purpose() -> str:
             "batches.")
 
 
-def main(argv: list[str]) -> int:
-    """Parses the command line, compares, and returns the exit code (see `exit_codes`)."""
-    return run_command(_main, argv)
+def _flags_of_preset(given: CommandLine) -> list[str]:
+    preset = given.values["preset"]
+    return [] if preset is None else preset_flags(preset, given.config.dataset)
 
 
-def _main(argv: list[str]) -> int:
-    config, values, as_json, wants_help = flags.parse_with(argv, EXTRA, WITHOUT)
-    if wants_help:
-        print(flags.help_text("reglab.compare", purpose(), EXTRA, WITHOUT))
-        return exit_codes.SUCCESS
-    preset = values["preset"]
+def _compare_in_folder(given: CommandLine) -> int:
+    preset = given.values["preset"]
     if preset is not None:
-        config = flags.parse_with([*preset_flags(preset, config.dataset), *argv], EXTRA, WITHOUT)[0]
-        check_preset(preset, config)
-    with own_folder(config, "compare") as config:
-        return _compare(config, values["seeds"], preset, as_json)
+        check_preset(preset, given.config)
+    with own_folder(given.config, "compare") as config:
+        return _compare(config, given.values["seeds"], preset, given.json)
 
 
 def _compare(config: Config, seeds: int, preset: str | None, as_json: bool) -> int:
@@ -93,6 +89,8 @@ def _show(result: dict[str, Any], folder: Any, console: Any) -> None:
     console.message(f"Done in {result['seconds']:.1f} s. Written to {folder.path}: compare.png, .svg, .json, .csv")
     console.message(f"tensorboard --logdir {folder.path / 'tensorboard'}")
 
+
+main: Final = Command("reglab.compare", purpose, _compare_in_folder, EXTRA, WITHOUT, before=_flags_of_preset).main
 
 if __name__ == "__main__":
     run_process(main)

@@ -6,8 +6,6 @@ import dataclasses
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
-
 from reglab.config import MOST_SEED, Config, ConfigError
 from reglab.core import penalties
 from reglab.core.penalties.by_name import ByPenalty, by_penalty_name
@@ -16,6 +14,8 @@ from reglab.strengths import Strength, is_zero
 from reglab.texts import shown
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from reglab.lanes import LaneCurves
 
 

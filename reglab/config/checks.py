@@ -11,7 +11,6 @@ from typing import Any
 
 from reglab.config.errors import ConfigError
 from reglab.inputs import Unusable, check_path, check_text
-from reglab.patterns import BadPattern, compile_pattern
 from reglab.strengths import Strength, numbers
 from reglab.texts import did_you_mean, shown
 
@@ -101,6 +100,8 @@ def pattern_or(*names: str) -> Check:
     def check(name: str, value: str) -> None:
         if value in names:
             return
+        from reglab.patterns import BadPattern, compile_pattern  # Few runs have a pattern, and it takes a while.
+
         try:
             compile_pattern(value)
         except BadPattern as error:

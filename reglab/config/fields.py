@@ -36,9 +36,9 @@ _FILES: Final = Section("Files")
 _COUNT: Final = between(1, allowed.MOST_COUNT, "give at least 1")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)  # `Config` has these methods: made once.
 class Fields:
-    """All that a run is given, and nothing checked yet: see `Config`."""
+    """All that a run is given: see `Config`."""
 
     dataset: str = _DATA.flag(
         "digits", f"{', '.join(allowed.DATASETS)}, or the path of an .npz file with x_train, y_train and optionally "
@@ -152,10 +152,10 @@ def _flags_with(registered: tuple[Penalty, ...]) -> dict[str, Flag]:
     found: dict[str, Flag] = {}
     for name, flag in flags_of(Fields).items():
         if flag.section == _OBJECTIVE.title:
-            flag = dataclasses.replace(flag, section=f"{_OBJECTIVE.title}: {formula}")
+            flag = flag._replace(section=f"{_OBJECTIVE.title}: {formula}")
         found |= {name: flag} if name != "strengths" else {
-            penalty.name: dataclasses.replace(flag, name=penalty.name, annotation="Strength", default=0.0,
-                                              help=penalty.help) for penalty in registered}
+            penalty.name: flag._replace(name=penalty.name, annotation="Strength", default=0.0,
+                                help=penalty.help) for penalty in registered}
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from reglab.config.checks import Check, require
 from reglab.config.errors import ConfigError
@@ -19,8 +19,7 @@ _MOST_WHOLE: Final = 2**1023
 """A whole number that stands for a float64 is smaller."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Section:
+class Section(NamedTuple):
     """A heading of `--help`, with the flags that are declared under it."""
 
     title: str
@@ -31,8 +30,7 @@ class Section:
         return dataclasses.field(default=default, metadata=told)
 
 
-@dataclasses.dataclass(frozen=True)
-class Flag:
+class Flag(NamedTuple):
     """A field and its flag.
 
     Attributes:

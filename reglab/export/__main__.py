@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any, Final
 
-from reglab import exit_codes, flags
-from reglab.commands import run_command, run_process
+from reglab import exit_codes
+from reglab.commands import Command, run_process
 from reglab.config import ConfigError
 from reglab.config.checks import one_of
 from reglab.console.format import percent
 from reglab.export.outputs import output_path, owning_output
+from reglab.flags import CommandLine, ExtraFlags
 
 STATES: Final = ("best", "last")
 PURPOSE: Final = ("Write the network of a run as a Keras model, a SavedModel or NumPy arrays, and check that what was "
                   "written gives the logits of the run's network.")
-FLAGS: Final[flags.ExtraFlags] = {
+FLAGS: Final[ExtraFlags] = {
     "model_dir": (str, "Folder of the run; of a sweep its winner/ or winner_1se/.", None),
     "output": (str, "*.keras for a Keras model, *.npz for NumPy arrays, any other name for a SavedModel folder; else "
                     "model.keras in the folder of the run.", None),
@@ -24,24 +26,16 @@ FLAGS: Final[flags.ExtraFlags] = {
 }
 
 
-def main(argv: list[str]) -> int:
-    """Parses the command line, exports, and returns the exit code (see `exit_codes`)."""
-    return run_command(_main, argv)
-
-
-def _main(argv: list[str]) -> int:
-    values, as_json, wants_help = flags.parse_own(argv, FLAGS)
-    if wants_help:
-        print(flags.help_text("reglab.export", PURPOSE, FLAGS, trains=False))
-        return exit_codes.SUCCESS
+def _export_owned(given: CommandLine) -> int:
+    values = given.values
     if not values["model_dir"]:
         raise ConfigError("--model_dir is missing: name the folder of a run")
     one_of(*STATES)("state", values["state"])
     with owning_output(values["model_dir"], output_path(values["model_dir"], values["output"] or None)):
-        return _export(values, as_json)
+        return _export(values, given.json)
 
 
-def _export(values: dict[str, Any], as_json: bool) -> int:
+def _export(values: Mapping[str, Any], as_json: bool) -> int:
     # TensorFlow is imported only now, so that help, a bad flag and an output in use are answered at once.
     from reglab.startup import quiet_tensorflow
     quiet_tensorflow(whole_process=True)
@@ -65,6 +59,8 @@ def _show(done: Any, out: Any) -> None:
           f"Checked     read back, its logits differ by {done.largest_difference:.1e} of the largest at most\n"
           f"Written to  {done.output} ({done.format}): {done.usage}", file=out)
 
+
+main: Final = Command("reglab.export", PURPOSE, _export_owned, FLAGS, trains=False).main
 
 if __name__ == "__main__":
     run_process(main)

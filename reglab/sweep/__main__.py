@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
-from reglab import exit_codes, flags
-from reglab.commands import run_command, run_process
+from reglab import exit_codes
+from reglab.commands import Command, run_process
 from reglab.config import Config, ConfigError
 from reglab.core import penalties
-from reglab.data import Dataset
 from reglab.exit_codes import advising
+from reglab.flags import CommandLine, ExtraFlags
 from reglab.grid import Grid, parse_grid
 from reglab.preflight import preflight
 from reglab.run_directory import own_folder
 from reglab.sweep.options import check_options, check_size
 
+if TYPE_CHECKING:
+    from reglab.data import Dataset
+
 PURPOSE: Final = ("Train a grid of penalties, from several seeds each, in one compiled program, and choose by what the "
                   "validation data say. Killed, the same command with the same --model_dir goes on.")
 _NUMBERS: Final = "values and log ranges such as 0,1e-5:1e-2:8 (low:high:count)."
-_EXTRA: Final[flags.ExtraFlags] = {
+_EXTRA: Final[ExtraFlags] = {
     "learning_rate": (str, f"Learning rates: {_NUMBERS}", None),
     "penalize": (str, "Penalized Dense kernels, choices separated by ; (each as in reglab.train).", None),
     "seeds": (int, "Seeds of each point, from --seed on.", 1),
@@ -32,7 +36,7 @@ _EXTRA: Final[flags.ExtraFlags] = {
 WITHOUT: Final = {"strategy", "num_devices", "cpu_devices", "rendezvous_timeout"}
 
 
-def extra_flags() -> flags.ExtraFlags:
+def extra_flags() -> ExtraFlags:
     """The command's own flags: those of every penalty take several strengths here."""
     first, *others = (f"--{name}" for name in penalties.names())
     along = f"{first} (or {' or '.join(others)})" if others else first
@@ -42,25 +46,16 @@ def extra_flags() -> flags.ExtraFlags:
                            "ended, and compare with cold starts.", False)}
 
 
-def main(argv: list[str]) -> int:
-    """Parses the command line, sweeps, and returns the exit code (see `exit_codes`)."""
-    return run_command(_main, argv)
-
-
-def _main(argv: list[str]) -> int:
-    extra = extra_flags()
-    config, values, as_json, wants_help = flags.parse_with(argv, extra, WITHOUT)
-    if wants_help:
-        print(flags.help_text("reglab.sweep", PURPOSE, extra, WITHOUT))
-        return exit_codes.SUCCESS
+def _sweep_in_folder(given: CommandLine) -> int:
+    config, values = given.config, given.values
     grid = parse_grid(config, **{name: values[name] for name in (*penalties.names(), "learning_rate", "penalize")})
     check_options(values["seeds"], values["folds"], values["select"], values["lanes_per_call"])
     check_size(config, grid, values["seeds"], values["folds"], values["lanes_per_call"])
     with own_folder(config, "path" if values["path"] else "sweep") as config:
-        return _sweep(config, grid, values, as_json)
+        return _sweep(config, grid, values, given.json)
 
 
-def _sweep(config: Config, grid: Grid, values: dict[str, Any], as_json: bool) -> int:
+def _sweep(config: Config, grid: Grid, values: Mapping[str, Any], as_json: bool) -> int:
     dataset = preflight(config, lanes=values["lanes_per_call"] or 1, penalize=grid.penalize, strengths=grid.strengths,
                         replicas=False)
     # TensorFlow is imported only now, so that help, a bad flag, a bad file and a folder in use are answered at once.
@@ -78,7 +73,7 @@ def _sweep(config: Config, grid: Grid, values: dict[str, Any], as_json: bool) ->
     return exit_codes.DIVERGED if all(point["diverged"] for point in result["points"]) else exit_codes.SUCCESS
 
 
-def _show_sweep(config: Config, grid: Grid, values: dict[str, Any], dataset: Dataset | None,
+def _show_sweep(config: Config, grid: Grid, values: Mapping[str, Any], dataset: Dataset | None,
                 console: Any) -> dict[str, Any]:
     from reglab.sweep.experiment import sweep
     from reglab.sweep.outputs import table
@@ -97,7 +92,7 @@ def _show_sweep(config: Config, grid: Grid, values: dict[str, Any], dataset: Dat
     return done.result
 
 
-def _show_path(config: Config, grid: Grid, values: dict[str, Any], dataset: Dataset | None,
+def _show_path(config: Config, grid: Grid, values: Mapping[str, Any], dataset: Dataset | None,
                console: Any) -> dict[str, Any]:
     from reglab.sweep.path_results import path_table
     from reglab.sweep.warm import path
@@ -109,6 +104,8 @@ def _show_path(config: Config, grid: Grid, values: dict[str, Any], dataset: Data
     console.message(f"Written to {done.folder.path}: path.json, path.csv, pictures (.png, .svg)")
     return done.result
 
+
+main: Final = Command("reglab.sweep", PURPOSE, _sweep_in_folder, extra_flags, WITHOUT).main
 
 if __name__ == "__main__":
     run_process(main)

@@ -45,7 +45,8 @@ BAD_INPUT = {
     "--devices=0": "--devices=0", "--widths=-1": "--widths=-1", "--batch_sizes=1438": "1,437 training examples",
     "--batch_size=9999": "--batch_size", "--devices=60": "weak scaling", "--l1=-1": "--l1=-1",
     "--against=jax --optimizer=sgd": "--optimizer=sgd cannot be raced", "--epochs=3": "epochs",
-    "--output=/nowhere/x.json": "/nowhere", "--output={here}": "exists already", "--dataset=imagenet": "imagenet",
+    "--sections=spede": "did you mean speed?", "--output=/nowhere/x.json": "/nowhere",
+    "--output={here}": "exists already", "--dataset=imagenet": "imagenet",
 }
 
 

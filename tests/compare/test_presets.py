@@ -60,6 +60,8 @@ def test_a_preset_is_made_of_flags_that_exist(preset: str, dataset: str) -> None
 def test_an_unknown_preset_a_data_set_it_is_not_made_for_and_a_missing_arm_are_refused() -> None:
     with pytest.raises(ConfigError, match="--preset=x: choose tutorial"):
         preset_flags("x", "digits")
+    with pytest.raises(ConfigError, match=r"--preset=tutorail: choose tutorial; did you mean tutorial\?"):
+        preset_flags("tutorail", "digits")
     with pytest.raises(ConfigError, match="--dataset=cifar10: choose digits or mnist"):
         preset_flags("tutorial", "cifar10")
     with pytest.raises(ConfigError, match="--l2=0"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 import scipy.optimize
 import tensorflow as tf
 
+import reglab
 from reglab.core.penalties import Penalty, get, names, registry, value
 from reglab.core.penalties.l1 import L1
 from reglab.core.penalties.l2 import L2
@@ -205,6 +208,26 @@ def test_moreau_the_l1_prox_and_the_projection_on_the_box_add_up() -> None:
     w = kernel()
     shrunk = L1().proximal(tf.constant(w), tf.constant(0.4, tf.float64))
     np.testing.assert_allclose(shrunk + np.clip(w, -0.4, 0.4), w, rtol=1e-14)
+
+
+# Which other libraries have too, and whose subject they are.
+KNOWN_TO = ("core/penalties/l1.py", "core/penalties/l2.py", "benchmark/peers/", "benchmark/scripts/",
+            "benchmark/settings.py", "benchmark/experiment.py", "benchmark/whole.py", "compare/presets.py")
+
+
+def named_in(source: str) -> list[int]:
+    """The lines of a module that name a penalty: as a text, an attribute, a variable or an argument."""
+    told = {ast.Constant: "value", ast.Attribute: "attr", ast.Name: "id", ast.keyword: "arg", ast.arg: "arg"}
+    return [node.lineno for node in ast.walk(ast.parse(source))
+            if type(node) in told and getattr(node, told[type(node)]) in ("l1", "l2", "norm_l1", "norm_l2")]
+
+
+def test_nothing_outside_their_files_knows_the_penalties_names() -> None:
+    package = pathlib.Path(reglab.__file__).parent
+    modules = {str(path.relative_to(package)): path.read_text() for path in package.rglob("*.py")}
+    knowing = {name: lines for name, source in modules.items() if (lines := named_in(source))}
+    assert {name: lines for name, lines in knowing.items() if not name.startswith(KNOWN_TO)} == {}
+    assert named_in('x = {"l1": 0}') and named_in("config.l2") and named_in("f(l1=0)") and not named_in('"l1 and"')
 
 
 def test_a_name_is_taken_once_and_is_an_identifier(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,7 @@ def test_a_wrong_copy_is_code_4(model_dir: str, tmp_path: pathlib.Path, capfd: p
     (["--model_dir={run}", "--output=a.h5"], "--output=a.h5: reglab writes .keras and .npz files"),
     (["--model_dir={run}", "--output={run}/config.json/a.npz"], "cannot be written (File exists)"),
     (["--model_dir={run}", "--state=first"], "--state=first: choose one of best, last"),
+    (["--model_dir={run}", "--state=bets"], "choose one of best, last; did you mean best?"),
     (["--model_dir={run}", "--l1=1"], "Unknown command line flag 'l1'"),
     (["{run}"], "every setting is a flag such as --model_dir="),
 ])

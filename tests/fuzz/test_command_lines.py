@@ -51,7 +51,9 @@ PATTERNS = st.one_of(
     st.lists(st.sampled_from(["a", "d", "dense_", "logits", "[0-9]", ".*", ".", "(", ")", "*", "+", "?", "|", "[", "]",
                               "^", "$", "\\", "\\d", "{1,3}", "{99}", "{,}", "(?:", "(?=", "-", "((.*)*)*x"]),
              max_size=60).map("".join), TEXTS)
-VALUES = st.one_of(NUMBERS, TEXTS, WIDTHS, GRIDS, PATTERNS)
+LAYERS = st.one_of(st.sampled_from(["dense_0", "dense_1", "logits"]), TEXTS)
+LAYERED = st.lists(st.builds("{}={}".format, LAYERS, NUMBERS), max_size=4).map(";".join)
+VALUES = st.one_of(NUMBERS, TEXTS, WIDTHS, GRIDS, PATTERNS, LAYERED)
 
 
 def parse_train(argv: list[str]) -> Any:
@@ -113,6 +115,13 @@ FIELDS = st.dictionaries(st.one_of(st.sampled_from(list(FIELD_TYPES)), st.sample
 @given(fields=st.one_of(FIELDS, JSON, st.dictionaries(st.one_of(st.integers(), st.tuples(st.integers())), JSON)))
 def test_fields(fields: Any, survives: Survives) -> None:
     survives(lambda: Config.from_dict(fields))
+
+
+@given(text=LAYERED)
+def test_strengths_layer_by_layer(text: str, survives: Survives) -> None:
+    made = survives(lambda: Config(l1=text, precision="float64"))
+    if made is not None:
+        assert survives(lambda: Config.from_dict(json.loads(made.to_json()))) == made
 
 
 @given(name=st.sampled_from(list(FIELD_TYPES)), value=st.one_of(JSON, st.binary(), st.complex_numbers(), st.decimals()))

@@ -22,6 +22,7 @@ QUICK = ["--hidden=4", "--epochs=2", "--batch_size=64", "--jit=false", "--train_
     (["--l1=x"], "--l1=x"), (["--l1=1:2"], "--l1=1:2"), (["--seeds=0"], "--seeds=0"), (["--folds=1"], "--folds=1"),
     (["--select=loss"], "--select=loss"), (["--lanes_per_call=0"], "--lanes_per_call=0"), (["--foo=1"], "foo"),
     (["--penalize=none_such"], "--penalize=none_such matches no layer"), (["--batch_size=9999"], "--batch_size=9999"),
+    (["--select=acuracy"], "did you mean accuracy?"), (["--penalize=hiden"], "did you mean hidden?"),
     (["--path"], "--path: "), (["--path", "--l1=0,1", "--folds=2"], "--path trains"), (["--l1=-1"], "--l1=-1.0"),
     (["--folds=2000"], "--folds=2000"), (["--resume=must"], "--resume=must"), (["--strategy=mirrored"], "strategy")])
 def test_what_cannot_be_used_ends_with_code_2_and_one_line(argv: list[str], named: str, tmp_path: pathlib.Path,

@@ -1,0 +1,53 @@
+"""`python -m reglab`, or `reglab` where it is installed: the commands by name.
+
+`reglab train --l1=1e-3` is `python -m reglab.train --l1=1e-3`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final, NoReturn
+
+from reglab import exit_codes
+from reglab.commands import run_command, run_process
+from reglab.config import ConfigError
+from reglab.texts import did_you_mean, shown
+
+COMMANDS: Final = {
+    "train": ("reglab.train", "Train one network on cross-entropy plus penalties of its kernels."),
+    "compare": ("reglab.compare.__main__", "Compare no penalty, each alone and all together, over several seeds."),
+    "sweep": ("reglab.sweep.__main__", "Train a grid or a path of penalties, and choose by the validation data."),
+    "export": ("reglab.export.__main__", "Write the network of a run as a Keras model, a SavedModel or NumPy arrays."),
+    "certify": ("reglab.certify", "Check that replicas compute what one device does, or that a run repeats itself."),
+    "benchmark": ("reglab.benchmark.__main__", "Measure how fast this machine trains, and what the penalties cost."),
+    "launch": ("reglab.launch", "Start a cluster of workers on this machine, to try one out."),
+}
+"""Name to module, which has a `main`, and what it does, in a line. Only the module that is asked for is imported."""
+
+
+def main(argv: list[str]) -> int:
+    """Runs the command that comes first, or lists the commands, and returns the exit code (see `exit_codes`)."""
+    if argv and argv[0] in COMMANDS:
+        module, _ = COMMANDS[argv[0]]
+        return importlib.import_module(module).main(argv[1:])
+    return run_command(_answer, argv)
+
+
+def _answer(argv: list[str]) -> int:
+    if argv and argv[0] not in ("--help", "-help", "-h"):
+        raise ConfigError(f"there is no command '{shown(argv[0], 60)}'{did_you_mean(argv[0], COMMANDS) or ';'} "
+                          "python -m reglab lists the commands")
+    print("usage: python -m reglab COMMAND [--flag=value ...], or reglab COMMAND ...\n")
+    for name, (_, purpose) in COMMANDS.items():
+        print(f"  {name:<12}{purpose}")
+    print("\nEach is also python -m reglab.COMMAND; COMMAND --help tells its flags, --version the version of reglab.")
+    return exit_codes.SUCCESS
+
+
+def run() -> NoReturn:
+    """The console script `reglab`."""
+    run_process(main)
+
+
+if __name__ == "__main__":
+    run()
