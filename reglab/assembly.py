@@ -88,10 +88,14 @@ def make_terms(dense_layers: tuple[str, ...], penalize: Sequence[str],
 def make_hyperparameters(config: Config, step: Step) -> Hyperparameters:
     """The strengths and the learning rate as tensors; layers of a term that `config` does not penalize get 0."""
     dtype = parameter_dtype(config)
+    layers = {term.name: term.layers for term in step.terms}
     strengths = {}
-    for term in step.terms:
-        given = strengths_by_layer(step.model.dense_layers, config.penalize, term.name, config.strengths[term.name])
-        strengths[term.name] = tf.constant([given.get(layer, 0.0) for layer in term.layers], dtype)
+    for name, strength in config.strengths.items():
+        given = strengths_by_layer(step.model.dense_layers, config.penalize, name, strength)
+        assert all(layer in layers.get(name, ()) for layer, number in given.items() if number), \
+            f"the step has a term for every strength of {name}"
+        if name in layers:
+            strengths[name] = tf.constant([given.get(layer, 0.0) for layer in layers[name]], dtype)
     return Hyperparameters(strengths, tf.constant(config.learning_rate, dtype))
 
 

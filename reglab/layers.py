@@ -29,9 +29,9 @@ def penalized_layers(dense_layers: tuple[str, ...], penalize: str) -> tuple[str,
 
         chosen = compile_pattern(penalize).matching(dense_layers)
     if not chosen:
+        others = [name for name in ("all", "hidden", *dense_layers) if name != penalize]
         raise ConfigError(f"--penalize={shown(penalize)} matches no layer: the Dense layers are "
-                          f"{shown(', '.join(dense_layers))}"
-                          f"{did_you_mean(penalize, ('all', 'hidden', *dense_layers))}")
+                          f"{shown(', '.join(dense_layers))}{did_you_mean(penalize, others)}")
     return chosen
 
 

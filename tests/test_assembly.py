@@ -76,10 +76,12 @@ def test_the_clip_norm_arrives(dataset: Dataset) -> None:
 
 def test_strengths_and_rate_are_tensors(dataset: Dataset) -> None:
     config = dataclasses.replace(CONFIG, l1=0.5, l2=0.25, learning_rate=0.125, penalize="hidden")
-    hyper = assembly.make_hyperparameters(config, assembly.make_step(config, dataset))
-    assert [array.numpy().tolist() for array in hyper] == [[0.5, 0.5], [0.25, 0.25], 0.125]
-    chosen = assembly.make_hyperparameters(config, assembly.make_step(config, dataset), ("dense_1",))
-    assert [array.numpy().tolist() for array in chosen] == [[0, 0.5], [0, 0.25], 0.125]
+    step = assembly.make_step(config, dataset)
+    hyper = assembly.make_hyperparameters(config, step)
+    assert list(hyper.strengths) == ["l1", "l2"]
+    assert [array.numpy().tolist() for array in tf.nest.flatten(hyper)] == [[0.5, 0.5], [0.25, 0.25], 0.125]
+    chosen = assembly.make_hyperparameters(dataclasses.replace(config, penalize="dense_1"), step)
+    assert [array.numpy().tolist() for array in tf.nest.flatten(chosen)] == [[0, 0.5], [0, 0.25], 0.125]
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("float32", "float32"), ("float64", "float64"),

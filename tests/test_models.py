@@ -131,8 +131,11 @@ def test_penalized_layers_are_all_hidden_or_a_full_match(penalize: str, chosen: 
     assert penalized_layers(LAYERS, penalize) == chosen
 
 
-@pytest.mark.parametrize(("layers", "penalize"), [(LAYERS, "dense"), (LAYERS, "ense_0"), (LAYERS, "DENSE_0"),
-                                                  (LAYERS, ""), (("logits",), "hidden")])
-def test_a_choice_of_no_layer_is_refused_with_the_layers_there_are(layers: tuple[str, ...], penalize: str) -> None:
-    with pytest.raises(ConfigError, match=f"^--penalize={penalize} .*{', '.join(layers)}$"):
+@pytest.mark.parametrize(("layers", "penalize", "nearest"), [
+    (LAYERS, "dense", "dense_0"), (LAYERS, "ense_0", "dense_0"), (LAYERS, "DENSE_0", "dense_0"), (LAYERS, "", ""),
+    (("logits",), "hidden", "")])
+def test_a_choice_of_no_layer_is_refused_with_the_layers_there_are(layers: tuple[str, ...], penalize: str,
+                                                                   nearest: str) -> None:
+    hint = f"; did you mean {nearest}\\?" if nearest else ""
+    with pytest.raises(ConfigError, match=f"^--penalize={penalize} .*{', '.join(layers)}{hint}$"):
         penalized_layers(layers, penalize)

@@ -10,6 +10,7 @@ import numpy as np
 
 from reglab.assembly import make_hyperparameters, make_lane_program, make_step
 from reglab.config import Config
+from reglab.core.penalties.by_name import ByPenalty
 from reglab.data import Dataset, check_batch_size, epoch_order
 from reglab.distribution import Replicas
 from reglab.lane_program import LaneProgram
@@ -62,6 +63,7 @@ def make_program(config: Config, dataset: Dataset, replicas: Replicas, *, penali
     step = make_step(config, dataset)
     if not penalized:
         step = dataclasses.replace(step, terms=())
+        config = dataclasses.replace(config, strengths=ByPenalty(0.0, {}))
     return Program(step, step.model.initialize(config.seed), make_hyperparameters(config, step), dataset,
                    batch_size=config.batch_size, summary_every=0, jit=config.jit, replicas=replicas)
 

@@ -22,7 +22,7 @@ from reglab.config.checks import (
 )
 from reglab.config.flag import Flag, Section, flags_of
 from reglab.core import penalties
-from reglab.core.penalties import Penalty
+from reglab.core.penalties import Penalty, registry
 from reglab.core.penalties.by_name import ByPenalty
 from reglab.strengths import Strength
 
@@ -172,6 +172,7 @@ class RunFlags(Mapping[str, Flag]):
         return len(_flags_with(penalties.registered()))
 
 
+registry.reserve({*flags_of(Fields), "config_file", "flagfile", "help", "json", "version"})
 FLAGS: Final = RunFlags()
 HANDLING_FIELDS: Final = frozenset(flag.name for flag in FLAGS.values() if flag.handling)
 """Fields that say where a run is kept and what carries it, not what is trained: they may differ on resume."""

@@ -21,7 +21,7 @@ import pytest
 from reglab import exit_codes
 from reglab.compare import Comparison, compare, presets
 from reglab.compare.__main__ import main
-from reglab.compare.arms import METRICS
+from reglab.compare.arms import metrics_of
 from reglab.config import Config, ConfigError
 from reglab.data import Dataset
 from reglab.loop import fit
@@ -30,6 +30,7 @@ pytestmark = pytest.mark.usefixtures("shared_compilation")
 
 SMALL = ["--hidden=6", "--train_size=60", "--epochs=2", "--label_noise=0.25", "--jit=false"]
 PENALTIES = ["--l1=0.001", "--l2=0.002"]
+METRICS = metrics_of(["norm_l1", "norm_l2"])
 CONFIG = Config(hidden=(5,), activation="tanh", l1=2.0**-7, l2=2.0**-6, epochs=3, batch_size=8, precision="float64",
                 jit=False, seed=3)
 

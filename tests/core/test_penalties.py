@@ -233,7 +233,7 @@ def test_nothing_outside_their_files_knows_the_penalties_names() -> None:
 def test_a_name_is_taken_once_and_is_an_identifier(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="already"):
         registry.register(L1())
-    for name in ("no name", "class", "total"):
+    for name in ("no name", "class", "total", "seed", "json", "strengths"):
         monkeypatch.setattr(L1, "name", name)
         with pytest.raises(ValueError, match="no name for a penalty"):
             registry.register(L1())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+from collections.abc import Iterable
 from typing import Final
 
 from reglab.core.penalties.base import Penalty
@@ -10,7 +11,7 @@ from reglab.core.penalties.l1 import L1
 from reglab.core.penalties.l2 import L2
 
 _PENALTIES: Final[dict[str, Penalty]] = {}
-_TAKEN: Final = frozenset({"data", "penalty", "total", "accuracy"})
+_TAKEN: Final = {"data", "penalty", "total", "accuracy"}
 """What stands beside the penalties' names in tags and files."""
 
 
@@ -24,10 +25,15 @@ def register(penalty: Penalty) -> None:
     """
     name = penalty.name
     if not name.isidentifier() or keyword.iskeyword(name) or name in _TAKEN:
-        raise ValueError(f"{name!r} is no name for a penalty: give a Python identifier but {', '.join(sorted(_TAKEN))}")
+        raise ValueError(f"{name!r} is no name for a penalty: give a Python identifier that no other flag or tag has")
     if name in _PENALTIES:
         raise ValueError(f"there is a penalty named {name!r} already")
     _PENALTIES[name] = penalty
+
+
+def reserve(names: Iterable[str]) -> None:
+    """Keeps names from penalties: they are flags of a run, say."""
+    _TAKEN.update(names)
 
 
 def unregister(name: str) -> None:
