@@ -17,8 +17,9 @@ import tensorflow as tf
 from reglab import certify, exit_codes
 from reglab.config import Config, ConfigError
 from reglab.data import Dataset
-from reglab.loop import Interrupted, fit
-from reglab.rerun import Difference, Verdict, first_difference, metrics, rerun
+from reglab.loop import Diverged, Interrupted, fit
+from reglab.rerun import Difference, NotRepeated, Verdict, first_difference, metrics, rerun
+from reglab.signals import EarlyStop
 
 pytestmark = pytest.mark.usefixtures("shared_compilation")
 
@@ -151,6 +152,21 @@ def test_minus_zero_and_missing_parts_are_differences() -> None:
 
 def test_a_measured_and_an_evaluated_step_are_two_lines(finished: pathlib.Path) -> None:
     assert {"step 7, train", "evaluation at step 7, train"} <= set(metrics(finished, 14))
+
+
+@pytest.mark.parametrize(("ends_by", "raised", "code", "said"), [
+    (Interrupted("SIGTERM", 3, True), EarlyStop, exit_codes.STOPPED, "stopped by SIGTERM, nothing yet to save; "),
+    (Diverged(4), NotRepeated, exit_codes.VERDICT_FAILED, "the rerun did what the run did not: the data loss is not")])
+def test_a_rerun_that_does_not_come_to_its_end(finished: pathlib.Path, again: Callable[[pathlib.Path], Verdict],
+                                               ends_by: BaseException, raised: type[exit_codes.Ending], code: int,
+                                               said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fit_until(*args: Any, **more: Any) -> None:
+        raise ends_by
+
+    monkeypatch.setattr("reglab.rerun.fit", fit_until)
+    with pytest.raises(raised) as caught:
+        again(finished)
+    assert caught.value.exit_code == code and caught.value.line.startswith(said)
 
 
 # The command.
