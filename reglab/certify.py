@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from reglab import exit_codes, flags
 from reglab.commands import run_command, run_process
 from reglab.config import ConfigError
-from reglab.inputs import Unusable, check_path
+from reglab.kept_run import check_data, kept_config, kept_folder, last_step
 from reglab.preflight import preflight
 from reglab.signals import EarlyStop, StopRequest, stop_request
 from reglab.texts import shown
@@ -106,10 +106,11 @@ def _rerun(argv: list[str]) -> int:
     if len(folders) != 1 or unknown:
         raise ConfigError(f"certify rerun {' '.join(unknown or folders)}: give the folder of one run, and nothing else "
                           "but --json")
-    try:
-        check_path(folders[0])
-    except Unusable as error:
-        raise ConfigError(f"certify rerun {shown(folders[0])}: {error}") from None
+    folder = kept_folder(folders[0])
+    config, _ = kept_config(folder), last_step(folder)
+    dataset = preflight(config)
+    if dataset is not None:
+        check_data(folder, dataset)
     from reglab.startup import quiet_tensorflow
     quiet_tensorflow()
     from reglab.loop import Diverged, Interrupted
@@ -119,7 +120,7 @@ def _rerun(argv: list[str]) -> int:
     out = sys.stderr if as_json else sys.stdout
     with tempfile.TemporaryDirectory(prefix="reglab-rerun-") as temporary:
         try:
-            verdict = rerun(folders[0], temporary)
+            verdict = rerun(str(folder), temporary, data=dataset)
         except Interrupted as stop:
             print(f"reglab: stopped after step {stop.step}; nothing was compared", file=sys.stderr)
             return exit_codes.INTERRUPTED

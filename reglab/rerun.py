@@ -12,11 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 from reglab.assembly import load_dataset
-from reglab.config import Config, ConfigError
+from reglab.config import ConfigError
 from reglab.console import Console
 from reglab.data import Dataset
+from reglab.kept_run import check_data, kept_config, kept_result, last_step
 from reglab.logged import line_stays
 from reglab.loop import Interrupted, fit
+from reglab.reading import Unreadable, read_bytes
 
 FIGURES: Final = ("epochs", "steps", "train", "validation", "gap", "sparsity", "weights", "best", "nonfinite")
 """What of `result.json` has to be equal; all else is of the clock, the machine or the folder."""
@@ -80,10 +82,10 @@ def rerun(directory: str, temporary: str, *, data: Dataset | None = None, consol
       ConfigError: the folder holds no run, no whole checkpoint, or one on other data.
     """
     folder, again = pathlib.Path(directory), pathlib.Path(temporary) / "run"
-    config = _config(folder)
+    config = kept_config(folder)
     dataset = load_dataset(config) if data is None else data
-    _check_data(folder, dataset)
-    result, step = _result(folder), last_step(folder)
+    check_data(folder, dataset)
+    result, step = kept_result(folder), last_step(folder)
     finished = result is not None and result.get("steps") == step
     try:
         fit(dataclasses.replace(config, model_dir=str(again), resume="auto"), dataset, console=console,
@@ -91,7 +93,7 @@ def rerun(directory: str, temporary: str, *, data: Dataset | None = None, consol
     except Interrupted as stop:
         if stop.step != step:  # A signal, not the end that was asked for.
             raise
-    mine, theirs = result if finished else None, _result(again)
+    mine, theirs = result if finished else None, kept_result(again)
     files: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         f"checkpoints/ckpt-{step}": (arrays(folder, step), arrays(again, step)),
         "metrics.jsonl": (metrics(folder, step), metrics(again, step))}
@@ -101,19 +103,6 @@ def rerun(directory: str, temporary: str, *, data: Dataset | None = None, consol
     return Verdict(step, finished, differences, different_facts(mine, theirs),
                    {file: sum(len(part) for part in pair[0].values()) for file, pair in files.items()},
                    ((mine or {}).get("steps_per_second"), (theirs or {}).get("steps_per_second")))
-
-
-def last_step(folder: pathlib.Path) -> int:
-    """The step of the last checkpoint.
-
-    Raises:
-      ConfigError: there is none.
-    """
-    steps = [int(path.stem.split("-")[1]) for path in (folder / "checkpoints").glob("ckpt-*.index")
-             if path.stem.split("-")[1].isdigit()]
-    if not steps:
-        raise ConfigError(f"{folder} holds no checkpoint to compare with: train the run until it has saved one")
-    return max(steps)
 
 
 def arrays(folder: pathlib.Path, step: int) -> dict[str, np.ndarray]:
@@ -139,10 +128,9 @@ def metrics(folder: pathlib.Path, step: int) -> dict[str, dict[str, Any]]:
       ConfigError: the file cannot be read.
     """
     try:
-        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError as error:
-        raise ConfigError(f"{folder / 'metrics.jsonl'} cannot be read ({error.strerror}): rerun needs what the run "
-                          "measured") from None
+        lines = read_bytes(folder / "metrics.jsonl").decode(errors="replace").splitlines()
+    except Unreadable as error:
+        raise ConfigError(f"{folder / 'metrics.jsonl'} {error}: rerun needs what the run measured") from None
     found = {}
     for record in [json.loads(line) for line in lines if line_stays(line, step)]:
         evaluated = "evaluation/accuracy" in record
@@ -182,31 +170,6 @@ def _differing(mine: Any, theirs: Any) -> Iterator[tuple[str, Any, Any]]:
         for tag in [*mine, *(tag for tag in theirs if tag not in mine)]:
             if repr(mine.get(tag)) != repr(theirs.get(tag)):  # -0.0 is not 0.0.
                 yield tag, mine.get(tag), theirs.get(tag)
-
-
-def _config(folder: pathlib.Path) -> Config:
-    if not (folder / "config.json").is_file():
-        raise ConfigError(f"{folder} holds no config.json, so no run: name the folder of a run")
-    return Config.from_file(folder / "config.json")
-
-
-def _check_data(folder: pathlib.Path, dataset: Dataset) -> None:
-    try:
-        theirs = json.loads((folder / "data.json").read_text())["digest"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ConfigError(f"{folder / 'data.json'} is missing or damaged, so the data of the run are not known: going "
-                          "on with the run writes it again") from None
-    if theirs != dataset.digest:
-        raise ConfigError(f"{folder} holds a run on other data (digest {theirs}, here {dataset.digest}): put the data "
-                          "back, or call reglab.rerun.rerun with them")
-
-
-def _result(folder: pathlib.Path) -> dict[str, Any] | None:
-    try:
-        result = json.loads((folder / "result.json").read_text())
-        return result if isinstance(result, dict) and result.get("completed") else None
-    except (OSError, ValueError):
-        return None
 
 
 def _figures(result: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

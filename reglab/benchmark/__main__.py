@@ -9,6 +9,7 @@ from reglab import exit_codes, flags
 from reglab.benchmark.settings import EXTRA, WITHOUT, Settings, make_settings
 from reglab.commands import run_command, run_process
 from reglab.files import write_atomically, writing
+from reglab.ownership import owning
 
 PURPOSE: Final = ("Measure training on this machine: its pace against what the device can do, and what the penalties, "
                   "summaries and checkpoints cost; on demand how it grows, and a race against other libraries. Every "
@@ -25,7 +26,12 @@ def _main(argv: list[str]) -> int:
     if wants_help:
         print(flags.help_text("reglab.benchmark", PURPOSE, EXTRA, WITHOUT))
         return exit_codes.SUCCESS
-    return _benchmark(make_settings(config, values), as_json)
+    settings = make_settings(config, values)
+    if settings.output is None:
+        return _benchmark(settings, as_json)
+    # Its place is taken now: after an hour of measuring is no time to find that nothing can be written there.
+    with owning(settings.output.parent, flag="--output", file=settings.output.name):
+        return _benchmark(settings, as_json)
 
 
 def _benchmark(settings: Settings, as_json: bool) -> int:

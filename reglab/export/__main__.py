@@ -10,7 +10,8 @@ from reglab import exit_codes, flags
 from reglab.commands import run_command, run_process
 from reglab.config import ConfigError
 from reglab.console.format import percent
-from reglab.export.outputs import output_path, owning_output
+from reglab.export.outputs import check_output, output_path, owning_output, run_folder
+from reglab.export.source import read_source
 from reglab.texts import shown
 
 STATES: Final = ("best", "last")
@@ -38,12 +39,15 @@ def _main(argv: list[str]) -> int:
         raise ConfigError("--model_dir is missing: name the folder of a run")
     if values["state"] not in STATES:
         raise ConfigError(f"--state={shown(values['state'])}: choose one of {', '.join(STATES)}")
-    with owning_output(values["model_dir"], output_path(values["model_dir"], values["output"] or None)):
+    path = output_path(values["model_dir"], values["output"] or None)
+    with owning_output(values["model_dir"], path):
+        check_output(path)
+        read_source(run_folder(values["model_dir"]))
         return _export(values, as_json)
 
 
 def _export(values: dict[str, Any], as_json: bool) -> int:
-    # TensorFlow is imported only now, so that help, a bad flag and an output in use are answered at once.
+    # TensorFlow is imported only now, so that help, a bad flag, a bad folder and an output in use are answered at once.
     from reglab.startup import quiet_tensorflow
     quiet_tensorflow(whole_process=True)
     from reglab.export.exporting import WrongCopy, export

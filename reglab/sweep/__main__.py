@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from reglab import exit_codes, flags
 from reglab.commands import run_command, run_process
-from reglab.config import Config, ConfigError
+from reglab.config import Config
 from reglab.data import Dataset
 from reglab.grid import Grid, parse_grid
 from reglab.preflight import preflight
 from reglab.run_directory import own_folder
-from reglab.sweep.options import check_options, check_size
+from reglab.sweep.options import check_folds, check_options, check_path, check_size
 
 PURPOSE: Final = ("Train a grid of penalties, from several seeds each, in one compiled program, and choose by what the "
                   "validation data say. Killed, the same command with the same --model_dir goes on.")
@@ -47,12 +47,16 @@ def _main(argv: list[str]) -> int:
     grid = parse_grid(config, **{name: values[name] for name in ("l1", "l2", "learning_rate", "penalize")})
     check_options(values["seeds"], values["folds"], values["select"], values["lanes_per_call"])
     check_size(config, grid, values["seeds"], values["folds"], values["lanes_per_call"])
+    if values["path"]:
+        check_path(grid, values["folds"], values["lanes_per_call"])
     with own_folder(config, "path" if values["path"] else "sweep") as config:
         return _sweep(config, grid, values, as_json)
 
 
 def _sweep(config: Config, grid: Grid, values: dict[str, Any], as_json: bool) -> int:
     dataset = preflight(config, lanes=values["lanes_per_call"] or 1, penalize=grid.penalize, replicas=False)
+    if dataset is not None:
+        check_folds(values["folds"], dataset)
     # TensorFlow is imported only now, so that help, a bad flag, a bad file and a folder in use are answered at once.
     from reglab.startup import quiet_tensorflow
     quiet_tensorflow(whole_process=True)
@@ -95,8 +99,6 @@ def _show_path(config: Config, grid: Grid, values: dict[str, Any], dataset: Data
     from reglab.sweep.path_results import path_table
     from reglab.sweep.warm import path
 
-    if values["folds"] is not None or values["lanes_per_call"] is not None:
-        raise ConfigError("--path trains the seeds of one point at a time: leave out --folds and --lanes_per_call")
     done = path(config, grid, seeds=values["seeds"], data=dataset, console=console)
     console.message(f"\n{path_table(done.result)}\n")
     console.message(f"Written to {done.folder.path}: path.json, path.csv, pictures (.png, .svg)")

@@ -9,13 +9,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
-import stat
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from reglab.lanes import Lane
+from reglab.reading import Missing, Unreadable, read_bytes
 
 
 class NotThePart(ValueError):
@@ -63,19 +62,12 @@ def read_sealed(path: pathlib.Path, part: Mapping[str, Any]) -> dict[str, Any] |
 
 def _read(path: pathlib.Path) -> dict[str, Any] | None:
     try:
-        mode = os.stat(path).st_mode
-        if not stat.S_ISREG(mode):  # A pipe would never end.
-            raise NotThePart("is no file")
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
-    except FileNotFoundError:
-        if path.is_symlink():
-            raise NotThePart("is a link to nothing") from None
+        content = json.loads(read_bytes(path).decode(), parse_constant=_refuse)
+    except Missing:
         return None
-    except OSError as error:
-        raise NotThePart(f"cannot be read ({error.strerror or error})") from None
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, NotThePart):
-            raise
+    except Unreadable as error:
+        raise NotThePart(str(error)) from None
+    except (ValueError, RecursionError):
         raise NotThePart("is damaged") from None
     if not isinstance(content, dict):
         raise NotThePart("is damaged")

@@ -31,11 +31,12 @@ from reglab.grid import Grid
 from reglab.lanes import Lane, LaneCurves, LaneTrainer
 from reglab.ownership import owning
 from reglab.parameters import Parameters, map_arrays
+from reglab.reading import Unreadable, read_bytes
 from reglab.signals import StopRequest, stop_request
 from reglab.startup import start_devices
 from reglab.step import stack_lanes
 from reglab.sweep.files import SweepFolder
-from reglab.sweep.options import check_options, check_size
+from reglab.sweep.options import check_options, check_path, check_size
 from reglab.sweep.parts import NotThePart, identity
 from reglab.sweep.path_results import path_dict, write_path
 from reglab.sweep.plan import Plan, lane_of, shared_config
@@ -64,7 +65,7 @@ def path(config: Config, grid: Grid, *, seeds: int = 1, data: Dataset | None = N
         raise ConfigError("a path needs a folder: give model_dir")
     check_options(seeds, None, "data", None)
     check_size(config, grid, seeds, None, seeds)
-    _check_grid(grid)
+    check_path(grid, None, None)
     shared = dataclasses.replace(shared_config(config, grid.checked(config)), evaluate_every=1)
     plan = Plan(shared, grid, seeds, None, "data", seeds)
     with owning(config.model_dir), writing(config.model_dir, tensorflow=False):
@@ -169,9 +170,9 @@ class _Runner:
           NotThePart: the file is not the one with that digest.
         """
         try:
-            content = self._weights(at).read_bytes()
-        except OSError as error:
-            raise NotThePart(f"cannot be read ({error.strerror})") from None
+            content = read_bytes(self._weights(at))
+        except Unreadable as error:
+            raise NotThePart(str(error)) from None
         if hashlib.sha256(content).hexdigest() != digest:
             raise NotThePart("is damaged or was changed")
         with np.load(io.BytesIO(content)) as flat:
@@ -191,13 +192,6 @@ def next_start(start: Parameters, curves: LaneCurves) -> Parameters:
 
     result: Mapping[str, Any] = map_arrays(chosen, start, curves.parameters)
     return dict(result)
-
-
-def _check_grid(grid: Grid) -> None:
-    varying = [name for name, values in dataclasses.asdict(grid).items() if len(values) > 1]
-    if varying not in (["l1"], ["l2"]):
-        raise ConfigError(f"--path: {', '.join(f'--{name}' for name in varying) or 'nothing'} has several values; "
-                          "give several to --l1 or to --l2, and one to all else")
 
 
 def _name(at: int) -> str:
