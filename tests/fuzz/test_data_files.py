@@ -110,7 +110,7 @@ def idx(dimensions: list[int], body: bytes, magic: bytes = b"\0\0\x08") -> bytes
         struct.pack(">I", length) for length in dimensions) + body
 
 
-LENGTHS = st.one_of(st.integers(0, 9), st.integers(0, 2**32 - 1))
+LENGTHS = st.one_of(st.integers(0, 9), st.integers(0, 2**32 - 1), st.sampled_from([0, 2**31, 2**32 - 1]))
 INDEXED = st.one_of(
     st.builds(idx, st.lists(LENGTHS, max_size=4), st.one_of(st.binary(max_size=100), st.integers(0, 10**6).map(bytes)),
               st.sampled_from([b"\0\0\x08", b"\0\0\x0d", b"\x1f\x8b\x08"])),
