@@ -47,8 +47,9 @@ FLIPPED[2000] ^= 0xFF
     (PACKED[:3], "is truncated: its gzip stream breaks off after 3 bytes"),
     (bytes(FLIPPED), "is corrupt gzip ("),
     (b"\x1f\x8b\x00" + PACKED[3:], "is corrupt gzip ("),
-], ids=["nothing", "half a header", "a byte short", "a byte more", "gzip of a part", "a huge shape", "a huge empty shape",
-        "labels", "floats", "a web page", "gzip broken off", "gzip of 3 bytes", "gzip with a bit turned", "an unknown method"])
+], ids=["nothing", "half a header", "a byte short", "a byte more", "gzip of a part", "a huge shape",
+        "a huge empty shape", "labels", "floats", "a web page", "gzip broken off", "gzip of 3 bytes",
+        "gzip with a bit turned", "an unknown method"])
 def test_a_damaged_file_is_refused_in_one_line(tmp_path, content, found):
     with pytest.raises(ConfigError) as error:
         read(tmp_path, content)
