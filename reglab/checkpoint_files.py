@@ -50,6 +50,17 @@ def _steps(directory: pathlib.Path, suffix: str) -> list[int]:
     return sorted(int(match["step"]) for match in names if match)
 
 
+def check_ordinary(directory: pathlib.Path, step: int) -> None:
+    """Passes where TensorFlow may open the files of a checkpoint: for a pipe it would wait for ever.
+
+    Raises:
+      Unreadable: one is no ordinary file.
+    """
+    for path in directory.glob(f"ckpt-{step}.*"):
+        if not path.is_file():
+            raise Unreadable(f"{path.name} is no ordinary file")
+
+
 def read_label(directory: pathlib.Path, step: int) -> dict[str, Any]:
     """The label of a checkpoint: `run`, `step`, `files` (name to SHA-256), and `best`, its facts where it was kept as
     the best.

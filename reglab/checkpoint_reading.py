@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import tensorflow as tf
 
-from reglab.checkpoint_files import NoLabel, NotOurs, check_label, saved_steps
+from reglab.checkpoint_files import NoLabel, NotOurs, check_label, check_ordinary, saved_steps
 from reglab.config import ConfigError
 from reglab.parameters import Parameters
 from reglab.reading import Unreadable, is_count, is_number
@@ -33,6 +33,7 @@ def check_readable(directory: pathlib.Path, step: int) -> None:
       Unreadable: it is damaged.
     """
     try:
+        check_ordinary(directory, step)
         reader = tf.train.load_checkpoint(str(directory / f"ckpt-{step}"))
         arrays = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
         found = int(arrays[_STEP])
@@ -80,6 +81,7 @@ def read_parameters(directory: pathlib.Path, parameters: Parameters, run: str | 
                           "until it has saved one")
     prefix = directory / f"ckpt-{steps[-1]}"
     try:
+        check_ordinary(directory, steps[-1])
         with contextlib.suppress(NoLabel):
             check_whole(directory, steps[-1], run)
         # The rest of the state is in the file, but not wanted.

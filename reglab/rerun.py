@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from reglab.assembly import load_dataset
+from reglab.checkpoint_files import check_ordinary
 from reglab.config import ConfigError
 from reglab.console import Console
 from reglab.data import Dataset
@@ -113,6 +114,7 @@ def arrays(folder: pathlib.Path, step: int) -> dict[str, np.ndarray]:
     """
     prefix = folder / "checkpoints" / f"ckpt-{step}"
     try:
+        check_ordinary(folder / "checkpoints", step)
         reader = tf.train.load_checkpoint(str(prefix))
         names = [name for name in sorted(reader.get_variable_to_shape_map()) if name.endswith("VARIABLE_VALUE")]
         return {name.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE"): np.ravel(reader.get_tensor(name)) for name in names}
