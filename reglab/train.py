@@ -12,7 +12,7 @@ from reglab.cluster import find_cluster
 from reglab.commands import run_command, run_process
 from reglab.config import Config
 from reglab.preflight import preflight
-from reglab.run_directory import own_folder, with_default_name
+from reglab.run_directory import check_folder, own_folder, with_default_name
 
 PURPOSE = "Train one network on cross-entropy plus L1 and L2 penalties of its Dense kernels."
 
@@ -35,6 +35,8 @@ def _train(command: flags.CommandLine) -> int:
     cluster = find_cluster(config)
     is_chief = cluster is None or cluster.is_chief
     with own_folder(config) if is_chief else contextlib.nullcontext(with_default_name(config)) as config:
+        if is_chief:
+            check_folder(config)
         code = _train_into(config, command.json)
     if code == exit_codes.PEER_LOST:
         os._exit(code)  # TensorFlow's own exit would wait for the lost worker.

@@ -13,6 +13,7 @@ from reglab.data import Dataset
 from reglab.grid import Grid, parse_grid
 from reglab.preflight import preflight
 from reglab.run_directory import own_folder
+from reglab.sweep.files import SweepFolder
 from reglab.sweep.options import check_folds, check_options, check_path, check_size
 
 PURPOSE: Final = ("Train a grid of penalties, from several seeds each, in one compiled program, and choose by what the "
@@ -54,6 +55,7 @@ def _main(argv: list[str]) -> int:
 
 
 def _sweep(config: Config, grid: Grid, values: dict[str, Any], as_json: bool) -> int:
+    SweepFolder(str(config.model_dir), config.resume, "path" if values["path"] else "sweep")  # Refused, if it is.
     dataset = preflight(config, lanes=values["lanes_per_call"] or 1, penalize=grid.penalize, replicas=False)
     if dataset is not None:
         check_folds(values["folds"], dataset)
