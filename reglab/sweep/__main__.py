@@ -16,6 +16,7 @@ from reglab.flags import CommandLine, ExtraFlags
 from reglab.grid import Grid, parse_grid
 from reglab.preflight import preflight
 from reglab.run_directory import own_folder
+from reglab.sweep.files import SweepFolder
 from reglab.sweep.options import check_folds, check_options, check_path, check_size
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def _sweep_in_folder(given: CommandLine) -> int:
 
 
 def _sweep(config: Config, grid: Grid, values: Mapping[str, Any], as_json: bool) -> int:
+    SweepFolder(str(config.model_dir), config.resume, "path" if values["path"] else "sweep")  # Refused, if it is.
     dataset = preflight(config, lanes=values["lanes_per_call"] or 1, penalize=grid.penalize, strengths=grid.strengths,
                         replicas=False)
     if dataset is not None:

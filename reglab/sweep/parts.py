@@ -10,11 +10,13 @@ import hashlib
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from reglab.core.penalties.by_name import as_dict
-from reglab.lanes import Lane
 from reglab.reading import Missing, Unreadable, read_bytes
+
+if TYPE_CHECKING:
+    from reglab.lanes import Lane
 
 
 class NotThePart(ValueError):
