@@ -132,7 +132,8 @@ def metrics(folder: pathlib.Path, step: int) -> dict[str, dict[str, Any]]:
     try:
         lines = read_bytes(folder / "metrics.jsonl").decode(errors="replace").splitlines()
     except Unreadable as error:
-        raise ConfigError(f"{folder / 'metrics.jsonl'} {error}: rerun needs what the run measured") from None
+        raise ConfigError(f"{folder / 'metrics.jsonl'} cannot be read (it {error}): rerun needs what the run "
+                          "measured") from None
     found = {}
     for record in [json.loads(line) for line in lines if line_stays(line, step)]:
         evaluated = "evaluation/accuracy" in record
