@@ -9,7 +9,7 @@ from typing import Any, Final
 from absl import flags
 
 from reglab.config import FLAGS, ConfigError
-from reglab.inputs import Unusable, check_path, read_regular, reason
+from reglab.inputs import MOST_SMALL_FILE, Unusable, check_path, read_regular, reason
 from reglab.numerals import read_float, read_integer
 from reglab.strengths import Strength, read_strength
 from reglab.texts import did_you_mean, one_line, shown
@@ -19,6 +19,8 @@ MOST_CHARACTERS: Final = 100_000
 """Of one argument: the values of a grid may be many."""
 _MOST_IN_NAME: Final = 64
 _MOST_NESTED: Final = 8
+_MOST_FILES: Final = 100
+"""Flag files that are read, one as often as it is named: a few that name each other are a million."""
 _NUMBER_FIX: Final = "give a number such as 1e-3"
 
 
@@ -61,6 +63,7 @@ class Arguments(flags.FlagValues):
 
     def _expanded(self, argv: list[str], gnu: bool) -> list[str]:
         found: list[str] = []
+        files = _FlagFiles()
         waiting = iter(argv)
         for argument in waiting:
             name, given, value = argument.lstrip("-").partition("=")
@@ -70,7 +73,7 @@ class Arguments(flags.FlagValues):
                 file = value if given else next(waiting, None)
                 if file is None:
                     raise ConfigError("--flagfile: name the file")
-                found += _lines(file, []) if file else []
+                found += files.lines(file, []) if file else []
             else:
                 found.append(argument)
                 if argument.startswith("-") and not given and name in self and not self[name].boolean:
@@ -127,25 +130,38 @@ class _Number(flags.ArgumentParser):
             raise _Refused(ConfigError(f"--{self._name}={shown(argument)}: {error}; {fix}")) from None
 
 
-def _lines(path: str, within: list[str]) -> list[str]:
-    """The arguments in a flag file, one a line; empty lines and those that begin with # or // are none."""
-    flag = f"--flagfile={shown(path)}"
-    if path in within or len(within) >= _MOST_NESTED:
-        what = "includes itself" if path in within else f"is nested more than {_MOST_NESTED} deep"
-        raise ConfigError(f"{flag} {what}: put the flags into one file")
-    try:
-        check_path(path)
-        text = read_regular(os.path.expanduser(path)).decode()
-    except UnicodeDecodeError:
-        raise ConfigError(f"{flag} is no text in UTF-8: give a file with one flag a line") from None
-    except (OSError, Unusable) as error:
-        raise ConfigError(f"{flag} cannot be read ({reason(error)}): give a file with one flag a line") from None
-    found: list[str] = []
-    for line in map(str.strip, text.replace("\r", "\n").split("\n")):
-        if line.startswith(("--flagfile=", "-flagfile=")):
-            found += _lines(line.partition("=")[2].strip(), [*within, path])
-        elif line and not line.startswith(("#", "//")):
-            found.append(line)
-        if len(found) > MOST_ARGUMENTS:
-            raise ConfigError(f"{flag} holds more than {MOST_ARGUMENTS:,} flags: leave some out")
-    return found
+class _FlagFiles:
+    """Reads the flag files of a command line, which all together may be as large as one."""
+
+    def __init__(self) -> None:
+        self._files, self._bytes = _MOST_FILES, MOST_SMALL_FILE
+
+    def lines(self, path: str, within: list[str]) -> list[str]:
+        """The arguments in a flag file, one a line; empty lines and those that begin with # or // are none."""
+        flag = f"--flagfile={shown(path)}"
+        if path in within or len(within) >= _MOST_NESTED:
+            what = "includes itself" if path in within else f"is nested more than {_MOST_NESTED} deep"
+            raise ConfigError(f"{flag} {what}: put the flags into one file")
+        found: list[str] = []
+        for line in map(str.strip, self._read(path, flag).replace("\r", "\n").split("\n")):
+            if line.startswith(("--flagfile=", "-flagfile=")):
+                found += self.lines(line.partition("=")[2].strip(), [*within, path])
+            elif line and not line.startswith(("#", "//")):
+                found.append(line)
+            if len(found) > MOST_ARGUMENTS:
+                raise ConfigError(f"{flag} holds more than {MOST_ARGUMENTS:,} flags: leave some out")
+        return found
+
+    def _read(self, path: str, flag: str) -> str:
+        try:
+            check_path(path)
+            content = read_regular(os.path.expanduser(path))
+            self._files, self._bytes = self._files - 1, self._bytes - len(content)
+            if self._files < 0 or self._bytes < 0:
+                raise ConfigError(f"{flag}: at most {_MOST_FILES} flag files of {MOST_SMALL_FILE:,} bytes together are "
+                                  "read: put the flags into one file")
+            return content.decode()
+        except UnicodeDecodeError:
+            raise ConfigError(f"{flag} is no text in UTF-8: give a file with one flag a line") from None
+        except (OSError, Unusable) as error:
+            raise ConfigError(f"{flag} cannot be read ({reason(error)}): give a file with one flag a line") from None

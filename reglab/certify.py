@@ -13,7 +13,7 @@ from reglab import exit_codes, flags
 from reglab.commands import run_command, run_process
 from reglab.config import ConfigError
 from reglab.core import penalties
-from reglab.inputs import Unusable, check_path
+from reglab.kept_run import check_data, kept_config, kept_folder, last_step
 from reglab.preflight import preflight
 from reglab.signals import EarlyStop, StopRequest, stop_request
 from reglab.texts import did_you_mean, shown
@@ -104,10 +104,11 @@ def _rerun(argv: list[str]) -> int:
     if len(folders) != 1 or unknown:
         raise ConfigError(f"certify rerun {' '.join(unknown or folders)}: give the folder of one run, and nothing else "
                           "but --json")
-    try:
-        check_path(folders[0])
-    except Unusable as error:
-        raise ConfigError(f"certify rerun {shown(folders[0])}: {error}") from None
+    folder = kept_folder(folders[0])
+    config, _ = kept_config(folder), last_step(folder)
+    dataset = preflight(config)
+    if dataset is not None:
+        check_data(folder, dataset)
     from reglab.startup import quiet_tensorflow
     quiet_tensorflow()
     from reglab.rerun import rerun
@@ -115,7 +116,7 @@ def _rerun(argv: list[str]) -> int:
     as_json = "--json" in argv
     out = sys.stderr if as_json else sys.stdout
     with tempfile.TemporaryDirectory(prefix="reglab-rerun-") as temporary:
-        verdict = rerun(folders[0], temporary)
+        verdict = rerun(str(folder), temporary, data=dataset)
     for line in describe_rerun(folders[0], verdict):
         print(line, file=out)
     if as_json:

@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from reglab.files import remove_temporaries, write_atomically
-from reglab.reading import Unreadable, is_count, read_bytes, read_sealed, sealed
+from reglab.reading import Unreadable, file_digest, is_count, read_sealed, sealed
 from reglab.run_file import is_run_id
 
 STAGING: Final = ".saving"
@@ -86,10 +86,10 @@ def check_label(directory: pathlib.Path, step: int, run: str) -> None:
         if "/" in name or not name.startswith(f"ckpt-{step}."):
             raise Unreadable(f"its label ckpt-{step}.json is damaged")
         try:
-            content = read_bytes(directory / name)
+            found = file_digest(directory / name)
         except Unreadable as error:
             raise Unreadable(f"{name} {error}") from None
-        if hashlib.sha256(content).hexdigest() != digest:
+        if found != digest:
             raise Unreadable(f"{name} is not what was written")
 
 

@@ -16,7 +16,9 @@ from reglab.texts import shown
 
 _FIX: Final = "give numbers such as 0,1e-4,1e-3, or low:high:count for a range on a log scale such as 1e-5:1e-2:8"
 MOST_VALUES: Final = 1000
-"""Of one flag."""
+"""Of one flag, repeated ones counted."""
+MOST_PATTERNS: Final = 100
+"""Of `penalize`: to compile one takes a thousandth of a second."""
 MOST_LANES: Final = 100_000
 """Of a sweep or comparison: points x seeds x folds."""
 
@@ -130,17 +132,17 @@ def parse_numbers(name: str, text: str) -> tuple[float, ...]:
     Raises:
       ConfigError: the text is none of that; the message names the flag `name`.
     """
-    values: set[float] = set()
+    values: list[float] = []
     for part in text.split(","):
         try:
-            values.update(_range(*part.split(":")) if ":" in part else [_finite(part)])
+            values.extend(_range(*part.split(":")) if ":" in part else [_finite(part)])
         except (ValueError, TypeError) as error:  # TypeError: not three parts.
             why = f" ({error})" if isinstance(error, ValueError) else ""
             raise ConfigError(f"--{name}={shown(text)}: '{shown(part.strip(), 60)}' cannot be used{why}: {_FIX}"
                               ) from None
         if len(values) > MOST_VALUES:
             raise ConfigError(f"--{name}={shown(text)} has more than {MOST_VALUES:,} values: give fewer")
-    return tuple(sorted(values))
+    return tuple(sorted(set(values)))
 
 
 def parse_patterns(name: str, text: str) -> tuple[str, ...]:
@@ -153,8 +155,8 @@ def parse_patterns(name: str, text: str) -> tuple[str, ...]:
     if not all(parts):
         raise ConfigError(f"--{name}={shown(text)}: a part is empty: give all, hidden or patterns on layer names, "
                           "separated by ; such as 'all;hidden'")
-    if len(parts) > MOST_VALUES:
-        raise ConfigError(f"--{name}={shown(text)} has more than {MOST_VALUES:,} parts: give fewer")
+    if len(parts) > MOST_PATTERNS:
+        raise ConfigError(f"--{name}={shown(text)} has more than {MOST_PATTERNS:,} parts: give fewer")
     return tuple(dict.fromkeys(parts))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pathlib
 import re
 import stat
 from typing import IO, Final
@@ -43,6 +45,21 @@ def check_path(path: str) -> None:
     check_text(path)
     if scheme := _SCHEME.match(path):
         raise Unusable(f"{shown(scheme[0])} is not supported, only files and folders of this machine")
+
+
+def place_of(path: str) -> pathlib.Path:
+    """Where a path of the user's is, with `~` resolved; there need not be anything.
+
+    Raises:
+      Unusable: there cannot be: no such user, a name too long, a circle of links, or nobody lets us look.
+    """
+    try:
+        place = pathlib.Path(path).expanduser()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            os.stat(place)
+        return place
+    except (OSError, RuntimeError, ValueError) as error:
+        raise Unusable(reason(error)) from None
 
 
 def open_regular(path: str | os.PathLike[str], most: int | None = None) -> IO[bytes]:
@@ -88,6 +105,6 @@ def read_regular(path: str | os.PathLike[str], most: int = MOST_SMALL_FILE) -> b
     return bytes(content)
 
 
-def reason(error: OSError | ValueError) -> str:
+def reason(error: OSError | RuntimeError | ValueError) -> str:
     """Why a file cannot be used, as a clause."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

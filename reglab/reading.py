@@ -8,7 +8,7 @@ import math
 import os
 import pathlib
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NoReturn
 
 _LARGEST_OBJECT: Final = 1 << 24
@@ -16,6 +16,7 @@ _LARGEST_OBJECT: Final = 1 << 24
 
 
 _SEAL: Final = "sha256"
+_PIECE: Final = 1 << 24
 
 
 class Unreadable(ValueError):
@@ -29,19 +30,49 @@ class Missing(Unreadable):
 def read_bytes(path: pathlib.Path, limit: int | None = None) -> bytes:
     """The contents of a file.
 
+    Args:
+      limit: how many bytes it may have; None is an eighth of memory, as those who read it make copies: a file with
+        holes in it may say that it has as many as it likes.
+
     Raises:
       Missing: there is nothing of that name.
       Unreadable: it is no ordinary file, has more than `limit` bytes, or the system refuses.
     """
+    return b"".join(_pieces(path, _memory() // 8 if limit is None else limit))
+
+
+def file_digest(path: pathlib.Path) -> str:
+    """The SHA-256 of a file of any size that memory could hold.
+
+    Raises:
+      Missing, Unreadable: as `read_bytes`.
+    """
+    digest = hashlib.sha256()
+    for piece in _pieces(path, _memory()):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _memory() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _pieces(path: pathlib.Path, limit: int) -> Iterator[bytes]:
     try:
         kind = os.stat(path).st_mode
         if stat.S_ISDIR(kind):
             raise Unreadable("is a folder, not a file")
         if not stat.S_ISREG(kind):  # A pipe or a device might never end.
             raise Unreadable("is no ordinary file")
-        if limit is not None and os.stat(path).st_size > limit:
+        if os.stat(path).st_size > limit:
             raise Unreadable(f"has more than {limit:,} bytes")
-        return path.read_bytes()
+        left = limit
+        with open(path, "rb") as file:
+            while piece := file.read(_PIECE):
+                yield piece
+                left -= len(piece)
+                if left < 0:
+                    raise Unreadable(f"has more than {limit:,} bytes")
     except (FileNotFoundError, NotADirectoryError):
         if path.is_symlink():
             raise Unreadable("is a link to nothing") from None

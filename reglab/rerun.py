@@ -14,12 +14,13 @@ import tensorflow as tf
 from reglab import exit_codes
 from reglab.assembly import load_dataset
 from reglab.checkpoint_files import check_ordinary
-from reglab.config import Config, ConfigError
+from reglab.config import ConfigError
 from reglab.console import Console
 from reglab.data import Dataset
+from reglab.kept_run import check_data, kept_config, kept_result, last_step
 from reglab.logged import line_stays
 from reglab.loop import Diverged, Interrupted, fit
-from reglab.reading import Unreadable, read_bytes, read_object
+from reglab.reading import Unreadable, read_bytes
 from reglab.signals import EarlyStop
 
 FIGURES: Final = ("epochs", "steps", "train", "validation", "gap", "sparsity", "weights", "best", "nonfinite")
@@ -90,10 +91,10 @@ def rerun(directory: str, temporary: str, *, data: Dataset | None = None, consol
       ConfigError: the folder holds no run, no whole checkpoint, or one on other data.
     """
     folder, again = pathlib.Path(directory), pathlib.Path(temporary) / "run"
-    config = _config(folder)
+    config = kept_config(folder)
     dataset = load_dataset(config) if data is None else data
-    _check_data(folder, dataset)
-    result, step = _result(folder), last_step(folder)
+    check_data(folder, dataset)
+    result, step = kept_result(folder), last_step(folder)
     finished = result is not None and result.get("steps") == step
     try:
         fit(dataclasses.replace(config, model_dir=str(again), resume="auto"), dataset, console=console,
@@ -103,7 +104,7 @@ def rerun(directory: str, temporary: str, *, data: Dataset | None = None, consol
             raise EarlyStop(stop.signal_name) from None
     except Diverged as error:
         raise NotRepeated(f"the rerun did what the run did not: {error}") from error
-    mine, theirs = result if finished else None, _result(again)
+    mine, theirs = result if finished else None, kept_result(again)
     files: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         f"checkpoints/ckpt-{step}": (arrays(folder, step), arrays(again, step)),
         "metrics.jsonl": (metrics(folder, step), metrics(again, step))}
@@ -113,19 +114,6 @@ def rerun(directory: str, temporary: str, *, data: Dataset | None = None, consol
     return Verdict(step, finished, differences, different_facts(mine, theirs),
                    {file: sum(len(part) for part in pair[0].values()) for file, pair in files.items()},
                    ((mine or {}).get("steps_per_second"), (theirs or {}).get("steps_per_second")))
-
-
-def last_step(folder: pathlib.Path) -> int:
-    """The step of the last checkpoint.
-
-    Raises:
-      ConfigError: there is none.
-    """
-    steps = [int(path.stem.split("-")[1]) for path in (folder / "checkpoints").glob("ckpt-*.index")
-             if path.stem.split("-")[1].isdigit()]
-    if not steps:
-        raise ConfigError(f"{folder} holds no checkpoint to compare with: train the run until it has saved one")
-    return max(steps)
 
 
 def arrays(folder: pathlib.Path, step: int) -> dict[str, np.ndarray]:
@@ -195,31 +183,6 @@ def _differing(mine: Any, theirs: Any) -> Iterator[tuple[str, Any, Any]]:
         for tag in [*mine, *(tag for tag in theirs if tag not in mine)]:
             if repr(mine.get(tag)) != repr(theirs.get(tag)):  # -0.0 is not 0.0.
                 yield tag, mine.get(tag), theirs.get(tag)
-
-
-def _config(folder: pathlib.Path) -> Config:
-    if not (folder / "config.json").is_file():
-        raise ConfigError(f"{folder} holds no config.json, so no run: name the folder of a run")
-    return Config.from_file(folder / "config.json")
-
-
-def _check_data(folder: pathlib.Path, dataset: Dataset) -> None:
-    try:
-        theirs = read_object(folder / "data.json")["digest"]
-    except (Unreadable, KeyError):
-        raise ConfigError(f"{folder / 'data.json'} is missing or damaged, so the data of the run are not known: going "
-                          "on with the run writes it again") from None
-    if theirs != dataset.digest:
-        raise ConfigError(f"{folder} holds a run on other data (digest {theirs}, here {dataset.digest}): put the data "
-                          "back, or call reglab.rerun.rerun with them")
-
-
-def _result(folder: pathlib.Path) -> dict[str, Any] | None:
-    try:
-        result = read_object(folder / "result.json")
-        return result if result.get("completed") else None
-    except Unreadable:
-        return None
 
 
 def _figures(result: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

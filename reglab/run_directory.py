@@ -283,6 +283,15 @@ def own_folder(config: Config, kind: str = "") -> Iterator[Config]:
             yield dataclasses.replace(config, model_dir=name)
 
 
+def check_folder(config: Config) -> None:
+    """Refuses a folder that `fit` would refuse, and writes nothing: it takes no TensorFlow to tell.
+
+    Raises:
+      ConfigError: see `RunDirectory`.
+    """
+    RunDirectory(config)
+
+
 def with_default_name(config: Config) -> Config:
     """`config` with the name that a new folder would get, if it names none; no folder is made."""
     return config if config.model_dir else dataclasses.replace(config, model_dir=next(default_names(config)))

@@ -15,7 +15,7 @@ from reglab.core import penalties
 from reglab.exit_codes import advising
 from reglab.flags import CommandLine
 from reglab.preflight import preflight
-from reglab.run_directory import own_folder, with_default_name
+from reglab.run_directory import check_folder, own_folder, with_default_name
 
 
 def purpose() -> str:
@@ -29,6 +29,8 @@ def _train(given: CommandLine) -> int:
     cluster = find_cluster(config)
     is_chief = cluster is None or cluster.is_chief
     with own_folder(config) if is_chief else contextlib.nullcontext(with_default_name(config)) as config:
+        if is_chief:
+            check_folder(config)
         return _train_into(config, given.json)
 
 

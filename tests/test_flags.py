@@ -177,3 +177,13 @@ def test_help_fits_a_terminal_and_names_the_command() -> None:
     assert lines[0] == "usage: python -m reglab.train [--flag=value ...]"
     assert "The purpose." in lines
     assert max(map(len, lines)) <= 100
+
+
+def test_flag_files_that_name_each_other_are_no_bomb(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number in range(1, 7):
+        (tmp_path / f"{number}.flags").write_text(f"--flagfile={number + 1}.flags\n" * 400)
+    (tmp_path / "7.flags").write_text("# no flag\n" * 1000)
+    assert "at most 100 flag files" in refusal("--flagfile=1.flags")
+    (tmp_path / "large.flags").write_text("#" * 600_000)
+    assert "1,048,576 bytes together" in refusal("--flagfile=large.flags", "--flagfile=large.flags")

@@ -41,7 +41,8 @@ def test_what_is_no_number_is_refused_in_one_line(text: str, named: str) -> None
     ({"l1": "1e-5:1e-2:1000000000"}, "from 2 to 1,000 values"), ({"l1": "1e39"}, "beyond the largest float32"),
     ({"l1": "0,1e-60"}, "float32 would make it 0"), ({"l1": "1e-400"}, "float64 would make it 0"),
     ({"l1": ",".join(map(str, range(1001)))}, "more than 1,000 values"), ({"l2": "1e-300:1e300:3"}, "too far apart"),
-    ({"penalize": ";".join(["all"] * 1001)}, "more than 1,000 parts"), ({"l1": "9" * 10**5}, "100,000 characters"),
+    ({"penalize": ";".join(["all"] * 101)}, "more than 100 parts"),
+    ({"l1": ",".join(["1e-5:1e-2:1000"] * 2)}, "more than 1,000 values"), ({"l1": "9" * 10**5}, "100,000 characters"),
     ({"l1": "1e-5:1e-2:999", "l2": "1e-5:1e-2:999"}, "998,001 points"), ({"penalize": "(?=x)"}, "groups only")])
 def test_a_grid_of_any_size_is_refused_in_one_line(given: dict[str, str], said: str) -> None:
     with pytest.raises(ConfigError) as caught:

@@ -7,7 +7,7 @@ import pathlib
 
 import pytest
 
-from reglab.inputs import Unusable, check_path, check_text, open_regular, read_regular
+from reglab.inputs import Unusable, check_path, check_text, open_regular, place_of, read_regular
 
 
 @pytest.mark.parametrize("path", ["runs/a", "/x", "~/x", "", "a b", "Größe", "./gs://x", "C:x", "a:/b", "://x"])
@@ -54,3 +54,15 @@ def test_what_has_no_end_is_not_read(tmp_path: pathlib.Path) -> None:
 def test_a_file_that_says_it_is_empty_is_bounded_too() -> None:
     with pytest.raises(Unusable, match="it has more than 10 bytes"):
         read_regular("/proc/self/maps", 10)
+
+
+def test_where_a_path_is(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert place_of("~/none/x") == tmp_path / "none" / "x"
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").touch()
+    assert place_of(str(tmp_path / "file" / "x")) == tmp_path / "file" / "x"
+    for path, why in (("~no_such_user/x", "home directory"), (str(tmp_path / "loop"), "symbolic links"),
+                      (str(tmp_path / "loop" / "x"), "symbolic links"), ("x" * 300, "too long"), ("a\0b", "null byte")):
+        with pytest.raises(Unusable, match=why):
+            place_of(path)

@@ -25,7 +25,7 @@ FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
     ("compile_cache", "listener", "processes", "arguments", "grid", "core/terms", "optimizers", "models", "data",
      "distribution", "cluster", "console", "plots", "event_file", "ownership", "records", "run_file", "result_file"),
     ("step", "strategies", "startup", "flags", "preflight", "summaries", "checkpoint_files", "logged"),
-    ("measurement", "commands", "checkpoint_reading", "restart", "logs"),
+    ("kept_run", "measurement", "commands", "checkpoint_reading", "restart", "logs"),
     ("program", "run_directory", "checkpoint"),
     ("best", "lane_program", "divergence"),
     ("assembly",),

@@ -6,27 +6,36 @@ import sys
 from typing import Any, Final
 
 from reglab import exit_codes
-from reglab.benchmark.settings import WITHOUT, extra_flags, make_settings
+from reglab.benchmark.settings import WITHOUT, Settings, extra_flags, make_settings
 from reglab.commands import Command, run_process
 from reglab.files import write_atomically, writing
 from reglab.flags import CommandLine
+from reglab.ownership import owning
 
 PURPOSE: Final = ("Measure training on this machine: its pace against what the device can do, and what the penalties, "
                   "summaries and checkpoints cost; on demand how it grows, and a race against other libraries. Every "
                   "section runs in processes of its own. A busy machine gives figures that are worth little.")
 
 
-def _benchmark(given: CommandLine) -> int:
+def _benchmark_owned(given: CommandLine) -> int:
     settings = make_settings(given.config, given.values)
+    if settings.output is None:
+        return _benchmark(settings, given.json)
+    # Its place is taken now: after an hour of measuring is no time to find that nothing can be written there.
+    with owning(settings.output.parent, flag="--output", file=settings.output.name):
+        return _benchmark(settings, given.json)
+
+
+def _benchmark(settings: Settings, as_json: bool) -> int:
     from reglab.benchmark.experiment import benchmark
     from reglab.benchmark.spread import strict_json
     from reglab.benchmark.tables import tables
     from reglab.console import open_console
 
-    console = open_console(sys.stderr if given.json else sys.stdout)
+    console = open_console(sys.stderr if as_json else sys.stdout)
     result = benchmark(settings, console)
     console.message(f"\n{tables(result)}")
-    if given.json:
+    if as_json:
         print(strict_json(result), flush=True)
     if settings.output is not None:
         with writing(settings.output):
@@ -45,7 +54,7 @@ def _is_sound(result: dict[str, Any]) -> bool:
                                    for peer in [*scripts, *(peer for peers in races for peer in peers.values())])
 
 
-main: Final = Command("reglab.benchmark", PURPOSE, _benchmark, extra_flags, WITHOUT).main
+main: Final = Command("reglab.benchmark", PURPOSE, _benchmark_owned, extra_flags, WITHOUT).main
 
 if __name__ == "__main__":
     run_process(main)

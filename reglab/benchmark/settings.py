@@ -12,6 +12,7 @@ from reglab.benchmark.known_peers import PEERS, REFERENCE
 from reglab.config import MOST_COUNT, MOST_CPU_DEVICES, Config, ConfigError
 from reglab.core import penalties
 from reglab.core.penalties.by_name import ByPenalty
+from reglab.inputs import Unusable, place_of
 from reglab.layers import dense_layers, penalized_layers
 from reglab.memory import check_memory
 from reglab.numerals import read_integer
@@ -146,8 +147,11 @@ def _check_against(config: Config, flag: str) -> None:
 def _new_file(path: str | None) -> pathlib.Path | None:
     if path is None:
         return None
-    file = pathlib.Path(path)
-    if file.exists():
+    try:
+        file = place_of(path)
+    except Unusable as error:
+        raise ConfigError(f"--output={shown(path)} cannot be used ({error}): name another file") from None
+    if os.path.lexists(file):
         raise ConfigError(f"--output={shown(path)} exists already and is not overwritten: name another file")
     if not (file.parent.is_dir() and os.access(file.parent, os.W_OK)):
         raise ConfigError(f"--output={shown(path)}: there is no folder {shown(str(file.parent))} that can be written "

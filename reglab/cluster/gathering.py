@@ -11,7 +11,9 @@ from typing import Any, Final
 
 from reglab import exit_codes
 from reglab.cluster.base import Cluster
+from reglab.reading import is_number
 from reglab.signals import EarlyStop, StopRequest
+from reglab.texts import one_line, shown
 
 PROTOCOL: Final = "reglab-rendezvous-1"
 LONGEST: Final = 65_536
@@ -31,10 +33,25 @@ class RendezvousError(exit_codes.Ending, RuntimeError):
 
     exit_code = exit_codes.PEER_LOST
 
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))  # Others may have said what it quotes.
+
 
 def message(**fields: Any) -> bytes:
     """One line of JSON, which is how both sides speak."""
     return json.dumps(fields).encode() + b"\n"
+
+
+def heard_message(line: bytes) -> Any:
+    """What `message` put into a line; whoever knows the port may have sent it.
+
+    Raises:
+      ValueError: it is no JSON, or nested without end.
+    """
+    try:
+        return json.loads(line)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def absent(cluster: Cluster, missing: list[int], timeout: float, what: str = "did not appear") -> RendezvousError:
@@ -128,7 +145,7 @@ class Gathering:
         if not came or max(map(len, [*lines, self._heard[connection]])) > LONGEST:
             return False
         try:
-            return all(self._take(json.loads(line), connection) for line in lines)
+            return all(self._take(heard_message(line), connection) for line in lines)
         except (ValueError, KeyError, TypeError):
             return False
 
@@ -143,14 +160,17 @@ class Gathering:
         return True
 
     def _admit(self, hello: dict[str, Any], connection: socket.socket) -> None:
-        cluster, index = self._cluster, hello["index"]
+        cluster, index, left = self._cluster, hello["index"], hello["left"]
+        if type(index) is not int or type(hello["size"]) is not int or not is_number(left):
+            raise ValueError("no worker speaks like that")
         twin = next((other for other, i in self._present.items() if i == index), None)
         self._present[connection] = index
         self._seen.add(index)
-        self._bound_deadline(hello["left"])
+        self._bound_deadline(left)
         if hello["size"] != cluster.size or not 0 < index < cluster.size:
-            raise RendezvousError(f"a process at {connection.getpeername()[0]} says that it is worker {index} of "
-                                  f"{hello['size']}, but there are {cluster.size}, counted from 0: give all "
+            theirs = f"worker {shown(index, 40)} of {shown(hello['size'], 40)}"
+            raise RendezvousError(f"a process at {connection.getpeername()[0]} says that it is {theirs}, but "
+                                  f"there are {cluster.size}, counted from 0: give all "
                                   f"workers the same list of addresses ({cluster.source})")
         if twin is not None:
             raise RendezvousError(f"{cluster.name(index)} was started twice, at {twin.getpeername()[0]} and "

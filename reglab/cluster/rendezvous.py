@@ -16,13 +16,13 @@ signals and timers. So the workers first meet here, on the same addresses:
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import time
 from collections.abc import Iterator
 from typing import Any, Final
 
+from reglab.cluster import gathering
 from reglab.cluster.base import Cluster, split_address
 from reglab.cluster.gathering import GOODBYE, LONGEST, POLL, PROTOCOL, Gathering, RendezvousError, absent, message
 from reglab.signals import EarlyStop, StopRequest
@@ -124,4 +124,4 @@ def _answers(connection: socket.socket, deadline: float, stop: StopRequest) -> I
         *lines, heard = (heard + came).split(b"\n")
         if len(heard) > LONGEST:
             raise ValueError("no message of the chief is so long")
-        yield from map(json.loads, lines)
+        yield from map(gathering.heard_message, lines)

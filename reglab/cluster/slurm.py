@@ -25,6 +25,7 @@ _SPACING: Final = 16
 _PLACES: Final = 750
 
 _MOST_CHARACTERS: Final = 2**16
+_MOST_IN_NAME: Final = 255
 _MOST_PARTS: Final = 64  # Of one name, as in rack[1-2]n[3-4]; Slurm itself takes a few.
 _NUMBER: Final = "[0-9]{1,18}"
 _RANGES: Final = rf"\[{_NUMBER}(?:-{_NUMBER})?(?:,{_NUMBER}(?:-{_NUMBER})?)*\]"
@@ -90,8 +91,12 @@ def expand_nodes(text: str, variable: str = "SLURM_JOB_NODELIST") -> list[str]:
     names: list[str] = []
     for item in re.finditer(_NODES, text):
         parts = re.findall(r"\[(.*?)\]|([^][]+)", item[0])
-        expanded = math.prod(_count(ranges) if ranges else 1 for ranges, _ in parts[:_MOST_PARTS])
-        if len(parts) > _MOST_PARTS or len(names) + expanded > MOST_WORKERS:
+        counts = [_count(ranges) if ranges else 1 for ranges, _ in parts[:_MOST_PARTS]]
+        if 0 in counts or sum(len(name) for _, name in parts) > _MOST_IN_NAME:
+            raise ConfigError(f"{variable}={shown(text)} is not a list of nodes: '{shown(item[0], 60)}' has a range "
+                              "that counts down, or is too long for a name: start reglab with srun, and change no "
+                              "SLURM_ variable")
+        if len(parts) > _MOST_PARTS or len(names) + math.prod(counts) > MOST_WORKERS:
             raise _too_many(variable, text)
         names += map("".join, itertools.product(*(_numbers(ranges) if ranges else [name] for ranges, name in parts)))
     return names
@@ -127,9 +132,10 @@ def _too_many(variable: str, text: str) -> ConfigError:
 
 
 def _count(ranges: str) -> int:
-    """How many names `_numbers` gives."""
+    """How many names `_numbers` gives; 0 if a range has none, so that it would hide how many the others have."""
     spans = ((first, last or first) for first, _, last in (span.partition("-") for span in ranges.split(",")))
-    return sum(max(int(last) - int(first) + 1, 0) for first, last in spans)
+    lengths = [int(last) - int(first) + 1 for first, last in spans]
+    return sum(lengths) if min(lengths) > 0 else 0
 
 
 def _in_step(environ: Mapping[str, str]) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import gzip
 import pickle
 import tarfile
 from collections.abc import Mapping
@@ -16,14 +15,24 @@ import numpy.typing as npt
 from reglab.data.catalog import IMAGE_SETS, bad_label
 from reglab.data.examples import Dataset, Examples
 from reglab.data.places import DataFile, locate
-from reglab.data.unpacking import Growing
-from reglab.data.unpickle import PickledBytes, unpickle
+from reglab.data.unpacking import Growing, Unzipped
+from reglab.data.unpickle import MOST_READS, PickledBytes, unpickle
 from reglab.inputs import Unusable
 from reglab.texts import one_line
 
 _PIXELS: Final = 3 * 32 * 32
 _MOST_MEMBERS: Final = 1000
+_MOST_HEADER: Final = 2**14
 _Rows = tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]
+
+
+class _Member(tarfile.TarInfo):
+    """A header, which may be no longer than a path and a few facts take: in a long one may stand a million facts."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> Any:
+        if not self.isreg() and self.size > _MOST_HEADER:
+            raise Unusable("it holds a header that is longer than any of CIFAR")
+        return super()._proc_member(archive)  # type: ignore[misc]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,14 +44,16 @@ class _Layout:
     label_key: bytes  # in the pickles
     label_bytes: int  # before each binary image; the last one is the label that counts
     most: int  # bytes of a file
+    parts: int  # of a pickle
 
 
 _LAYOUTS: Final[Mapping[str, _Layout]] = {
     "cifar10": _Layout(("cifar-10-batches-py", "cifar-10-python.tar.gz"),
                        ("cifar-10-batches-bin", "cifar-10-binary.tar.gz"),
-                       tuple(f"data_batch_{i}" for i in range(1, 6)), "test_batch", b"labels", 1, 2**26),
+                       tuple(f"data_batch_{i}" for i in range(1, 6)), "test_batch", b"labels", 1, 2**26, 150_000),
     "cifar100": _Layout(("cifar-100-python", "cifar-100-python.tar.gz"),
-                        ("cifar-100-binary", "cifar-100-binary.tar.gz"), ("train",), "test", b"fine_labels", 2, 2**28),
+                        ("cifar-100-binary", "cifar-100-binary.tar.gz"), ("train",), "test", b"fine_labels", 2,
+                        2**28, MOST_READS),
 }
 
 
@@ -84,8 +95,9 @@ def _read_archive(place: DataFile, names: list[str], most: int) -> dict[str, byt
         try:
             packed = file.read(2) == b"\x1f\x8b"
             file.seek(0)
-            stream: Any = Growing(gzip.GzipFile(fileobj=file), file) if packed else file
-            with tarfile.open(fileobj=stream, mode="r|") as archive:  # Read from front to back, and never back.
+            stream: Any = Growing(Unzipped(file), file) if packed else file
+            # Read from front to back, and never back.
+            with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as archive:
                 for number, member in enumerate(archive):
                     if number >= _MOST_MEMBERS or member.size > most or member.issparse():
                         raise Unusable("it holds more or larger files than CIFAR")
@@ -100,7 +112,7 @@ def _read_archive(place: DataFile, names: list[str], most: int) -> dict[str, byt
 
 def _read_pickle(file: DataFile, data: bytes, layout: _Layout) -> _Rows:
     try:
-        batch = unpickle(data)
+        batch = unpickle(data, layout.parts)
     except pickle.UnpicklingError as error:
         raise file.damaged(f"is no readable pickle ({one_line(error, 200)})") from None
     if not isinstance(batch, dict) or not {b"data", layout.label_key} <= batch.keys():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 import zlib
 from typing import Final
@@ -11,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from reglab.data.places import DataFile
-from reglab.data.unpacking import FREELY, Growing, check_growth
+from reglab.data.unpacking import FREELY, Growing, Unzipped, check_growth
 from reglab.inputs import Unusable
-from reglab.texts import one_line
+from reglab.texts import one_line, shown
 
 _GZIP: Final = b"\x1f\x8b"
 _UNSIGNED_BYTE: Final = 8
@@ -35,11 +34,11 @@ def read_idx(file: DataFile, ndim: int) -> npt.NDArray[np.uint8]:
         is_packed = raw.read(2) == _GZIP
         raw.seek(0)
         try:
-            return _read(file, Growing(gzip.GzipFile(fileobj=raw) if is_packed else raw, raw), packed, ndim,
+            return _read(file, Growing(Unzipped(raw) if is_packed else raw, raw), packed, ndim,
                          None if is_packed else packed)
         except EOFError:
             raise file.damaged(f"is truncated: its gzip stream breaks off after {packed:,} bytes") from None
-        except (gzip.BadGzipFile, zlib.error) as error:
+        except zlib.error as error:
             raise file.damaged(f"is corrupt gzip ({one_line(error, 120)})") from None
         except Unusable as error:
             raise file.damaged(f"cannot be unpacked ({error})") from None
@@ -68,7 +67,10 @@ def _read(file: DataFile, stream: Growing, packed: int, ndim: int, whole: int | 
         whole = header + len(data)
     if whole != size:
         raise file.damaged(f"is {'truncated' if whole < size else 'too long'}: {whole:,} of {size:,} bytes")
-    array = np.frombuffer(data, np.uint8).reshape(shape)
+    try:
+        array = np.frombuffer(data, np.uint8).reshape(shape)
+    except ValueError:  # NumPy counts the places of an empty array too.
+        raise file.damaged(f"is of the shape {shown(shape)}, which no array has") from None
     array.flags.writeable = False
     return array
 

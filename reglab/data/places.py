@@ -67,7 +67,7 @@ def locate(data_dir: str, dataset: str, names: Sequence[str]) -> DataFile:
     Raises:
       ConfigError: there is no such folder, or none of the names is there.
     """
-    if not DataFile(data_dir, "").path.is_dir():
+    if not os.path.isdir(DataFile(data_dir, "").path):
         raise ConfigError(f"--data_dir={shown(data_dir)}: there is no such folder; give the one with the "
                           f"files of {dataset}")
     for prefix in ("", f"{dataset}/"):

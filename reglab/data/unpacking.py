@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from typing import IO, Any, Final
 
 from reglab.inputs import Unusable
@@ -13,6 +14,9 @@ FREELY: Final = 2**24
 MOST_RATIO: Final = 200
 """Beyond these, how many times its size a file may grow. Images grow to some 5 times; a bomb to 1,000 or more."""
 _CHUNK: Final = 2**20
+_PIECE: Final = 2**16
+_MOST_MEMBERS: Final = 10_000
+_GZIP: Final = 16 + zlib.MAX_WBITS
 
 
 def check_growth(unpacked: int, packed: int) -> None:
@@ -26,6 +30,49 @@ def check_growth(unpacked: int, packed: int) -> None:
     if unpacked > MOST_RATIO * packed:
         raise Unusable(f"it grows from {packed:,} to {unpacked:,} bytes or more when unpacked, more than "
                        f"{MOST_RATIO} times, as no real data do")
+
+
+class Unzipped:
+    """What a gzip file unpacks to, read from front to back.
+
+    Unlike `gzip.GzipFile` it bounds how many such files may stand one after the other, as the format allows: a million
+    empty ones unpack to nothing, and take their time.
+    """
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        self._packed, self._pending, self._members = packed, b"", 0
+        self._stream: Any = None
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes; none at the end.
+
+        Raises:
+          EOFError: the file breaks off.
+          zlib.error: it is damaged.
+          Unusable: there are too many files in it.
+        """
+        while size > 0:
+            self._pending = self._pending or self._packed.read(_PIECE)
+            if not self._pending and self._stream is not None:
+                raise EOFError
+            if not self._pending:
+                break
+            if self._stream is None and self._members:
+                self._pending = self._pending.lstrip(b"\0")  # Tapes are filled up with zeros.
+            if self._pending and (data := self._unpacked(size)):
+                return data
+        return b""
+
+    def _unpacked(self, size: int) -> bytes:
+        if self._stream is None:
+            self._stream, self._members = zlib.decompressobj(_GZIP), self._members + 1
+            if self._members > _MOST_MEMBERS:
+                raise Unusable(f"it is more than {_MOST_MEMBERS:,} gzip files in a row")
+        data: bytes = self._stream.decompress(self._pending, size)
+        self._pending = self._stream.unconsumed_tail
+        if self._stream.eof:
+            self._pending, self._stream = self._stream.unused_data, None
+        return data
 
 
 class Growing(io.RawIOBase):

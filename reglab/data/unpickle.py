@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from reglab.texts import one_line, shown
 
-_MOST_READS: Final = 600_000
+MOST_READS: Final = 600_000
 """Of a pickle: the largest of CIFAR, that of the 50,000 images of CIFAR-100, takes 450,000."""
 
 
@@ -54,11 +54,13 @@ _ALLOWED: Final[Mapping[tuple[str, str], Any]] = {
 class _Stream(io.BytesIO):
     """The pickle, of which only so many pieces are read."""
 
-    reads = 0
+    def __init__(self, data: bytes, most: int) -> None:
+        super().__init__(data)
+        self._left = most
 
     def read(self, size: int | None = -1) -> bytes:
-        self.reads += 1
-        if self.reads > _MOST_READS:
+        self._left -= 1
+        if self._left < 0:
             raise pickle.UnpicklingError("it has more parts than any file of CIFAR")
         return super().read(size)
 
@@ -109,14 +111,17 @@ def _check_keys(keys: list[Any]) -> None:
         raise pickle.UnpicklingError("it holds a mapping from something else than texts, and only arrays are allowed")
 
 
-def unpickle(data: bytes) -> Any:
+def unpickle(data: bytes, most: int = MOST_READS) -> Any:
     """What a pickle of Python 2 or 3 holds: containers, numbers, bytes, and `PickledBytes` for arrays. No code runs.
+
+    Args:
+      most: how many parts it may have.
 
     Raises:
       pickle.UnpicklingError: it is damaged, or asks for anything but these.
     """
     try:
-        return _ArraysOnly(_Stream(data), encoding="bytes").load()
+        return _ArraysOnly(_Stream(data, most), encoding="bytes").load()
     except pickle.UnpicklingError:
         raise
     except EOFError:

@@ -12,7 +12,8 @@ from reglab.commands import Command, run_process
 from reglab.config import ConfigError
 from reglab.config.checks import one_of
 from reglab.console.format import percent
-from reglab.export.outputs import output_path, owning_output
+from reglab.export.outputs import check_output, output_path, owning_output, run_folder
+from reglab.export.source import read_source
 from reglab.flags import CommandLine, ExtraFlags
 
 STATES: Final = ("best", "last")
@@ -31,12 +32,15 @@ def _export_owned(given: CommandLine) -> int:
     if not values["model_dir"]:
         raise ConfigError("--model_dir is missing: name the folder of a run")
     one_of(*STATES)("state", values["state"])
-    with owning_output(values["model_dir"], output_path(values["model_dir"], values["output"] or None)):
+    path = output_path(values["model_dir"], values["output"] or None)
+    with owning_output(values["model_dir"], path):
+        check_output(path)
+        read_source(run_folder(values["model_dir"]))
         return _export(values, given.json)
 
 
 def _export(values: Mapping[str, Any], as_json: bool) -> int:
-    # TensorFlow is imported only now, so that help, a bad flag and an output in use are answered at once.
+    # TensorFlow is imported only now, so that help, a bad flag, a bad folder and an output in use are answered at once.
     from reglab.startup import quiet_tensorflow
     quiet_tensorflow(whole_process=True)
     from reglab.export.exporting import export

@@ -10,10 +10,9 @@ from typing import Any, Final
 import numpy as np
 
 from reglab import exit_codes
-from reglab.config import ConfigError
 from reglab.export.formats import SAVED_MODEL, Format, format_of
 from reglab.export.network import Network, read_network
-from reglab.export.outputs import output_path, owning_output, scratch_folder
+from reglab.export.outputs import check_output, output_path, owning_output, run_folder, scratch_folder
 from reglab.files import writing
 from reglab.signals import stop_request
 
@@ -80,11 +79,10 @@ def export(model_dir: str | os.PathLike[str], output: str | os.PathLike[str] | N
       StorageError: the file system refused in the middle of it; nothing is left.
       WrongCopy: the written network's logits differ from those of the run's by more than rounding.
     """
-    model_dir, path = pathlib.Path(model_dir).expanduser(), output_path(model_dir, output)
+    model_dir, path = run_folder(model_dir), output_path(model_dir, output)
     form = format_of(path)
     with owning_output(model_dir, path):
-        if path.exists() or path.is_symlink():
-            raise ConfigError(f"--output={path} exists already: name another file, or remove it")
+        check_output(path)
         network = read_network(model_dir, state)
         difference = _write_and_compare(network, form, path)
     return Exported(path, form.name, form.usage.format(path=path), state, network, difference)

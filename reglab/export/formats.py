@@ -10,7 +10,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from reglab.config import ConfigError
 from reglab.export.network import Network
 from reglab.parameters import map_arrays
 
@@ -33,14 +32,7 @@ class Format(NamedTuple):
 
 
 def format_of(output: pathlib.Path) -> Format:
-    """The format that the name of a file asks for.
-
-    Raises:
-      ConfigError: reglab does not write files of that ending.
-    """
-    if output.suffix in _OTHERS:
-        raise ConfigError(f"--output={output}: reglab writes .keras and .npz files, and SavedModel folders of any "
-                          "other name")
+    """The format that the name of a file asks for."""
     return _BY_SUFFIX.get(output.suffix, SAVED_MODEL)
 
 
@@ -100,4 +92,3 @@ NPZ: Final = Format("NumPy arrays", _write_npz, _read_npz, 'np.load("{path}")["l
 SAVED_MODEL: Final = Format("SavedModel", _write_saved_model, _read_saved_model,
                             'model = tf.saved_model.load("{path}"); model.serve(x)')
 _BY_SUFFIX: Final = {".keras": KERAS, ".npz": NPZ}
-_OTHERS: Final = frozenset({".h5", ".hdf5", ".onnx", ".pb", ".pt", ".tflite", ".json", ".npy", ".zip"})

@@ -15,9 +15,10 @@ from reglab.checkpoint_files import labelled_run
 from reglab.checkpoint_reading import read_parameters
 from reglab.config import Config, ConfigError
 from reglab.config.checks import one_of
+from reglab.export.source import object_in, read_source
 from reglab.models import Model
 from reglab.parameters import Parameters, map_arrays
-from reglab.reading import Unreadable, read_object
+from reglab.reading import Unreadable
 from reglab.run_file import read_run_file
 
 STATES: Final = ("best", "last")
@@ -64,30 +65,15 @@ def read_network(model_dir: pathlib.Path, state: str) -> Network:
       ConfigError: the folder holds no run, or none that can be read.
     """
     one_of(*STATES)("state", state)
-    config = _config(model_dir)
-    facts = _read_json(model_dir / "data.json")
+    config, shape, divisor, classes = read_source(model_dir)
+    model = make_model(config, math.prod(shape), classes)
     try:
-        shape, divisor, classes = tuple(facts["input_shape"]), float(facts["divisor"]), int(facts["classes"])
-        model = make_model(config, math.prod(shape), classes)
         parameters = map_arrays(tf.Variable, model.initialize(config.seed))
-    except (KeyError, TypeError, ValueError, OverflowError, tf.errors.OpError):
-        raise ConfigError(f"--model_dir={model_dir}: data.json does not tell the shape of the data: give the command "
-                          "of the run again, which writes it anew") from None
+    except tf.errors.ResourceExhaustedError:
+        raise ConfigError(f"--model_dir={model_dir}: the network is more than memory") from None
     checkpoints = model_dir / "checkpoints"
     step = read_parameters(checkpoints / "best" if state == "best" else checkpoints, parameters, _run_id(model_dir))
     return Network(config, model, parameters, shape, divisor, classes, step, _validation(model_dir, step))
-
-
-def _config(model_dir: pathlib.Path) -> Config:
-    if not (model_dir / "config.json").is_file():
-        chosen = next((name for name in ("winner", "winner_1se") if (model_dir / name / "config.json").is_file()), None)
-        hint = f", for example --model_dir={model_dir / chosen}" if chosen else ""
-        raise ConfigError(f"--model_dir={model_dir} holds no run: name the folder of one{hint}")
-    try:
-        config = Config.from_file(model_dir / "config.json")
-    except ConfigError as error:
-        raise ConfigError(f"--model_dir={model_dir} holds a run that cannot be used: {error}") from None
-    return dataclasses.replace(config, precision="float32") if config.precision == "bfloat16" else config
 
 
 def _run_id(model_dir: pathlib.Path) -> str | None:
@@ -100,18 +86,10 @@ def _run_id(model_dir: pathlib.Path) -> str | None:
 
 def _validation(model_dir: pathlib.Path, step: int) -> dict[str, float] | None:
     """What the run wrote of its validation split at this step: of the best state, or at the end."""
-    best, result = _read_json(model_dir / "checkpoints" / "best" / "best.json"), _read_json(model_dir / "result.json")
+    best, result = object_in(model_dir / "checkpoints" / "best" / "best.json"), object_in(model_dir / "result.json")
     noted: Any = next((of for at, of in ((best.get("step"), best), (result.get("steps"), result.get("validation")))
                       if at == step), None)
     try:
         return {name: float(noted[name]) for name in ("data", "accuracy")}
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
-
-
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
-    """The object in a file; an empty one where there is none."""
-    try:
-        return read_object(path)
-    except Unreadable:
-        return {}

@@ -10,16 +10,52 @@ from typing import Final
 
 from reglab.config import ConfigError
 from reglab.files import remove_known
+from reglab.inputs import Unusable, place_of
 from reglab.ownership import owning
+from reglab.texts import shown
 
 _OWN: Final = ("network.keras", "network.npz", *(f"network/{name}" for name in (
     "saved_model.pb", "fingerprint.pb", "keras_metadata.pb", "assets/*", "variables/variables.*",
     "variables/variables_temp/*")))
+_OTHERS: Final = frozenset({".h5", ".hdf5", ".onnx", ".pb", ".pt", ".tflite", ".json", ".npy", ".zip"})
 
 
 def output_path(model_dir: str | os.PathLike[str], output: str | os.PathLike[str] | None) -> pathlib.Path:
-    """The file or folder to write: `model.keras` in the folder of the run, if none is named."""
-    return pathlib.Path(model_dir).expanduser() / "model.keras" if output is None else pathlib.Path(output).expanduser()
+    """The file or folder to write: `model.keras` in the folder of the run, if none is named.
+
+    Raises:
+      ConfigError: there can be none of that name.
+    """
+    if output is None:
+        return run_folder(model_dir) / "model.keras"
+    return _place("output", output)
+
+
+def run_folder(model_dir: str | os.PathLike[str]) -> pathlib.Path:
+    """The folder of the run.
+
+    Raises:
+      ConfigError: there can be none of that name.
+    """
+    return _place("model_dir", model_dir)
+
+
+def check_output(path: pathlib.Path) -> None:
+    """Raises:
+      ConfigError: there is something of that name, or reglab writes no file of that ending.
+    """
+    if path.suffix in _OTHERS:
+        raise ConfigError(f"--output={path}: reglab writes .keras and .npz files, and SavedModel folders of any "
+                          "other name")
+    if os.path.lexists(path):
+        raise ConfigError(f"--output={path} exists already: name another file, or remove it")
+
+
+def _place(flag: str, path: str | os.PathLike[str]) -> pathlib.Path:
+    try:
+        return place_of(os.fspath(path))
+    except Unusable as error:
+        raise ConfigError(f"--{flag}={shown(os.fspath(path))} cannot be used ({error}): name another") from None
 
 
 @contextlib.contextmanager
@@ -31,7 +67,7 @@ def owning_output(model_dir: str | os.PathLike[str], path: pathlib.Path) -> Iter
     Raises:
       ConfigError: another process is at work there, or it cannot be written.
     """
-    model_dir = pathlib.Path(model_dir).expanduser()
+    model_dir = run_folder(model_dir)
     with contextlib.ExitStack() as stack:
         if model_dir.is_dir() and path.parent.resolve() == model_dir.resolve():
             stack.enter_context(owning(model_dir))

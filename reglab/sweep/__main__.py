@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reglab import exit_codes
 from reglab.commands import Command, run_process
-from reglab.config import Config, ConfigError
+from reglab.config import Config
 from reglab.core import penalties
 from reglab.exit_codes import advising
 from reglab.flags import CommandLine, ExtraFlags
 from reglab.grid import Grid, parse_grid
 from reglab.preflight import preflight
 from reglab.run_directory import own_folder
-from reglab.sweep.options import check_options, check_size
+from reglab.sweep.files import SweepFolder
+from reglab.sweep.options import check_folds, check_options, check_path, check_size
 
 if TYPE_CHECKING:
     from reglab.data import Dataset
@@ -51,13 +52,18 @@ def _sweep_in_folder(given: CommandLine) -> int:
     grid = parse_grid(config, **{name: values[name] for name in (*penalties.names(), "learning_rate", "penalize")})
     check_options(values["seeds"], values["folds"], values["select"], values["lanes_per_call"])
     check_size(config, grid, values["seeds"], values["folds"], values["lanes_per_call"])
+    if values["path"]:
+        check_path(grid, values["folds"], values["lanes_per_call"])
     with own_folder(config, "path" if values["path"] else "sweep") as config:
         return _sweep(config, grid, values, given.json)
 
 
 def _sweep(config: Config, grid: Grid, values: Mapping[str, Any], as_json: bool) -> int:
+    SweepFolder(str(config.model_dir), config.resume, "path" if values["path"] else "sweep")  # Refused, if it is.
     dataset = preflight(config, lanes=values["lanes_per_call"] or 1, penalize=grid.penalize, strengths=grid.strengths,
                         replicas=False)
+    if dataset is not None:
+        check_folds(values["folds"], dataset)
     # TensorFlow is imported only now, so that help, a bad flag, a bad file and a folder in use are answered at once.
     from reglab.startup import quiet_tensorflow
     quiet_tensorflow(whole_process=True)
@@ -97,8 +103,6 @@ def _show_path(config: Config, grid: Grid, values: Mapping[str, Any], dataset: D
     from reglab.sweep.path_results import path_table
     from reglab.sweep.warm import path
 
-    if values["folds"] is not None or values["lanes_per_call"] is not None:
-        raise ConfigError("--path trains the seeds of one point at a time: leave out --folds and --lanes_per_call")
     done = path(config, grid, seeds=values["seeds"], data=dataset, console=console)
     console.message(f"\n{path_table(done.result)}\n")
     console.message(f"Written to {done.folder.path}: path.json, path.csv, pictures (.png, .svg)")

@@ -19,10 +19,13 @@ from typing import IO, Any, Final
 from reglab.config import ConfigError
 from reglab.files import StorageError, misplaced, remove_temporaries, write_atomically, writing
 from reglab.locks import LOCK_NAMES
+from reglab.reading import read_bytes
 from reglab.sweep.parts import NotThePart, digest_of, read_sealed, sealed
 
 _FILES: Final = ("plan.json", "timing.json", "sweep.json", "sweep.csv", "path.json", "path.csv", "heatmap.png",
                  "heatmap.svg", "path.png", "path.svg")
+_MOST_BYTES: Final = 2**26
+"""Of a JSON file that is read back: 100,000 lanes make a thousandth of it for each chunk."""
 _FOLDERS: Final = ("chunks", "tensorboard", "winner", "winner_1se")
 
 
@@ -124,10 +127,9 @@ class SweepFolder:
 
     def read_json(self, name: str) -> Any:
         """The contents of a file; None if there is none or it is damaged."""
-        path = self.path / name
-        try:  # A pipe would never end.
-            return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-        except (OSError, ValueError, RecursionError):
+        try:
+            return json.loads(read_bytes(self.path / name, _MOST_BYTES).decode())
+        except (ValueError, RecursionError):
             return None
 
     def _read_plan(self, flag: str) -> dict[str, Any] | None:

@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from reglab.config import ConfigError
 from reglab.data import Dataset
 from reglab.data.randomness import Purpose, permutation
+from reglab.sweep.options import check_folds
 
 
 def fold_of_examples(y: npt.NDArray[np.int32], folds: int, *, seed: int) -> npt.NDArray[np.int64]:
@@ -32,9 +32,7 @@ def fold_dataset(dataset: Dataset, folds: int, held_out: int, *, seed: int) -> D
     Raises:
       ConfigError: there are fewer training examples than folds.
     """
-    if folds > len(dataset.train):
-        raise ConfigError(f"--folds={folds}: {dataset.name} has {len(dataset.train)} training examples; "
-                          "give at most that many")
+    check_folds(folds, dataset)
     is_held_out = fold_of_examples(dataset.train.y, folds, seed=seed) == held_out
     return dataclasses.replace(dataset, name=f"{dataset.name}, fold {held_out + 1} of {folds}",
                                train=dataset.train.take(np.flatnonzero(~is_held_out)),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from reglab.config import MOST_SEED, Config, ConfigError
 from reglab.config.checks import one_of
 from reglab.grid import MOST_LANES, Grid
 from reglab.memory import check_memory
 from reglab.texts import shown
+
+if TYPE_CHECKING:
+    from reglab.data import Dataset
 
 SELECTIONS: Final = ("data", "accuracy")
 
@@ -28,6 +31,28 @@ def check_options(seeds: int, folds: int | None, selection: str, lanes_per_call:
     for name, value in (("seeds", seeds), ("folds", folds), ("lanes_per_call", lanes_per_call)):
         if value is not None and value > MOST_LANES:
             raise ConfigError(f"--{name}={shown(value)}: give at most {MOST_LANES:,}")
+
+
+def check_path(grid: Grid, folds: int | None, lanes_per_call: int | None) -> None:
+    """Raises:
+      ConfigError: that is no path.
+    """
+    if folds is not None or lanes_per_call is not None:
+        raise ConfigError("--path trains the seeds of one point at a time: leave out --folds and --lanes_per_call")
+    varying = [name for name, values in grid.values.items() if len(values) > 1]
+    if len(varying) != 1 or varying[0] not in grid.strengths:
+        raise ConfigError(f"--path: {', '.join(f'--{name}' for name in varying) or 'nothing'} has several values; "
+                          f"give several to {' or to '.join(f'--{name}' for name in grid.strengths)}, and one to all "
+                          "else")
+
+
+def check_folds(folds: int | None, dataset: Dataset) -> None:
+    """Raises:
+      ConfigError: there are fewer training examples than folds.
+    """
+    if folds is not None and folds > len(dataset.train):
+        raise ConfigError(f"--folds={folds}: {dataset.name} has {len(dataset.train)} training examples; "
+                          "give at most that many")
 
 
 def check_size(config: Config, grid: Grid, seeds: int, folds: int | None, lanes_per_call: int | None) -> None:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pathlib
-import stat
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from reglab.core.penalties.by_name import as_dict
-from reglab.lanes import Lane
+from reglab.reading import Missing, Unreadable, read_bytes
+
+if TYPE_CHECKING:
+    from reglab.lanes import Lane
 
 
 class NotThePart(ValueError):
@@ -63,20 +64,13 @@ def read_sealed(path: pathlib.Path, part: Mapping[str, Any]) -> dict[str, Any] |
 
 def _read(path: pathlib.Path) -> dict[str, Any] | None:
     try:
-        mode = os.stat(path).st_mode
-        if not stat.S_ISREG(mode):  # A pipe would never end.
-            raise NotThePart("is no file")
-        text = path.read_text(encoding="utf-8")
+        text = read_bytes(path).decode()
         content = json.loads(text, parse_constant=_refuse)
-    except FileNotFoundError:
-        if path.is_symlink():
-            raise NotThePart("is a link to nothing") from None
+    except Missing:
         return None
-    except OSError as error:
-        raise NotThePart(f"cannot be read ({error.strerror or error})") from None
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, NotThePart):
-            raise
+    except Unreadable as error:
+        raise NotThePart(str(error)) from None
+    except (ValueError, RecursionError):
         raise NotThePart("is damaged") from None
     if not isinstance(content, dict) or not text.endswith("\n"):
         raise NotThePart("is damaged")

@@ -36,7 +36,7 @@ from reglab.signals import StopRequest, stop_request
 from reglab.startup import start_devices
 from reglab.step import stack_lanes
 from reglab.sweep.files import SweepFolder
-from reglab.sweep.options import check_options, check_size
+from reglab.sweep.options import check_options, check_path, check_size
 from reglab.sweep.parts import NotThePart, identity
 from reglab.sweep.path_results import path_dict, write_path
 from reglab.sweep.plan import Plan, lane_of, shared_config
@@ -65,7 +65,7 @@ def path(config: Config, grid: Grid, *, seeds: int = 1, data: Dataset | None = N
         raise ConfigError("a path needs a folder: give model_dir")
     check_options(seeds, None, "data", None)
     check_size(config, grid, seeds, None, seeds)
-    _check_grid(grid)
+    check_path(grid, None, None)
     shared = dataclasses.replace(shared_config(config, grid.checked(config)), evaluate_every=1)
     plan = Plan(shared, grid, seeds, None, "data", seeds)
     with owning(config.model_dir), writing(config.model_dir, tensorflow=False):
@@ -194,14 +194,6 @@ def next_start(start: Parameters, curves: LaneCurves) -> Parameters:
 
     result: Mapping[str, Any] = map_arrays(chosen, start, curves.parameters)
     return dict(result)
-
-
-def _check_grid(grid: Grid) -> None:
-    varying = [name for name, values in grid.values.items() if len(values) > 1]
-    if len(varying) != 1 or varying[0] not in grid.strengths:
-        raise ConfigError(f"--path: {', '.join(f'--{name}' for name in varying) or 'nothing'} has several values; "
-                          f"give several to {' or to '.join(f'--{name}' for name in grid.strengths)}, and one to all "
-                          "else")
 
 
 def _name(at: int) -> str:

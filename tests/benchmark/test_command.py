@@ -46,17 +46,25 @@ BAD_INPUT = {
     "--batch_size=9999": "--batch_size", "--devices=60": "weak scaling", "--l1=-1": "--l1=-1",
     "--against=jax --optimizer=sgd": "--optimizer=sgd cannot be raced", "--epochs=3": "epochs",
     "--sections=spede": "did you mean speed?", "--output=/nowhere/x.json": "/nowhere",
-    "--output={here}": "exists already", "--dataset=imagenet": "imagenet",
+    "--output={here}": "exists already", "--output={here}/loop": "symbolic links",
+    "--output=~no_such_user/x.json": "cannot be used", "--dataset=imagenet": "imagenet",
 }
 
 
 @pytest.mark.parametrize("line", BAD_INPUT)
 def test_bad_input_is_code_2_and_one_line(tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str], line: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
     assert command.main(line.format(here=tmp_path).split()) == exit_codes.BAD_INPUT
     out, err = capfd.readouterr()
     assert out == ""
     assert err.startswith("reglab: ") and err.count("\n") == 1
     assert BAD_INPUT[line] in err
+
+
+def test_the_output_is_taken_before_all_else(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_benchmark", lambda *_: len(list(tmp_path.glob(".x.json*"))))
+    assert command.main([f"--output={tmp_path / 'x.json'}"]) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_settings() -> None:

@@ -135,7 +135,9 @@ def test_a_worker_started_twice_on_two_hosts(meet, monkeypatch):
 @pytest.mark.parametrize("noise", [
     b"", b"\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
     b"\xff\x00" * 100_000, b"[]\n",
-    b'{"index": 1}\n', b'{"protocol": "other", "index": 1}\n'])
+    b'{"index": 1}\n', b'{"protocol": "other", "index": 1}\n', b"[" * 60_000 + b"\n",
+    *(b'{"protocol": "reglab-rendezvous-1", "digest": "", "index": %b, "size": 2, "left": %b}\n' % said for said in (
+        (b'"a"', b"9"), (b"[]", b"9"), (b"1.5", b"9"), (b"1", b"9" * 4000), (b"1", b"NaN"), (b"1", b'"x"')))])
 def test_strangers_are_ignored(meet, noise):
     addresses = free_addresses(2)
     outcomes: list[Outcome] = []
@@ -251,3 +253,17 @@ def test_a_worker_that_was_released_before_the_chief_heard_of_its_signal_goes_on
     for thread in threads:
         thread.join()
     assert stop  # To be answered together with the others.
+
+
+def test_what_a_stranger_says_is_quoted_in_one_short_line(meet):
+    addresses = free_addresses(2)
+    outcomes: list[Outcome] = []
+    workers = threading.Thread(target=lambda: outcomes.extend(meet(addresses, [0])))
+    workers.start()
+    time.sleep(0.1)
+    with socket.create_connection(("127.0.0.1", port_of(addresses[0]))) as stranger:
+        stranger.sendall(b'{"protocol": "reglab-rendezvous-1", "index": 1, "size": %b, "left": 3}\n'
+                         % (b"9" * 4000))
+        workers.join()
+    assert "says that it is worker 1 of (a whole number of some 4,000 digits)" in str(outcomes[0])
+    assert len(str(outcomes[0])) <= 500 and "\n" not in str(outcomes[0])

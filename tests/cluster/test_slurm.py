@@ -161,6 +161,12 @@ def test_node_lists_without_end(text):
         expand_nodes(text)
 
 
+@pytest.mark.parametrize("text", ["n[1-100000000][3-1]", "[3-1]", "n[3-1,1-100000000]", "x" * 60_000 + "[1-9999]"])
+def test_node_lists_that_hide_their_length(text):
+    with pytest.raises(ConfigError, match="^SLURM_JOB_NODELIST=.*counts down, or is too long for a name"):
+        expand_nodes(text)
+
+
 @pytest.mark.parametrize("text", ["1(x1000000000)", "1(x9999),1(x2)"])
 def test_counts_without_end(text):
     with pytest.raises(ConfigError, match="^SLURM_TASKS_PER_NODE=.*names more than 10,000 nodes"):

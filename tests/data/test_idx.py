@@ -39,6 +39,7 @@ FLIPPED[2000] ^= 0xFF
     (IDX + b"x", "is too long: 41 of 40 bytes"),
     (gzip.compress(IDX[:-3]), "is truncated: 37 of 40 bytes"),
     (IDX[:4] + b"\xff" * 12 + IDX[16:], "is truncated: 40 of 79,228,162,458,924,105,385,300,197,391 bytes"),
+    (IDX[:4] + b"\xff" * 8 + bytes(4), "is of the shape 4294967295,4294967295,0, which no array has"),
     (b"\0\0\x08\x01" + IDX[4:], "starts with 00 00 08 01, not with 00 00 08 03, which says unsigned bytes in 3 dim"),
     (b"\0\0\x0d\x03" + IDX[4:], "starts with 00 00 0d 03"),
     (b"<html>404 Not Found</html>", "starts with 3c 68 74 6d"),
@@ -46,8 +47,9 @@ FLIPPED[2000] ^= 0xFF
     (PACKED[:3], "is truncated: its gzip stream breaks off after 3 bytes"),
     (bytes(FLIPPED), "is corrupt gzip ("),
     (b"\x1f\x8b\x00" + PACKED[3:], "is corrupt gzip ("),
-], ids=["nothing", "half a header", "a byte short", "a byte more", "gzip of a part", "a huge shape", "labels",
-        "floats", "a web page", "gzip broken off", "gzip of 3 bytes", "gzip with a bit turned", "an unknown method"])
+], ids=["nothing", "half a header", "a byte short", "a byte more", "gzip of a part", "a huge shape",
+        "a huge empty shape", "labels", "floats", "a web page", "gzip broken off", "gzip of 3 bytes",
+        "gzip with a bit turned", "an unknown method"])
 def test_a_damaged_file_is_refused_in_one_line(tmp_path, content, found):
     with pytest.raises(ConfigError) as error:
         read(tmp_path, content)

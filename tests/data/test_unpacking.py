@@ -9,6 +9,7 @@ import pathlib
 import pickle
 import struct
 import tarfile
+import time
 import zipfile
 
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 
 from reglab.config import ConfigError
 from reglab.data import load, unpacking
-from reglab.data.unpacking import Growing, check_growth
+from reglab.data.unpacking import Growing, Unzipped, check_growth
 from reglab.data.unpickle import unpickle
 from reglab.inputs import Unusable
 
@@ -123,6 +124,41 @@ def test_a_stream_is_judged_while_it_grows(small: None) -> None:
     assert growing.read_all(2**19) == bytes(2**19)
     with pytest.raises(Unusable, match="it grows from "):
         growing.read_all(2**24)
+
+
+@pytest.mark.parametrize("pieces", [1, 3, 10_000])
+def test_gzip_files_in_a_row_are_one(pieces: int) -> None:
+    content = os.urandom(20_000)
+    size = -(-len(content) // pieces)
+    packed = io.BytesIO(b"".join(gzip.compress(content[at:at + size]) for at in range(0, len(content), size)))
+    packed.seek(0, io.SEEK_END)
+    packed.write(bytes(9))
+    packed.seek(0)
+    assert gzip.decompress(packed.getvalue()) == content
+    assert Growing(Unzipped(packed), packed).read_all(10**6) == content
+
+
+def test_a_million_empty_gzip_files_take_no_time(tmp_path: pathlib.Path) -> None:
+    for name in ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "cifar-10-python.tar.gz"):
+        (tmp_path / name).write_bytes(gzip.compress(b"") * 10**6)
+    for dataset in ("mnist", "cifar10"):
+        began = time.thread_time()
+        with pytest.raises(ConfigError, match="more than 10,000 gzip files in a row"):
+            load(dataset, data_dir=tmp_path)
+        assert time.thread_time() - began < 1
+
+
+def test_a_header_of_very_many_facts_is_not_read(tmp_path: pathlib.Path) -> None:
+    facts = b"".join(b"20 key%07d=value\n" % number for number in range(1000))
+    with open(tmp_path / "cifar-10-python.tar.gz", "wb") as file:
+        for kind in (b"x", b"g", b"L", b"K"):
+            header = tarfile.TarInfo("facts")
+            header.type, header.size = kind, len(facts)
+            file.seek(0)
+            file.write(header.tobuf(tarfile.GNU_FORMAT) + facts + bytes(-len(facts) % 512 + 1024))
+            file.flush()
+            with pytest.raises(ConfigError, match="a header that is longer than any of CIFAR"):
+                load("cifar10", data_dir=tmp_path)
 
 
 @pytest.mark.parametrize(("data", "said"), [

@@ -72,11 +72,39 @@ def test_a_scratch_folder_of_a_killed_export_is_removed_and_what_is_not_ours_is_
     assert (scratch / "notes.txt").read_text() == "mine"
 
 
-def test_it_is_refused_before_tensorflow_is_imported(tmp_path: pathlib.Path) -> None:
+def said_without_tensorflow(*argv: str, cwd: pathlib.Path) -> str:
+    """What the command says before it imports TensorFlow."""
     code = ("import sys; from reglab.export.__main__ import main; code = main(sys.argv[1:]); "
             "sys.exit(code if 'tensorflow' not in sys.modules else 1)")
+    env = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True, cwd=cwd, env=env)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def test_it_is_refused_before_tensorflow_is_imported(tmp_path: pathlib.Path) -> None:
     with owning(tmp_path):
-        done = subprocess.run([sys.executable, "-c", code, f"--model_dir={tmp_path}"], capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"reglab: --model_dir={tmp_path} is in use by process {os.getpid()} on ")
-    assert done.stderr.count("\n") == 1
+        said = said_without_tensorflow(f"--model_dir={tmp_path}", cwd=tmp_path)
+    assert said.startswith(f"reglab: --model_dir={tmp_path} is in use by process {os.getpid()} on ")
+
+
+@pytest.mark.parametrize(("argv", "said"), [
+    (["--model_dir=none"], "none holds no run"), (["--model_dir=loop"], "--model_dir=loop cannot be used"),
+    (["--model_dir=~no_such_user"], "cannot be used"), (["--model_dir=" + "x" * 300], "(File name too long)"),
+    (["--model_dir=deep"], "is not JSON that can be used"), (["--model_dir=large"], "are free"),
+    (["--model_dir=shapeless"], "data.json does not tell the shape"),
+    (["--model_dir=none", "--output=loop/x"], "--output=loop/x cannot be used"),
+    (["--model_dir=none", "--output=~no_such_user/x"], "cannot be used"),
+    (["--model_dir=none", "--output=deep"], "--output=deep exists already"),
+    (["--model_dir=none", "--output=a.h5"], "reglab writes .keras and .npz files")])
+def test_a_bad_folder_or_output_is_told_before_tensorflow_is_imported(argv: list[str], said: str,
+                                                                     tmp_path: pathlib.Path) -> None:
+    facts = '{"input_shape": %s, "divisor": 1, "classes": 9}'
+    for name, config, data in (("deep", "[" * 100_000, ""), ("large", "{}", facts % [2**31 - 1, 2**31 - 1]),
+                               ("shapeless", "{}", facts % [0, "8"])):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(config)
+        (tmp_path / name / "data.json").write_text(data)
+    (tmp_path / "loop").symlink_to("loop")
+    assert said in said_without_tensorflow(*argv, cwd=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "large", "loop", "shapeless"]

@@ -23,6 +23,7 @@ def make_files(folder: pathlib.Path) -> pathlib.Path:
              "wide.json": json.dumps({f"field_{i}": i for i in range(100_000)}),
              "duplicate.json": '{"epochs": 1, "epochs": "x"}', "itself.flags": "--flagfile=itself.flags",
              "deep.flags": "--flagfile=deep.flags\n--flagfile=itself.flags\n", "big.json": " " * 20_000_000 + "{"}
+    texts |= {f"many{number}.flags": f"--flagfile=many{number + 1}.flags\n" * 400 for number in range(1, 7)}
     for name, text in texts.items():
         (folder / name).write_text(text)
     (folder / "binary.json").write_bytes(bytes(range(256)) * 100)
@@ -36,6 +37,7 @@ def make_files(folder: pathlib.Path) -> pathlib.Path:
     for place, write in (("bomb", _bombs), ("claims", _claims)):
         (folder / place).mkdir()
         write(folder / place)
+    _rows(folder)
     (folder / "pickle").mkdir()
     _tar(folder / "pickle" / "cifar-10-python.tar.gz", {"data_batch_1": b"cos\nsystem\n(S'touch ran'\ntR."})
     (folder / "pipes").mkdir()
@@ -80,6 +82,16 @@ def _bombs(place: pathlib.Path) -> None:
     member = tarfile.TarInfo("data_batch_1")
     member.size = 1 << 31
     (place / "cifar-10-python.tar.gz").write_bytes(gzip.compress(member.tobuf()) + zeros + gzip.compress(bytes(1024)))
+
+
+def _rows(folder: pathlib.Path) -> None:
+    """A million gzip files that are empty, one after the other; and an empty array of more places than NumPy counts."""
+    for name in ("rows", "empty"):
+        (folder / name).mkdir()
+    for name in ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "cifar-10-python.tar.gz"):
+        (folder / "rows" / name).write_bytes(gzip.compress(b"") * 10 ** 6)
+    (folder / "empty" / "train-images-idx3-ubyte").write_bytes(struct.pack(">4I", 2051, 2 ** 32 - 1, 2 ** 32 - 1, 0))
+    (folder / "empty" / "train-labels-idx1-ubyte").write_bytes(struct.pack(">2I", 2049, 0))
 
 
 def _claims(place: pathlib.Path) -> None:

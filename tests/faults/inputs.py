@@ -63,13 +63,14 @@ _TRAIN: Final[Mapping[str, tuple[str, ...]]] = {
         "deep.json", "/dev/zero", "pipe", "list.json", "wide.json", "binary.json", "types.json", "digits.json",
         "/proc/self/mem", ".", "missing.json", "big.json", "duplicate.json", "null.json")},
     **{f"flagfile={name}": (f"--flagfile={name}",) for name in ("/dev/zero", "pipe", "itself.flags", "binary.json", ".",
-                                                               "missing.flags", "deep.flags")},
+                                                               "missing.flags", "deep.flags", "many1.flags")},
     **{f"dataset={name}": (f"--dataset={name}",) for name in (
         "bomb.npz", "claims.npz", "pickled.npz", "empty.npz", "folder.npz", "pipe.npz", "s3://x/y.npz", "nan.npz",
         "crossed.npz", "zeros.npz", "itself.npz", "huge_label.npz")},
     **{f"{name} in data_dir={place}": (f"--dataset={name}", f"--data_dir={place}") for name, place in (
         ("mnist", "bomb"), ("mnist", "claims"), ("cifar10", "bomb"), ("cifar10", "claims"), ("cifar10", "pickle"),
-        ("mnist", "pipes"), ("cifar10", "pipes"), ("mnist", "nowhere"), ("mnist", "s3://bucket"))},
+        ("mnist", "rows"), ("cifar10", "rows"), ("mnist", "empty"), ("mnist", "pipes"),
+        ("cifar10", "pipes"), ("mnist", "nowhere"), ("mnist", "s3://bucket"))},
 }
 _OTHERS: Final[Mapping[str, tuple[str, ...]]] = {
     "sweep of a billion points": ("reglab.sweep", "--l1=1e-5:1e-2:1000000000"),
@@ -79,12 +80,24 @@ _OTHERS: Final[Mapping[str, tuple[str, ...]]] = {
     "sweep over seeds without end": ("reglab.sweep", "--l1=0,1e-3", f"--seeds={_DIGITS}"),
     "sweep over a billion folds": ("reglab.sweep", "--l1=0,1e-3", "--folds=1000000000"),
     "sweep into s3": ("reglab.sweep", "--l1=0,1e-3", "--model_dir=s3://bucket/x"),
+    "sweep over a range 6,000 times": ("reglab.sweep", "--l1=" + ",".join(["1e-5:1e-2:1000"] * 6000)),
+    "sweep over 1,000 patterns": ("reglab.sweep", "--penalize=" + ";".join(f"(.*){{90}}x{i}?" for i in range(1000))),
+    "sweep over more folds than examples": ("reglab.sweep", "--l1=0,1e-3", "--folds=2000"),
+    "path of two flags": ("reglab.sweep", "--path", "--l1=0,1", "--l2=0,1"),
     "sweep with newlines": ("reglab.sweep", "--l1=0,\n1\nx"),
     "compare over a billion seeds": ("reglab.compare", "--l1=1e-3", "--seeds=1000000000"),
     "compare into gs": ("reglab.compare", "--l1=1e-3", "--model_dir=gs://bucket/x"),
     "compare at 1e39": ("reglab.compare", "--l1=1e39"),
     "export into s3": ("reglab.export", "--model_dir=.", "--output=s3://bucket/a.npz"),
     "export from s3": ("reglab.export", "--model_dir=s3://bucket/run"),
+    **{f"export to {place[:20]}": ("reglab.export", "--model_dir=.", f"--output={place}") for place in (
+        "loop/x", "~no_such_user/x", "x" * 300)},
+    **{f"export from {place[:20]}": ("reglab.export", f"--model_dir={place}") for place in (
+        "loop/x", "~no_such_user/x", "x" * 300, "/dev/null")},
+    **{f"certify rerun {place[:20]}": ("reglab.certify", "rerun", place) for place in (
+        "loop/x", "~no_such_user/x", "x" * 300, "/dev/null")},
+    **{f"benchmark to {place[:20]}": ("reglab.benchmark", f"--output={place}") for place in (
+        "loop", "~no_such_user/x", "x" * 300, "/proc/x", "itself.npz")},
     "export a state of 10^5 letters": ("reglab.export", "--model_dir=.", "--state=" + "s" * 100_000),
     "launch 20,000 workers": ("reglab.launch", "--workers=20000", "--", "--epochs=0"),
     "launch 10^400 workers": ("reglab.launch", f"--workers={_DIGITS}", "--"),
@@ -102,6 +115,7 @@ _ENVIRONMENTS: Final[Mapping[str, Mapping[str, str]]] = {
         {"cluster": {"worker": [f"h:{i + 1}" for i in range(9000)]}})},
     "a nodelist of 10^8 hosts": {**_SLURM, "SLURM_JOB_NODELIST": "n[1-100000000]"},
     "a nodelist of 10^12 hosts": {**_SLURM, "SLURM_JOB_NODELIST": "n[1-1000000]m[1-1000000]"},
+    "a nodelist that counts down": {**_SLURM, "SLURM_JOB_NODELIST": "n[1-100000000][3-1]"},
     "10^9 tasks a node": {**_SLURM, "SLURM_TASKS_PER_NODE": "1(x1000000000)"},
     "a job number of 4,500 digits": {**_SLURM, "SLURM_JOB_ID": "9" * 4500},
     "a port of 400 digits": {**_SLURM, "REGLAB_PORT": _DIGITS},

@@ -46,6 +46,7 @@ WIDTHS = st.one_of(st.lists(INTEGERS.map(abs).filter(lambda n: n < 10**4000), ma
 PARTS = st.one_of(NUMBERS, st.builds("{}:{}:{}".format, NUMBERS, NUMBERS, NUMBERS), st.sampled_from(
     ["1e-5:1e-2:8", "1e-5:1e-2:1000000000", "0", "1e-3", ":", "::", "1:2", "1e-300:1e300:5"]))
 GRIDS = st.one_of(st.lists(PARTS, max_size=8).map(",".join),
+                  st.builds(lambda part, times: ",".join([part] * times), PARTS, LENGTHS.filter(lambda n: n < 5000)),
                   st.text(st.sampled_from("0123456789.:,e-+nai "), max_size=40))
 PATTERNS = st.one_of(
     st.lists(st.sampled_from(["a", "d", "dense_", "logits", "[0-9]", ".*", ".", "(", ")", "*", "+", "?", "|", "[", "]",

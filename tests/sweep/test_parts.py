@@ -70,6 +70,7 @@ def test_what_is_no_part(tmp_path: pathlib.Path, text: str, said: str) -> None:
 def test_what_is_no_file(tmp_path: pathlib.Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("nothing")
-    for name, said in (("pipe", "is no file"), ("link", "is a link to nothing"), (".", "is no file")):
+    for name, said in (("pipe", "is no ordinary file"), ("link", "is a link to nothing"),
+                       (".", "is a folder, not a file")):
         with pytest.raises(NotThePart, match=said):
             read_sealed(tmp_path / name, part())
