@@ -172,7 +172,7 @@ class _Runner:
         try:
             content = read_bytes(self._weights(at))
         except Unreadable as error:
-            raise NotThePart(str(error)) from None
+            raise NotThePart(f"cannot be read (it {error})") from None
         if hashlib.sha256(content).hexdigest() != digest:
             raise NotThePart("is damaged or was changed")
         with np.load(io.BytesIO(content)) as flat:
