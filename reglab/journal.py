@@ -82,8 +82,8 @@ class Journal:
         """An evaluation of both splits, and further tags for training; keeps the state if it is the best so far."""
         self._note_best(evaluation)
 
-    def write_histograms(self, step: int, parameters: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-        """The distribution of every kernel."""
+    def write_histograms(self, step: int, kernels: Mapping[str, np.ndarray]) -> None:
+        """The distribution of every kernel, by layer."""
 
     def confirm_best(self) -> dict[str, Any] | None:
         """`best`, once its state was read back; with `"lost": true` where that is damaged and cannot be made again."""
@@ -163,11 +163,11 @@ class FolderJournal(Journal):
             **_evaluation_tags(evaluation.validation),
             "gap/data": evaluation.gap["data"], "gap/accuracy": evaluation.gap["accuracy"]}, now)
 
-    def write_histograms(self, step: int, parameters: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    def write_histograms(self, step: int, kernels: Mapping[str, np.ndarray]) -> None:
         """See `Journal`."""
         if self._wrote_evaluation:
-            self._writers["train"].histograms(step, {f"evaluation/{layer}/kernel": arrays["kernel"]
-                                                     for layer, arrays in parameters.items()})
+            self._writers["train"].histograms(step, {f"evaluation/{layer}/kernel": kernel
+                                                     for layer, kernel in kernels.items()})
 
     def confirm_best(self) -> dict[str, Any] | None:
         """See `Journal`."""

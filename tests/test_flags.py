@@ -39,7 +39,7 @@ def refusal(*argv: str) -> str:
 
 
 def test_the_table_above_has_every_field() -> None:
-    assert set(GIVEN) == FIELDS
+    assert set(GIVEN) == FIELDS - {"model"}, "of which there is one"
     assert all(getattr(Config(), name) != value for name, (_, value) in GIVEN.items())
 
 

@@ -12,7 +12,7 @@ from reglab.benchmark.against import PEERS, REFERENCE
 from reglab.config import MOST_COUNT, MOST_CPU_DEVICES, Config, ConfigError
 from reglab.core import penalties
 from reglab.core.penalties.by_name import ByPenalty
-from reglab.layers import dense_layers, penalized_layers
+from reglab.layers import make_model, penalized_layers
 from reglab.memory import check_memory
 from reglab.numerals import read_integer
 from reglab.strengths import is_zero
@@ -101,7 +101,7 @@ def make_settings(config: Config, values: Mapping[str, Any]) -> Settings:
     if "torch" in against:
         against = (*against, "torch_compiled")
     grown = {name: _numbers(name, values[name]) for name in ("devices", "widths", "batch_sizes", "lanes")}
-    penalized_layers(dense_layers(config.hidden), config.penalize)
+    penalized_layers(make_model(config), config.penalize)
     for width in grown["widths"]:
         check_memory(dataclasses.replace(config, hidden=(width, max(width // 2, 1))))
     check_memory(config, lanes=max(grown["lanes"], default=1))

@@ -11,6 +11,7 @@ from reglab.config import allowed
 from reglab.config.checks import (
     between,
     holds,
+    known_model,
     named_or,
     one_of,
     path,
@@ -21,7 +22,7 @@ from reglab.config.checks import (
     text,
 )
 from reglab.config.flag import Flag, Section, flags_of
-from reglab.core import penalties
+from reglab.core import models, penalties
 from reglab.core.penalties import Penalty
 from reglab.core.penalties.by_name import ByPenalty
 from reglab.strengths import Strength
@@ -59,6 +60,8 @@ class Fields:
         None, "Seed of sample, label noise and order of the data; else --seed.",
         between(0, allowed.MOST_DATA_SEED, "give a whole number of at least 0"))
 
+    model: str = _MODEL.flag(
+        "mlp", "; ".join(f"{model.name}: {model.help}" for model in models.registered()) + ".", known_model)
     hidden: tuple[int, ...] = _MODEL.flag(
         (128, 64), "Widths of the hidden layers; empty for softmax regression.",
         holds(lambda widths: all(width >= 1 for width in widths),

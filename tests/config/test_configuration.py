@@ -36,7 +36,7 @@ BAD_VALUES: list[tuple[str, Any, str]] = [
     ("strategy", "horovod", "choose one of"), ("num_devices", 0, "number of devices"),
     ("cpu_devices", 0, "logical devices"), ("rendezvous_timeout", 0.5, "at least 1"),
     ("rendezvous_timeout", math.nan, "at least 1"), ("on_nonfinite", "ignore", "choose one of stop, skip, restore"),
-    ("max_points", 0, "number of points"),
+    ("max_points", 0, "number of points"), ("model", "mpl", "choose one of mlp"),
 ]
 
 
@@ -198,7 +198,7 @@ def test_where_a_run_is_kept_is_no_difference() -> None:
 
 
 def test_every_handled_name_has_its_implementation() -> None:
-    from reglab.models import ACTIVATIONS
+    from reglab.core.models.dense import ACTIVATIONS
     from reglab.optimizers import make_optimizer
 
     assert tuple(ACTIVATIONS) == config.ACTIVATIONS
