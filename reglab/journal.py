@@ -262,4 +262,6 @@ def hyperparameters(config: Config) -> dict[str, Any]:
              "learning_rate", "schedule", "batch_size", "epochs", "seed", "precision")
     values = {name: getattr(config, name) for name in names}
     return {**config.strengths.told, **{name: value for name, value in values.items() if value is not None},
-            "hidden": ",".join(map(str, config.hidden)) or "none"}
+            "hidden": ",".join(map(str, config.hidden)) or "none",
+            # Only where they are not what they are for the runs there are, whose pages stay as they are.
+            **({"model": config.model, "dropout": config.dropout} if config.model != "mlp" or config.dropout else {})}

@@ -101,6 +101,9 @@ def make_settings(config: Config, values: Mapping[str, Any]) -> Settings:
     if "torch" in against:
         against = (*against, "torch_compiled")
     grown = {name: _numbers(name, values[name]) for name in ("devices", "widths", "batch_sizes", "lanes")}
+    if config.model != "mlp" or config.dropout:
+        raise ConfigError(f"--model={config.model} --dropout={config.dropout:g}: the benchmark measures the MLP "
+                          "without dropout, which the other libraries have too: leave them out")
     penalized_layers(make_model(config), config.penalize)
     for width in grown["widths"]:
         check_memory(dataclasses.replace(config, hidden=(width, max(width // 2, 1))))

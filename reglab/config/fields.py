@@ -71,11 +71,16 @@ class Fields:
               f"give widths of at most {allowed.MOST_COUNT:,}"))
     activation: str = _MODEL.flag("relu", f"{', '.join(allowed.ACTIVATIONS)}.", one_of(*allowed.ACTIVATIONS))
 
+    dropout: float = _MODEL.flag(
+        0.0, "Part of the outputs of each hidden Dense layer that a training step sets to 0, drawn anew.",
+        holds(lambda rate: 0 <= rate < 1, "give a fraction from 0 to less than 1"))
+
     # Stands for a flag of each penalty: `RunFlags`.
     strengths: ByPenalty[Strength] = _OBJECTIVE.flag(ByPenalty(0.0, {}), "", strength_everywhere)
     penalize: str = _OBJECTIVE.flag(
-        "all", "Penalized Dense kernels: all, hidden (all but the last), or a regular expression that matches whole "
-        "layer names (dense_0, dense_1, ..., logits). A strength may name its layers instead: "
+        "all", "Penalized kernels: all or hidden (all but the last) of the Dense layers, or a regular expression that "
+        "matches whole layer names (dense_0, dense_1, ..., logits; of --model=cnn also conv_0, conv_1). "
+        "A strength may name its layers instead: "
         "dense_0=1e-3;logits=1e-4.", text, pattern_or("all", "hidden"))
 
     optimizer: str = _OPTIMIZATION.flag("adam", f"{', '.join(allowed.OPTIMIZERS)}.", one_of(*allowed.OPTIMIZERS))

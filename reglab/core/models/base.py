@@ -58,6 +58,8 @@ class Settings(Protocol):
     @property
     def activation(self) -> str: ...
     @property
+    def dropout(self) -> float: ...
+    @property
     def precision(self) -> str: ...
 
 
@@ -71,14 +73,12 @@ class Model(abc.ABC):
       help: what it is, in a clause.
       least_input: the shape of the smallest example that it takes; its layers have the same names for all.
       sized_by: the field of `Config` that decides how large it is.
-      draws: whether it draws random numbers in training: then `Mode.seed` is there.
     """
 
     name: ClassVar[str]
     help: ClassVar[str]
     least_input: ClassVar[tuple[int, ...]] = (1,)
     sized_by: ClassVar[str] = "model"
-    draws: bool = False
 
     @classmethod
     @abc.abstractmethod
@@ -136,6 +136,11 @@ class Model(abc.ABC):
     def dense_layers(self) -> tuple[str, ...]:
         """The Dense layers among them."""
         return tuple(array.layer for array in self.arrays if array.role == "kernel" and array.layer_kind == "Dense")
+
+    @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers in training: then `Mode.seed` is there."""
+        return False
 
     @property
     def couples_examples(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from reglab.core.lazily import tf
 from reglab.core.models.base import ArrayInfo, Mode, Model, Settings, parameter_dtype, product_dtype
 from reglab.core.models.dense import DenseLayers
+from reglab.core.models.random import dropout
 from reglab.parameters import Buffers, Parameters, Weights
 
 
@@ -18,6 +19,7 @@ class MLP(Model):
 
     Attributes:
       input_shape: that of one example.
+      dropout: see `random.dropout`: what becomes of the output of each hidden layer in training.
     """
 
     name = "mlp"
@@ -30,12 +32,18 @@ class MLP(Model):
     activation: str = "relu"
     dtype: Any = "float32"
     product_dtype: Any = None
+    dropout: float = 0.0
 
     @classmethod
     def configured(cls, settings: Settings, input_shape: tuple[int, ...], classes: int) -> MLP:
         """See `Model`: it takes examples of every shape."""
         return cls(input_shape, settings.hidden, classes, settings.activation, parameter_dtype(settings.precision),
-                   product_dtype(settings.precision))
+                   product_dtype(settings.precision), settings.dropout)
+
+    @property
+    def draws(self) -> bool:
+        """Where there is dropout."""
+        return self.dropout > 0 and bool(self.hidden)
 
     @property
     def _layers(self) -> DenseLayers:
@@ -53,15 +61,15 @@ class MLP(Model):
 
     def apply(self, parameters: Parameters, buffers: Buffers, x: tf.Tensor, mode: Mode) -> tuple[tf.Tensor, Buffers]:
         """See `Model`."""
-        del mode
         if len(self.input_shape) > 1:
             x = tf.reshape(x, [-1, math.prod(self.input_shape)])
-        return self._layers.apply(parameters, x), buffers
+        return self._layers.apply(parameters, x, lambda x, layer: dropout(x, self.dropout, mode, layer)), buffers
 
     def describe(self) -> str:
         """Its widths, from input to logits, and the activation."""
         widths = (math.prod(self.input_shape), *self.hidden, self.classes)
-        return f"MLP {'-'.join(map(str, widths))}, {self.activation}"
+        rate = f", dropout {self.dropout:g}" if self.draws else ""
+        return f"MLP {'-'.join(map(str, widths))}, {self.activation}{rate}"
 
     def keras_layers(self, keras: Any, weights: Weights, rescaling: Any) -> list[tuple[Any, list[Any]]]:
         """See `Model`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from reglab.core.models.base import Model
+from reglab.core.models.cnn import CNN
 from reglab.core.models.mlp import MLP
 
 _MODELS: Final[dict[str, type[Model]]] = {}
@@ -50,3 +51,4 @@ def get(name: str) -> type[Model]:
 
 
 register(MLP)
+register(CNN)
