@@ -14,20 +14,21 @@ import tensorflow as tf
 from reglab import data
 from reglab.config import HANDLING_FIELDS, Config
 from reglab.core import penalties
+from reglab.core.models import Model
+from reglab.core.models.base import parameter_dtype as dtype_of
 from reglab.core.terms import Term
 from reglab.data import Dataset, check_batch_size
 from reglab.distribution import Replicas
 from reglab.lane_program import LaneProgram
-from reglab.layers import strengths_by_layer
+from reglab.layers import make_model, strengths_by_layer
 from reglab.memory import check_memory
-from reglab.models import Model, mlp
 from reglab.optimizers import make_optimizer, scheduled
-from reglab.parameters import Parameters
+from reglab.parameters import Weights
 from reglab.program import Program
 from reglab.step import Hyperparameters, Step
 from reglab.strengths import Strength, is_zero
 
-MakeProgram = Callable[[Parameters, Hyperparameters], Program]
+MakeProgram = Callable[[Weights, Hyperparameters], Program]
 
 
 def load_dataset(config: Config) -> Dataset:
@@ -39,12 +40,6 @@ def load_dataset(config: Config) -> Dataset:
     return data.load_configured(config)
 
 
-def make_model(config: Config, features: int, classes: int) -> Model:
-    """The network."""
-    return mlp(features, config.hidden, classes, activation=config.activation, dtype=parameter_dtype(config),
-               product_dtype=tf.bfloat16 if config.precision == "bfloat16" else None)
-
-
 def make_step(config: Config, dataset: Dataset) -> Step:
     """The objective and the steps on it.
 
@@ -52,17 +47,18 @@ def make_step(config: Config, dataset: Dataset) -> Step:
       ConfigError: `penalize` matches no layer, a strength names one that there is not, or the network is larger than
         memory.
     """
-    check_memory(config, features=dataset.train.x.shape[1], classes=dataset.classes)
-    model = make_model(config, dataset.train.x.shape[1], dataset.classes)
-    optimizer = make_optimizer(config.optimizer, momentum=config.momentum, weight_decay=config.resolved_weight_decay)
+    check_memory(config, input_shape=dataset.input_shape, classes=dataset.classes)
+    model = make_model(config, dataset.input_shape, dataset.classes)
+    optimizer = make_optimizer(config.optimizer, momentum=config.momentum, weight_decay=config.resolved_weight_decay,
+                               decayed=model.kernel_names)
     schedule = functools.partial(scheduled, schedule=config.schedule, warmup_steps=config.warmup_steps,
                                  total_steps=total_steps(config, dataset))
-    terms = make_terms(model.dense_layers, [config.penalize],
+    terms = make_terms(model, [config.penalize],
                        {name: [strength] for name, strength in config.strengths.items()})
     return Step(model, terms, optimizer, schedule, config.clip_norm, skip_nonfinite=config.on_nonfinite != "stop")
 
 
-def make_terms(dense_layers: tuple[str, ...], penalize: Sequence[str],
+def make_terms(model: Model, penalize: Sequence[str],
                strengths: Mapping[str, Sequence[Strength]] | None = None) -> tuple[Term, ...]:
     """The terms of a program that serves every combination of these `penalize` and strengths.
 
@@ -80,8 +76,8 @@ def make_terms(dense_layers: tuple[str, ...], penalize: Sequence[str],
             # Which layers does not depend on the number, so one of the numbers stands for all.
             kinds = {strength if isinstance(strength, str) else 0.0 for strength in given or [0.0]}
             covered = {layer for kind in kinds for pattern in penalize
-                       for layer in strengths_by_layer(dense_layers, pattern, penalty.name, kind)}
-            terms.append(Term(penalty, tuple(layer for layer in dense_layers if layer in covered)))
+                       for layer in strengths_by_layer(model, pattern, penalty.name, kind)}
+            terms.append(Term(penalty, tuple(layer for layer in model.kernel_layers if layer in covered)))
     return tuple(terms)
 
 
@@ -91,12 +87,13 @@ def make_hyperparameters(config: Config, step: Step) -> Hyperparameters:
     layers = {term.name: term.layers for term in step.terms}
     strengths = {}
     for name, strength in config.strengths.items():
-        given = strengths_by_layer(step.model.dense_layers, config.penalize, name, strength)
+        given = strengths_by_layer(step.model, config.penalize, name, strength)
         assert all(layer in layers.get(name, ()) for layer, number in given.items() if number), \
             f"the step has a term for every strength of {name}"
         if name in layers:
             strengths[name] = tf.constant([given.get(layer, 0.0) for layer in layers[name]], dtype)
-    return Hyperparameters(strengths, tf.constant(config.learning_rate, dtype))
+    drawn = tf.constant([config.seed % 2**32, config.seed >> 32], tf.uint32) if step.model.draws else ()
+    return Hyperparameters(strengths, tf.constant(config.learning_rate, dtype), drawn)
 
 
 def make_program(config: Config, dataset: Dataset, replicas: Replicas | None = None) -> Program:
@@ -108,22 +105,22 @@ def make_program(config: Config, dataset: Dataset, replicas: Replicas | None = N
     check_batch_size(config, dataset)
     step, replicas = make_step(config, dataset), replicas or Replicas()
 
-    def make(parameters: Parameters, hyper: Hyperparameters) -> Program:
-        return Program(step, parameters, hyper, dataset, batch_size=config.batch_size,
+    def make(weights: Weights, hyper: Hyperparameters) -> Program:
+        return Program(step, weights, hyper, dataset, batch_size=config.batch_size,
                        summary_every=summary_interval(config, dataset), jit=config.jit, replicas=replicas)
 
     shared = _sharing(make, config, dataset, replicas.devices, step.terms) if replicas.compiles_whole else make
     return shared(step.model.initialize(config.seed), make_hyperparameters(config, step))
 
 
-def make_lane_program(config: Config, step: Step, parameters: Parameters, hyper: Hyperparameters,
+def make_lane_program(config: Config, step: Step, weights: Weights, hyper: Hyperparameters,
                       dataset: Dataset) -> LaneProgram:
     """The compiled programs of lanes that have `config` in common; every array has a leading lane axis."""
-    def make(parameters: Parameters, hyper: Hyperparameters) -> Program:
-        return Program(step, parameters, hyper, dataset, batch_size=config.batch_size, summary_every=0,
+    def make(weights: Weights, hyper: Hyperparameters) -> Program:
+        return Program(step, weights, hyper, dataset, batch_size=config.batch_size, summary_every=0,
                        lanes=len(hyper.learning_rate), jit=config.jit)
 
-    return LaneProgram(_sharing(make, config, dataset, step.terms), parameters, hyper)
+    return LaneProgram(_sharing(make, config, dataset, step.terms), weights, hyper)
 
 
 @contextlib.contextmanager
@@ -146,17 +143,17 @@ def _sharing(make: MakeProgram, config: Config, dataset: Dataset, *more: Any) ->
     """`make`, but inside `shared_programs` only the first program of its kind is made, and others are its siblings.
 
     Args:
-      more: what else the compiled functions depend on, besides the shapes of parameters and hyper-parameters.
+      more: what else the compiled functions depend on, besides the shapes of weights and hyper-parameters.
     """
     shared = _shared.get()
     if shared is None:
         return make
 
-    def shared_or_made(parameters: Parameters, hyper: Hyperparameters) -> Program:
+    def shared_or_made(weights: Weights, hyper: Hyperparameters) -> Program:
         key = (_compiled_with(config), dataset.digest, hyper.learning_rate.shape, *more)
         if key in shared:
-            return shared[key].sibling(parameters, hyper)
-        return shared.setdefault(key, make(parameters, hyper))
+            return shared[key].sibling(weights, hyper)
+        return shared.setdefault(key, make(weights, hyper))
     return shared_or_made
 
 
@@ -179,7 +176,7 @@ def check_fit(config: Config, dataset: Dataset) -> None:
 
 def parameter_dtype(config: Config) -> tf.DType:
     """The dtype of parameters, sums and optimizer: bfloat16 concerns the matrix products alone."""
-    return tf.float64 if config.precision == "float64" else tf.float32
+    return tf.as_dtype(dtype_of(config.precision))
 
 
 def summary_interval(config: Config, dataset: Dataset) -> int:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from reglab.checkpoint_files import NoLabel, NotOurs, check_label, check_ordinary, saved_steps
 from reglab.config import ConfigError
-from reglab.parameters import Parameters
+from reglab.parameters import Weights
 from reglab.reading import Unreadable, is_count, is_number
 
 UNREADABLE: Final = (tf.errors.OpError, ValueError, LookupError, TypeError, RuntimeError, AssertionError, OSError)
@@ -63,7 +63,7 @@ def check_whole(directory: pathlib.Path, step: int, run: str | None) -> None:
         raise without_label
 
 
-def read_parameters(directory: pathlib.Path, parameters: Parameters, run: str | None = None) -> int:
+def read_weights(directory: pathlib.Path, weights: Weights, run: str | None = None) -> int:
     """Reads the weights of the newest checkpoint in a folder into variables, and leaves the folder as it is.
 
     Args:
@@ -84,7 +84,8 @@ def read_parameters(directory: pathlib.Path, parameters: Parameters, run: str | 
         with contextlib.suppress(NoLabel):
             check_whole(directory, steps[-1], run)
         # The rest of the state is in the file, but not wanted.
-        tf.train.Checkpoint(parameters=parameters).read(str(prefix)).expect_partial().assert_existing_objects_matched()
+        wanted = {name: arrays for name, arrays in weights._asdict().items() if arrays}
+        tf.train.Checkpoint(**wanted).read(str(prefix)).expect_partial().assert_existing_objects_matched()
     except UNREADABLE as error:
         raise ConfigError(f"--model_dir: {prefix} cannot be read ({first_line(error)}): give the other --state, or "
                           "go on with the run, which passes damaged checkpoints over") from None

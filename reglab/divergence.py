@@ -109,8 +109,9 @@ def look(program: Program, order: np.ndarray, first: int, lane: int | None = Non
     with np.errstate(all="ignore"):
         penalty = {layer: gradient.numpy() for layer, gradient in
                    program.step.penalty_gradient(parameters, hyper).items()}
-        total = {layer: {**arrays, "kernel": arrays["kernel"] + penalty.get(layer, 0)}
-                 for layer, arrays in gradients.items()}
+        kernels = program.step.model.kernels(gradients)
+        total = program.step.model.with_kernels(gradients, {layer: kernel + penalty.get(layer, 0)
+                                                            for layer, kernel in kernels.items()})
         norm, of_penalty, of_data = _norm(total), _norm(penalty), _norm(gradients)
     layers = [layer for layer, arrays in total.items() if not _finite(arrays)]
     if layers:

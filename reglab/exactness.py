@@ -85,7 +85,8 @@ def _train(config: Config, dataset: Dataset, program: Program, steps: int) -> di
         reports += [np.ravel(values) for values in calls.reports.values()]
         taken += count
     evaluations = [value for split in ("train", "validation") for value in program.evaluate(split).values()]
-    return {"weights": _flat(program.state["parameters"]), "optimizer": _flat(program.state["slots"]),
+    return {"weights": _flat((program.state["parameters"], program.state["buffers"])),
+            "optimizer": _flat(program.state["slots"]),
             "losses": np.concatenate(losses), "reports": np.concatenate(reports), "evaluations": np.array(evaluations)}
 
 

@@ -82,8 +82,8 @@ class Journal:
         """An evaluation of both splits, and further tags for training; keeps the state if it is the best so far."""
         self._note_best(evaluation)
 
-    def write_histograms(self, step: int, parameters: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-        """The distribution of every kernel."""
+    def write_histograms(self, step: int, kernels: Mapping[str, np.ndarray]) -> None:
+        """The distribution of every kernel, by layer."""
 
     def confirm_best(self) -> dict[str, Any] | None:
         """`best`, once its state was read back; with `"lost": true` where that is damaged and cannot be made again."""
@@ -163,11 +163,11 @@ class FolderJournal(Journal):
             **_evaluation_tags(evaluation.validation),
             "gap/data": evaluation.gap["data"], "gap/accuracy": evaluation.gap["accuracy"]}, now)
 
-    def write_histograms(self, step: int, parameters: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    def write_histograms(self, step: int, kernels: Mapping[str, np.ndarray]) -> None:
         """See `Journal`."""
         if self._wrote_evaluation:
-            self._writers["train"].histograms(step, {f"evaluation/{layer}/kernel": arrays["kernel"]
-                                                     for layer, arrays in parameters.items()})
+            self._writers["train"].histograms(step, {f"evaluation/{layer}/kernel": kernel
+                                                     for layer, kernel in kernels.items()})
 
     def confirm_best(self) -> dict[str, Any] | None:
         """See `Journal`."""
@@ -262,4 +262,6 @@ def hyperparameters(config: Config) -> dict[str, Any]:
              "learning_rate", "schedule", "batch_size", "epochs", "seed", "precision")
     values = {name: getattr(config, name) for name in names}
     return {**config.strengths.told, **{name: value for name, value in values.items() if value is not None},
-            "hidden": ",".join(map(str, config.hidden)) or "none"}
+            "hidden": ",".join(map(str, config.hidden)) or "none",
+            # Only where they are not what they are for the runs there are, whose pages stay as they are.
+            **({"model": config.model, "dropout": config.dropout} if config.model != "mlp" or config.dropout else {})}

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from reglab.data import Dataset
 from reglab.environment import usable_cores
-from reglab.parameters import Parameters, map_arrays
+from reglab.parameters import Weights, map_arrays
 from reglab.program import Calls, Program
 from reglab.step import Hyperparameters
 
@@ -31,9 +31,9 @@ class LaneProgram:
     """Lanes side by side: what `Program` is for one run, without summaries, on one device.
 
     Args:
-      make_program: makes the program of one group from its parameters and hyper-parameters. It is called once: the
+      make_program: makes the program of one group from its weights and hyper-parameters. It is called once: the
         other groups are siblings.
-      parameters, hyper: where to start and with which hyper-parameters; every array has a leading lane axis.
+      weights, hyper: where to start and with which hyper-parameters; every array has a leading lane axis.
       group_size: lanes a group at the most; chosen by cores and cache if not given. Where the lanes do not fill the
         last group, the last lane is trained several times, unseen.
 
@@ -42,15 +42,15 @@ class LaneProgram:
       steps_per_epoch: see `Program`.
     """
 
-    def __init__(self, make_program: Callable[[Parameters, Hyperparameters], Program], parameters: Parameters,
+    def __init__(self, make_program: Callable[[Weights, Hyperparameters], Program], weights: Weights,
                  hyper: Hyperparameters, *, group_size: int | None = None) -> None:
         self.lanes = int(hyper.learning_rate.shape[0])
         on_gpu = bool(tf.config.list_physical_devices("GPU"))
         at_work = 1 if on_gpu else usable_cores()
-        largest = group_size or (self.lanes if on_gpu else _cached_lanes(parameters, self.lanes, at_work))
+        largest = group_size or (self.lanes if on_gpu else _cached_lanes(weights, self.lanes, at_work))
         rounds = -(-self.lanes // (at_work * largest))
         self._group_size = min(largest, -(-self.lanes // (at_work * rounds)))
-        first, *others = self._split((parameters, hyper))
+        first, *others = self._split((weights, hyper))
         program = make_program(*first)
         self.programs = [program, *(program.sibling(*other) for other in others)]
         self.steps_per_epoch = program.steps_per_epoch
@@ -67,9 +67,9 @@ class LaneProgram:
         for other in others:
             other.use_data_of(first)
 
-    def restart(self, parameters: Parameters, hyper: Hyperparameters) -> None:
+    def restart(self, weights: Weights, hyper: Hyperparameters) -> None:
         """See `Program`."""
-        for program, group in zip(self.programs, self._split((parameters, hyper)), strict=True):
+        for program, group in zip(self.programs, self._split((weights, hyper)), strict=True):
             program.restart(*group)
 
     def run(self, order: np.ndarray, first: int, count: int) -> Calls:
@@ -85,9 +85,14 @@ class LaneProgram:
         """See `Program`: tag to [lanes]."""
         return map_arrays(self._joined, *self._each("inspect"))
 
+    def weights(self) -> Weights:
+        """The weights as they are now, as NumPy arrays with a leading lane axis."""
+        joined: Weights = map_arrays(lambda *groups: np.concatenate(groups)[:self.lanes], *self._each("weights"))
+        return joined
+
     def parameters(self) -> dict[str, dict[str, np.ndarray]]:
-        """The weights as they are now, each array with a leading lane axis."""
-        return map_arrays(lambda *groups: np.concatenate(groups)[:self.lanes], *self._each("parameters"))
+        """Those that are trained."""
+        return self.weights().parameters
 
     def _each(self, method: str, *arguments: Any) -> list[Any]:
         """What the method of every group gives, called in a thread each; TensorFlow compiles it once for all."""
@@ -106,8 +111,8 @@ class LaneProgram:
         return np.concatenate(groups, axis=-1)[..., :self.lanes]
 
 
-def _cached_lanes(parameters: Parameters, lanes: int, at_work: int) -> int:
+def _cached_lanes(weights: Weights, lanes: int, at_work: int) -> int:
     """The lanes of a group whose states, one group at work on each core, stay in the cache; at least 1."""
-    arrays = tf.nest.flatten(parameters)
+    arrays = tf.nest.flatten(weights)
     state = 4 * sum(array.shape.num_elements() * array.dtype.size for array in arrays) // lanes  # As Adam has it.
     return max(1, CACHE_BYTES // (at_work * state))

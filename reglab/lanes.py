@@ -22,7 +22,7 @@ from reglab.data import Dataset, check_batch_size, epoch_order
 from reglab.lane_blowups import Blowup, LaneWatch
 from reglab.lane_program import LaneProgram
 from reglab.memory import check_memory
-from reglab.parameters import Parameters, map_arrays
+from reglab.parameters import Weights, map_arrays
 from reglab.step import Hyperparameters, stack_lanes
 from reglab.strengths import Strength, in_words
 
@@ -64,8 +64,10 @@ class LaneCurves:
       train: "data" and "accuracy" to [evaluations, lanes] over the whole training split.
       validation: the same over the validation split.
       weights: TensorBoard tag to [evaluations, lanes]: penalties, norms, sparsity.
-      parameters: the final weights, layer to {"kernel", "bias"}, with a leading lane axis.
+      parameters: the final weights, by layer and name, with a leading lane axis.
       blowups: the lanes with steps that are not finite.
+      buffers: those that belong to the parameters.
+      kernel_entries: the number of entries of all kernels of a lane.
     """
 
     epochs: np.ndarray
@@ -74,6 +76,8 @@ class LaneCurves:
     weights: dict[str, np.ndarray]
     parameters: dict[str, dict[str, np.ndarray]]
     blowups: tuple[Blowup, ...] = ()
+    buffers: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
+    kernel_entries: int = 0
 
     @property
     def diverged(self) -> np.ndarray:
@@ -102,27 +106,27 @@ class LaneTrainer:
         check_batch_size(shared, dataset)
         if shared.on_nonfinite == "restore":
             raise ConfigError("--on_nonfinite=restore goes back to checkpoints, and lanes have none: give skip or stop")
-        check_memory(shared, features=dataset.train.x.shape[1], classes=dataset.classes, lanes=count)
+        check_memory(shared, input_shape=dataset.input_shape, classes=dataset.classes, lanes=count)
         self._shared, self._dataset, self._count = shared, dataset, count
         step = make_step(shared, dataset)
-        self._step = dataclasses.replace(step, terms=make_terms(step.model.dense_layers, penalize, strengths))
+        self._step = dataclasses.replace(step, terms=make_terms(step.model, penalize, strengths))
         self._program: LaneProgram | None = None
         self._call_steps, self._has_compiled = FIRST_CALL_STEPS, False
 
-    def train(self, lanes: Sequence[Lane], *, parameters: Parameters | None = None,
+    def train(self, lanes: Sequence[Lane], *, weights: Weights | None = None,
               on_epoch: Callable[[int], None] = lambda epoch: None,
               on_step: Callable[[int], None] = lambda step: None,
               warn: Callable[[str], None] = lambda text: None) -> LaneCurves:
         """Trains `count` lanes for all epochs.
 
         Args:
-          parameters: where to start, with a leading lane axis, instead of each seed's initial weights.
+          weights: where to start, with a leading lane axis, instead of each seed's initial weights.
           on_epoch: called after each epoch with how many are done; what it raises ends the training.
           on_step: the same with steps, at least once a second or so.
           warn: told, in a line, of the first lanes whose steps are not finite.
         """
         assert len(lanes) == self._count, "a set of lanes has the size the trainer was made for"
-        program = self._restart(lanes, parameters)
+        program = self._restart(lanes, weights)
         watch = LaneWatch([_name(lane) for lane in lanes], self._step.skip_nonfinite, self._order, warn)
         epochs, evaluations = [], []
         for epoch in range(self._shared.epochs):
@@ -131,10 +135,11 @@ class LaneTrainer:
                 epochs.append(epoch + 1)
                 evaluations.append((program.evaluate("train"), program.evaluate("validation"), program.inspect()))
             on_epoch(epoch + 1)
-        train, validation, weights = ({name: np.stack([split[name] for split in splits]) for name in splits[0]}
+        train, validation, of_weights = ({name: np.stack([split[name] for split in splits]) for name in splits[0]}
                                       for splits in zip(*evaluations, strict=True))
-        return LaneCurves(np.array(epochs), train, validation, weights, program.parameters(),
-                          watch.blowups)
+        parameters, buffers = program.weights()
+        return LaneCurves(np.array(epochs), train, validation, of_weights, parameters, watch.blowups, buffers,
+                          sum(self._step.model.kernel_sizes.values()))
 
     def use_data(self, dataset: Dataset) -> None:
         """From now on other data, with splits of the same sizes; compiles nothing anew."""
@@ -161,17 +166,17 @@ class LaneTrainer:
             first += count
             on_step(epoch * program.steps_per_epoch + first)
 
-    def _restart(self, lanes: Sequence[Lane], parameters: Parameters | None) -> LaneProgram:
-        if parameters is None:
-            parameters = stack_lanes([self._step.model.initialize(lane.seed) for lane in lanes])
+    def _restart(self, lanes: Sequence[Lane], weights: Weights | None) -> LaneProgram:
+        if weights is None:
+            weights = stack_lanes([self._step.model.initialize(lane.seed) for lane in lanes])
         else:
-            parameters = map_arrays(lambda array: tf.constant(array, parameter_dtype(self._shared)), parameters)
+            weights = map_arrays(lambda array: tf.constant(array, parameter_dtype(self._shared)), weights)
         hyper = stack_lanes([self._hyperparameters(lane) for lane in lanes])
         if self._program is None:
-            self._program = make_lane_program(self._shared, self._step, parameters, hyper, self._dataset)
+            self._program = make_lane_program(self._shared, self._step, weights, hyper, self._dataset)
             self._program.prepare()
         else:
-            self._program.restart(parameters, hyper)
+            self._program.restart(weights, hyper)
         return self._program
 
     def _hyperparameters(self, lane: Lane) -> Hyperparameters:

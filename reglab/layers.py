@@ -1,51 +1,71 @@
-"""The names of the Dense layers, and which of them are penalized. No TensorFlow here."""
+"""The model that a configuration asks for, and which of its kernels are penalized. No TensorFlow here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from reglab.config import ConfigError
+from reglab.config import Config, ConfigError
+from reglab.core import models
+from reglab.core.models import Model
 from reglab.strengths import Strength, read_layers
 from reglab.texts import did_you_mean, shown
 
 
-def dense_layers(hidden: Sequence[int]) -> tuple[str, ...]:
-    """dense_0, dense_1, … for the hidden layers, input side first, then logits."""
-    return (*(f"dense_{i}" for i in range(len(hidden))), "logits")
+def make_model(config: Config, input_shape: tuple[int, ...] | None = None, classes: int = 2) -> Model:
+    """The network.
+
+    Args:
+      input_shape, classes: of the data; if not given, the smallest that it takes, which has the same layers.
+
+    Raises:
+      ConfigError: it does not take examples of that shape.
+    """
+    model = models.get(config.model)
+    try:
+        return model.configured(config, model.least_input if input_shape is None else input_shape, classes)
+    except ValueError as error:
+        raise ConfigError(f"--model={config.model}: {error}") from None
 
 
-def penalized_layers(dense_layers: tuple[str, ...], penalize: str) -> tuple[str, ...]:
-    """The layers whose kernels are penalized: `all`, `hidden` (all but the last), or those a pattern matches in full.
+def penalized_layers(model: Model, penalize: str) -> tuple[str, ...]:
+    """The layers whose kernels are penalized.
+
+    `all` Dense layers (all layers of a network that has none), `hidden`, which is all of these but the last, or those
+    that a pattern matches in full, of whatever kind they are.
 
     Raises:
       ConfigError: the pattern matches no layer.
     """
+    usual = model.dense_layers or model.kernel_layers
     if penalize == "all":
-        return dense_layers
+        return usual
     if penalize == "hidden":
-        chosen = dense_layers[:-1]
+        chosen = usual[:-1]
     else:
         from reglab.patterns import compile_pattern  # As in `config.checks`: few runs have a pattern.
 
-        chosen = compile_pattern(penalize).matching(dense_layers)
+        chosen = compile_pattern(penalize).matching(model.kernel_layers)
     if not chosen:
-        others = [name for name in ("all", "hidden", *dense_layers) if name != penalize]
-        raise ConfigError(f"--penalize={shown(penalize)} matches no layer: the Dense layers are "
-                          f"{shown(', '.join(dense_layers))}{did_you_mean(penalize, others)}")
+        others = [name for name in ("all", "hidden", *model.kernel_layers) if name != penalize]
+        raise ConfigError(f"--penalize={shown(penalize)} matches no layer: {_layers_of(model)}"
+                          f"{did_you_mean(penalize, others)}")
     return chosen
 
 
-def strengths_by_layer(dense_layers: tuple[str, ...], penalize: str, name: str, strength: Strength) -> dict[str, float]:
+def strengths_by_layer(model: Model, penalize: str, name: str, strength: Strength) -> dict[str, float]:
     """Layer to the strength of the penalty `name` there: of those that `penalize` chooses, or that the strength names.
 
     Raises:
       ConfigError: it names one that there is not, or `penalize` matches none.
     """
     if not isinstance(strength, str):
-        return dict.fromkeys(penalized_layers(dense_layers, penalize), strength)
-    given = read_layers(strength)
+        return dict.fromkeys(penalized_layers(model, penalize), strength)
+    given, layers = read_layers(strength), model.kernel_layers
     for layer in given:
-        if layer not in dense_layers:
-            raise ConfigError(f"--{name}={shown(strength)}: there is no layer {shown(layer, 60)}: the Dense layers are "
-                              f"{shown(', '.join(dense_layers))}{did_you_mean(layer, dense_layers)}")
-    return {layer: given[layer] for layer in dense_layers if layer in given}
+        if layer not in layers:
+            raise ConfigError(f"--{name}={shown(strength)}: there is no layer {shown(layer, 60)}: {_layers_of(model)}"
+                              f"{did_you_mean(layer, layers)}")
+    return {layer: given[layer] for layer in layers if layer in given}
+
+
+def _layers_of(model: Model) -> str:
+    kind = "Dense layers" if model.dense_layers == model.kernel_layers else "layers with a kernel"
+    return f"the {kind} are {shown(', '.join(model.kernel_layers))}"

@@ -70,8 +70,9 @@ class History:
       config: what was asked for.
       evaluations: both splits at each evaluation of this process, in order.
       result: the contents of `result.json`.
-      parameters: the final weights, layer to {"kernel", "bias"}, as NumPy arrays.
+      parameters: the final weights, by layer and name (kernel, bias, …), as NumPy arrays.
       is_chief: whether this process wrote the files; alone it always is.
+      buffers: those of the model that belong to the parameters, such as moving averages.
     """
 
     config: Config
@@ -79,6 +80,7 @@ class History:
     result: dict[str, Any]
     parameters: dict[str, dict[str, np.ndarray]]
     is_chief: bool = True
+    buffers: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
 
 
 def fit(config: Config, data: Dataset | None = None, *, console: Console | None = None,
@@ -252,7 +254,8 @@ class _Run:
             "updates/left_out": float(self.guard.figures["left_out"])}
         self._journal.write_evaluation(evaluation, {**left_out, **pace})
         if self._config.histograms:
-            self._journal.write_histograms(evaluation.step, self._program.parameters())
+            kernels = self._program.step.model.kernels(self._program.parameters())
+            self._journal.write_histograms(evaluation.step, kernels)
         self._console.epoch(EpochRow(epoch + 1, self._config.epochs, evaluation.step, evaluation.train,
                                      evaluation.validation, seconds, rate))
 
@@ -341,8 +344,8 @@ class _Run:
             variable.assign(array)
 
     def _history(self, result: dict[str, Any]) -> History:
-        return History(self._config, self._evaluations, result, self._program.parameters(),
-                       self._program.replicas.is_chief)
+        parameters, buffers = self._program.weights()
+        return History(self._config, self._evaluations, result, parameters, self._program.replicas.is_chief, buffers)
 
 
 class _Pace:

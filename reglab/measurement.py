@@ -19,7 +19,7 @@ from reglab.step import Measurement, Step
 
 
 def joined_norms(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Of what `Reporter.of_weights` gives: `norm_<penalty>` to the norm of all Dense kernels as one."""
+    """Of what `Reporter.of_weights` gives: `norm_<penalty>` to the norm of all kernels as one."""
     norms: dict[str, list[np.ndarray]] = {}
     for tag, values in weights.items():
         if tag.startswith("norm/"):
@@ -32,7 +32,7 @@ class Reporter:
     """Knows the layers of a step, its terms and their strengths.
 
     Attributes:
-      layers: names of the Dense layers.
+      layers: names of those that have a kernel.
       sizes: entries of each layer's kernel.
       terms: those of the objective.
       strengths: name of a penalty to [..., layers of its term] λ.
@@ -44,10 +44,10 @@ class Reporter:
     strengths: Mapping[str, np.ndarray]
 
     @staticmethod
-    def of(step: Step, sizes: Mapping[str, int], strengths: Mapping[str, np.ndarray]) -> Reporter:
-        """The reporter of a step whose Dense kernels have `sizes` entries."""
-        layers = step.model.dense_layers
-        return Reporter(layers, tuple(sizes[layer] for layer in layers), step.terms, strengths)
+    def of(step: Step, strengths: Mapping[str, np.ndarray]) -> Reporter:
+        """The reporter of a step."""
+        sizes = step.model.kernel_sizes
+        return Reporter(tuple(sizes), tuple(sizes.values()), step.terms, strengths)
 
     def of_step(self, measured: Measurement) -> dict[str, np.ndarray]:
         """Tag to [...] values of a measured step. `loss/total` = `loss/data` + `penalty/total`."""

@@ -8,6 +8,7 @@ import re
 from typing import Final
 
 from reglab.config import Config, ConfigError
+from reglab.layers import make_model
 from reglab.texts import shown
 
 _SLOTS: Final = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
@@ -27,18 +28,19 @@ def available_memory() -> int:
     return min(found, default=2**36)
 
 
-def check_memory(config: Config, *, features: int = 1, classes: int = 2, lanes: int = 1) -> None:
+def check_memory(config: Config, *, input_shape: tuple[int, ...] | None = None, classes: int = 2,
+                 lanes: int = 1) -> None:
     """Refuses a network whose parameters, gradients and slots alone are more than memory.
 
     Args:
-      features, classes: of the data, or the least that data have.
+      input_shape, classes: of the data, or the least that data have.
       lanes: how many train together.
 
     Raises:
       ConfigError: they are.
     """
-    widths = (features, *config.hidden, classes)
-    parameters = sum((inputs + 1) * units for inputs, units in zip(widths, widths[1:], strict=False))
+    model = make_model(config, input_shape, classes)
+    parameters = model.size
     item = 8 if config.precision == "float64" else 4
     needed = item * parameters * (lanes * (1 + _SLOTS[config.optimizer]) + 1)
     if needed < 10**8:
@@ -49,7 +51,8 @@ def check_memory(config: Config, *, features: int = 1, classes: int = 2, lanes: 
     if needed > free:
         many = f" in each of {lanes:,} lanes" if lanes > 1 else ""
         fix = "train fewer lanes together, or give" if lanes > 1 else "give"
-        raise ConfigError(f"--hidden={shown(config.hidden)}: the network has {parameters:,} parameters{many}, which "
+        given = getattr(config, model.sized_by)
+        raise ConfigError(f"--{model.sized_by}={shown(given)}: the network has {parameters:,} parameters{many}, which "
                           f"take {_gigabytes(needed)} with gradients and slots, and {_gigabytes(free)} are free: "
                           f"{fix} fewer or narrower layers")
 

@@ -44,7 +44,8 @@ class Guard:
     @property
     def state(self) -> dict[str, Any]:
         """The variables that checkpoints have to hold: the program's, and the counters where anything is counted."""
-        return {**self._program.state, **({} if self._mode == "stop" else {COUNTERS: self._counters})}
+        state = {name: arrays for name, arrays in self._program.state.items() if name != "buffers" or arrays}
+        return {**state, **({} if self._mode == "stop" else {COUNTERS: self._counters})}
 
     @property
     def figures(self) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 They are reglab's own because they are mapped over lanes, compiled by XLA inside the loop and joined with proximal
 steps; each is tested against its Keras namesake, whose defaults and conventions they keep. `parameters`, `gradients`
-and every slot are equal structures of tensors, layer name to {"kernel", "bias"}; `step` is the number of updates
+and every slot are equal structures of tensors, layer name to {array name: tensor}; `step` is the number of updates
 made before this one, an int64 scalar; `learning_rate` is a scalar of the parameters' dtype.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 import tensorflow as tf
@@ -62,15 +63,16 @@ class Adam:
         m ← m + (1 − β1)·(g − m),    v ← v + (1 − β2)·(g² − v)
         W ← W − learning_rate·√(1 − β2ᵗ)/(1 − β1ᵗ) · m / (√v + ε)
 
-    With `weight_decay` > 0 it is AdamW (Loshchilov and Hutter 2019): before that, every kernel (never a bias) shrinks
-    by the factor 1 − learning_rate·weight_decay. This decay is apart from the objective: it is in no loss and no
-    penalty.
+    With `weight_decay` > 0 it is AdamW (Loshchilov and Hutter 2019): before that, what is `decayed` (layer to the name
+    of one of its arrays: the kernels of a model) shrinks by the factor 1 − learning_rate·weight_decay. This decay is
+    apart from the objective: it is in no loss and no penalty.
     """
 
     weight_decay: float = 0.0
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-7
+    decayed: Mapping[str, str] | None = None
 
     def slots(self, parameters: Parameters) -> Slots:
         """{"m": zeros, "v": zeros}."""
@@ -84,19 +86,21 @@ class Adam:
         t = tf.cast(step + 1, learning_rate.dtype)
         rate = learning_rate * tf.sqrt(1 - self.beta2**t) / (1 - self.beta1**t)
         if self.weight_decay:
-            parameters = _decay_kernels(parameters, 1 - learning_rate * self.weight_decay)
+            parameters = _decay(parameters, self.decayed or {}, 1 - learning_rate * self.weight_decay)
         parameters = map_arrays(lambda w, m, v: w - rate * m / (tf.sqrt(v) + self.epsilon), parameters, m, v)
         return parameters, {"m": m, "v": v}
 
 
-def make_optimizer(name: str, *, momentum: float = 0.9, weight_decay: float = 0.0) -> Optimizer:
-    """The optimizer of a configuration: `name` is one of `config.OPTIMIZERS`.
+def make_optimizer(name: str, *, momentum: float = 0.9, weight_decay: float = 0.0,
+                   decayed: Mapping[str, str] | None = None) -> Optimizer:
+    """The optimizer of a configuration: `name` is one of `config.OPTIMIZERS`, `decayed` as `Adam` has it.
 
     Raises:
       KeyError: the name is unknown.
     """
-    optimizers: dict[str, Optimizer] = {"adam": Adam(), "adamw": Adam(weight_decay=weight_decay), "sgd": SGD(),
-                                        "momentum": SGD(momentum=momentum)}
+    optimizers: dict[str, Optimizer] = {
+        "adam": Adam(), "adamw": Adam(weight_decay=weight_decay, decayed=decayed), "sgd": SGD(),
+        "momentum": SGD(momentum=momentum)}
     return optimizers[name]
 
 
@@ -131,5 +135,6 @@ def _zeros(parameters: Parameters) -> Parameters:
     return map_arrays(tf.zeros_like, parameters)
 
 
-def _decay_kernels(parameters: Parameters, factor: tf.Tensor) -> Parameters:
-    return {layer: {**arrays, "kernel": arrays["kernel"] * factor} for layer, arrays in parameters.items()}
+def _decay(parameters: Parameters, decayed: Mapping[str, str], factor: tf.Tensor) -> Parameters:
+    return {layer: {name: array * factor if decayed.get(layer) == name else array for name, array in arrays.items()}
+            for layer, arrays in parameters.items()}

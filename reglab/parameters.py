@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-import tensorflow as tf
+from reglab.core.lazily import tf
 
-Parameters = dict[str, dict[str, tf.Tensor]]
-"""Layer name to {"kernel": [inputs, units], "bias": [units]}; over lanes, each array has a leading lane axis."""
+Parameters = dict[str, dict[str, "tf.Tensor"]]
+"""Layer name to {name: array}, such as {"kernel": [inputs, units], "bias": [units]}: what is trained. Over lanes, each
+array has a leading lane axis."""
+
+Buffers = dict[str, dict[str, "tf.Tensor"]]
+"""The same of what training carries along without descending on it, such as moving averages; often empty."""
+
+
+class Weights(NamedTuple):
+    """All arrays of a network."""
+
+    parameters: Parameters
+    buffers: Buffers = {}  # noqa: RUF012 (nothing changes it)
 
 
 def map_arrays(function: Any, *structures: Any) -> Any:

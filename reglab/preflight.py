@@ -10,7 +10,7 @@ from reglab.cluster import cluster_from_environment
 from reglab.compile_cache import VARIABLE
 from reglab.config import Config, ConfigError
 from reglab.inputs import Unusable, check_path
-from reglab.layers import dense_layers, penalized_layers, strengths_by_layer
+from reglab.layers import make_model, penalized_layers, strengths_by_layer
 from reglab.memory import check_memory
 from reglab.strengths import Strength
 from reglab.texts import shown
@@ -37,19 +37,19 @@ def preflight(config: Config, *, lanes: int = 1, penalize: Sequence[str] = (),
     from reglab import data  # NumPy takes a while too, and help and a bad flag do without.
 
     _check_environment(config, replicas)
-    layers = dense_layers(config.hidden)
+    model = make_model(config)
     for pattern in penalize or (config.penalize,):
-        penalized_layers(layers, pattern)
+        penalized_layers(model, pattern)
     for name, given in (strengths or {name: (value,) for name, value in config.strengths.items()}).items():
         for strength in given:
             if isinstance(strength, str):
-                strengths_by_layer(layers, config.penalize, name, strength)
+                strengths_by_layer(model, config.penalize, name, strength)
     check_memory(config, lanes=lanes)
     if not data.is_here(config.dataset, config.data_dir):
         return None
     dataset = data.load_configured(config)
     data.check_batch_size(config, dataset)
-    check_memory(config, features=dataset.train.x.shape[1], classes=dataset.classes, lanes=lanes)
+    check_memory(config, input_shape=dataset.input_shape, classes=dataset.classes, lanes=lanes)
     return dataset
 
 

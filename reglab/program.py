@@ -10,7 +10,8 @@ from __future__ import annotations
 import concurrent.futures
 import copy
 import dataclasses
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, cast
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +21,7 @@ from reglab.core.terms import sums_of
 from reglab.data import Dataset
 from reglab.distribution import Replicas, traced
 from reglab.measurement import Reporter
-from reglab.parameters import Parameters, map_arrays
+from reglab.parameters import Buffers, Parameters, Weights, map_arrays
 from reglab.step import Batch, Hyperparameters, Measurement, State, Step, initial_state, over_lanes
 
 EVALUATION_BATCH: Final = 1000
@@ -47,7 +48,7 @@ class Program:
 
     Args:
       step: the functions of one lane.
-      parameters: where to start; with a leading lane axis if `lanes` is given.
+      weights: where to start; with a leading lane axis if `lanes` is given.
       hyper: the hyper-parameters, each with a leading lane axis if `lanes` is given.
       dataset: both splits; put on every device once, in the dtype they have.
       batch_size: global batch, in examples.
@@ -61,24 +62,26 @@ class Program:
       steps_per_epoch: ⌈training examples / batch size⌉; the last batch is padded with weight 0.
     """
 
-    def __init__(self, step: Step, parameters: Parameters, hyper: Hyperparameters, dataset: Dataset, *,
+    def __init__(self, step: Step, weights: Weights, hyper: Hyperparameters, dataset: Dataset, *,
                  batch_size: int, summary_every: int, lanes: int | None = None, jit: bool = True,
                  replicas: Replicas | None = None) -> None:
         self.step, self.hyper, self.lanes = step, hyper, lanes
         self.replicas = replicas = replicas or Replicas()
-        self.state: State = map_arrays(tf.Variable, initial_state(step, parameters))
+        self.state: State = map_arrays(tf.Variable, initial_state(step, weights))
         self.sizes = {"train": len(dataset.train), "validation": len(dataset.validation)}
         self.steps_per_epoch = -(-len(dataset.train) // batch_size)
         self._batch_size, self._summary_every = batch_size, summary_every
         self._share_size = -(-batch_size // replicas.count)
         self._dtype = hyper.learning_rate.dtype
+        self._input_shape = dataset.input_shape
         self.use_data(dataset)
-        self._kernel_sizes = {layer: arrays["kernel"].shape[-2:].num_elements() for layer, arrays in parameters.items()}
-        self._gradient_share = replicas.piece(self._gradient_share_of, jit)
+        # Where the examples of a batch are coupled, the pieces sum over replicas themselves, so they are none.
+        piece = _no_piece if step.model.couples_examples else replicas.piece
+        self._gradient_share = piece(self._gradient_share_of, jit)
         self._update = replicas.piece(self._update_of, jit)
         self._update_if_finite = replicas.piece(self._update_if_finite_of, jit)
         # As pieces not by XLA, which would compile them anew for every device: they run too seldom to be worth that.
-        self._measured_share = replicas.piece(self._measured_share_of, False)
+        self._measured_share = piece(self._measured_share_of, False)
         self._measurement = replicas.piece(self._measurement_of, False)
         self._run = replicas.program(self._run_steps, jit)
         # Not by XLA: large batches run as fast without, and there is nothing to wait for.
@@ -102,17 +105,17 @@ class Program:
         compiler = concurrent.futures.ThreadPoolExecutor(1, "compile")
         self._compiling = compiler.submit(self._run, *arguments)
         compiler.shutdown(wait=False)
-        self._evaluate(self.state["parameters"], self._data, tf.constant(0), tf.constant(0))
+        self._evaluate(self._weights, self._data, tf.constant(0), tf.constant(0))
         self._inspect(self.state["parameters"])
 
-    def sibling(self, parameters: Parameters, hyper: Hyperparameters) -> Program:
+    def sibling(self, weights: Weights, hyper: Hyperparameters) -> Program:
         """A run of its own, of the same shapes, that shares data and compiled functions; compiles nothing anew.
 
         The two may run at the same time, in different threads.
         """
         program = copy.copy(self)
         program.hyper, program._compiling = hyper, None
-        program.state = map_arrays(tf.Variable, initial_state(self.step, parameters))
+        program.state = map_arrays(tf.Variable, initial_state(self.step, weights))
         return program
 
     def use_data(self, dataset: Dataset) -> None:
@@ -128,10 +131,10 @@ class Program:
         """From now on the data of a sibling, of which there is no second copy."""
         self._data = other._data
 
-    def restart(self, parameters: Parameters, hyper: Hyperparameters) -> None:
+    def restart(self, weights: Weights, hyper: Hyperparameters) -> None:
         """Begins again with other weights and hyper-parameters of the same shapes; compiles nothing anew."""
         self.hyper = hyper
-        map_arrays(lambda variable, value: variable.assign(value), self.state, initial_state(self.step, parameters))
+        map_arrays(lambda variable, value: variable.assign(value), self.state, initial_state(self.step, weights))
 
     def run(self, order: np.ndarray, first: int, count: int) -> Calls:
         """Takes `count` steps of one epoch, from its step `first` on.
@@ -157,13 +160,13 @@ class Program:
     def evaluate(self, split: str) -> dict[str, np.ndarray]:
         """Mean cross-entropy ("data") and accuracy over every example of "train" or "validation", each once."""
         first = 0 if split == "train" else self.sizes["train"]
-        sums = self._evaluate(self.state["parameters"], self._data, tf.constant(first), tf.constant(self.sizes[split]))
+        sums = self._evaluate(self._weights, self._data, tf.constant(first), tf.constant(self.sizes[split]))
         return {name: total.numpy() / self.sizes[split] for name, total in zip(("data", "accuracy"), sums, strict=True)}
 
     def data_gradient(self, order: np.ndarray, first: int) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
         """Data loss and its gradient at step `first` of an epoch, of the state as it is, which stays. Not fast."""
-        gradient = traced(self._data_gradient_at)(self.state["parameters"], self._data, self._padded(order),
-                                                  tf.constant(first, tf.int32))
+        gradient = traced(self._data_gradient_at)(self.state, self._data, self._padded(order),
+                                                  tf.constant(first, tf.int32), self.hyper)
         data, gradients = map_arrays(lambda array: array.numpy(), gradient)
         return data, gradients
 
@@ -171,15 +174,24 @@ class Program:
         """Penalties, norms and sparsity of the weights as they are now, by TensorBoard tag."""
         return self._reporter.of_weights(map_arrays(lambda sums: sums.numpy(), self._inspect(self.state["parameters"])))
 
-    def parameters(self) -> dict[str, dict[str, np.ndarray]]:
+    def weights(self) -> Weights:
         """The weights as they are now, as NumPy arrays."""
-        return map_arrays(lambda variable: variable.numpy(), self.state["parameters"])
+        arrays: Weights = map_arrays(lambda variable: variable.numpy(), self._weights)
+        return arrays
+
+    def parameters(self) -> dict[str, dict[str, np.ndarray]]:
+        """Those that are trained."""
+        return self.weights().parameters
+
+    @property
+    def _weights(self) -> Weights:
+        return Weights(self.state["parameters"], self.state["buffers"])
 
     @property
     def _reporter(self) -> Reporter:
         """Made anew for every report, since `hyper` may have changed between calls."""
         strengths = {name: strength.numpy() for name, strength in self.hyper.strengths.items()}
-        return Reporter.of(self.step, self._kernel_sizes, strengths)
+        return Reporter.of(self.step, strengths)
 
     def _padded(self, order: np.ndarray) -> np.ndarray:
         """The order with room for the shares of the last batch that stay empty."""
@@ -235,78 +247,86 @@ class Program:
                     hyper: Hyperparameters) -> tuple[State, tf.Tensor]:
         """One step of every lane on the same global batch."""
         replica = self.replicas.index()
-        data_loss, gradients = self.replicas.sum(
-            self._gradient_share(i, replica, state["parameters"], data, order))
+        *shares, buffers = self._gradient_share(i, replica, *self._shared_by(state, hyper), data, order)
+        data_loss, gradients = self.replicas.sum(tuple(shares))
         if self.step.skip_nonfinite:
-            return self._update_if_finite(state, data_loss, gradients, hyper)
-        return self._update(state, gradients, hyper), data_loss
+            return self._update_if_finite(state, data_loss, gradients, hyper, buffers)
+        return self._update(state, gradients, hyper, buffers), data_loss
+
+    def _shared_by(self, state: State, hyper: Hyperparameters) -> tuple[Weights, Any, Any]:
+        """What a share of a step is computed from: weights, and seed and number of the step if the model draws."""
+        drawn = (hyper.seed, state["step"]) if self.step.model.draws else ((), ())
+        return Weights(state["parameters"], state["buffers"]), *drawn
 
     def _measure_step(self, i: tf.Tensor, state: State, data: Any, order: tf.Tensor,
                       hyper: Hyperparameters) -> tf.Tensor:
         """[numbers] or [lanes, numbers]: a flat `Measurement` of the step about to be taken."""
         replica = self.replicas.index()
-        shares = self.replicas.sum(self._measured_share(i, replica, state["parameters"], data, order))
+        shares = self.replicas.sum(self._measured_share(i, replica, *self._shared_by(state, hyper), data, order))
         return self._measurement(state, shares, hyper)
 
     # The pieces: over all lanes, on one replica.
 
-    def _gradient_share_of(self, i: tf.Tensor, replica: Any, parameters: Parameters, data: Any,
-                           order: tf.Tensor) -> tuple[tf.Tensor, Parameters]:
+    def _gradient_share_of(self, i: tf.Tensor, replica: Any, weights: Weights, seed: Any, at: Any, data: Any,
+                           order: tf.Tensor) -> tuple[tf.Tensor, Parameters, Buffers]:
         batch = self._batch(i, replica, data, order)
 
-        def share(lane: tuple[Parameters, tf.Tensor]) -> tuple[tf.Tensor, Parameters]:
-            parameters, x = lane
-            return self.step.data_gradient(parameters, batch._replace(x=x))
+        def share(lane: tuple[Any, ...], at: Any) -> tuple[tf.Tensor, Parameters, Buffers]:
+            (parameters, buffers), seed, x = lane
+            mode = self.step.mode(batch, seed, at, self.replicas.sum)
+            return self.step.data_gradient(parameters, batch._replace(x=x), buffers, mode)
 
         # Every lane gets its copy of x: of a shared one the map makes a single wide product, for which it transposes
         # the kernels of all lanes to and fro, many times the size of x (8 lanes on MNIST: 7 % of the step).
-        x = batch.x if self.lanes is None else tf.tile(batch.x[None], [self.lanes, 1, 1])
-        return over_lanes(share, self.lanes)((parameters, x))
+        x = batch.x if self.lanes is None else tf.tile(batch.x[None], [self.lanes, *[1] * len(batch.x.shape)])
+        return over_lanes(share, self.lanes)((weights, seed, x), at)
 
-    def _measured_share_of(self, i: tf.Tensor, replica: Any, parameters: Parameters, data: Any,
+    def _measured_share_of(self, i: tf.Tensor, replica: Any, weights: Weights, seed: Any, at: Any, data: Any,
                            order: tf.Tensor) -> tuple[Any, ...]:
         batch = self._batch(i, replica, data, order)
 
-        def share(parameters: Parameters) -> tuple[Any, ...]:
-            return *self.step.data_gradient(parameters, batch), self.step.accuracy(parameters, batch)
+        def share(lane: tuple[Any, ...], at: Any) -> tuple[Any, ...]:
+            (parameters, buffers), seed = lane
+            mode = self.step.mode(batch, seed, at, self.replicas.sum)
+            data, gradients, _ = self.step.data_gradient(parameters, batch, buffers, mode)
+            return data, gradients, self.step.accuracy(parameters, batch, buffers, mode)
 
-        return over_lanes(share, self.lanes)(parameters)
+        return over_lanes(share, self.lanes)((weights, seed), at)
 
-    def _update_of(self, state: State, gradients: Parameters, hyper: Hyperparameters) -> State:
-        def update(lane: tuple[Any, ...], at: tf.Tensor) -> tuple[Any, ...]:
-            parameters, slots, gradients, hyper = lane
-            new = self.step.update({"parameters": parameters, "slots": slots, "step": at}, gradients, hyper)
-            return new["parameters"], new["slots"]
+    def _update_of(self, state: State, gradients: Parameters, hyper: Hyperparameters, buffers: Buffers) -> State:
+        def update(lane: tuple[Any, ...], at: tf.Tensor) -> Any:
+            own, *others = lane
+            return _without_step(self.step.update(_with_step(own, at), *others))
 
-        lane = (state["parameters"], state["slots"], gradients, hyper)
-        parameters, slots = over_lanes(update, self.lanes)(lane, state["step"])
-        return {"parameters": parameters, "slots": slots, "step": state["step"] + 1}
+        new = over_lanes(update, self.lanes)((_without_step(state), gradients, hyper, buffers), state["step"])
+        return _with_step(new, state["step"] + 1)
 
-    def _update_if_finite_of(self, state: State, data: tf.Tensor, gradients: Parameters,
-                             hyper: Hyperparameters) -> tuple[State, tf.Tensor]:
-        def update(lane: tuple[Any, ...], at: tf.Tensor) -> tuple[Any, ...]:
-            parameters, slots, data, gradients, hyper = lane
-            new, data = self.step.update_if_finite({"parameters": parameters, "slots": slots, "step": at}, data,
-                                                   gradients, hyper)
-            return new["parameters"], new["slots"], data
+    def _update_if_finite_of(self, state: State, data: tf.Tensor, gradients: Parameters, hyper: Hyperparameters,
+                             buffers: Buffers) -> tuple[State, tf.Tensor]:
+        def update(lane: tuple[Any, ...], at: tf.Tensor) -> tuple[Any, tf.Tensor]:
+            own, *others = lane
+            new, data = self.step.update_if_finite(_with_step(own, at), *others)
+            return _without_step(new), data
 
-        lane = (state["parameters"], state["slots"], data, gradients, hyper)
-        parameters, slots, data = over_lanes(update, self.lanes)(lane, state["step"])
-        return {"parameters": parameters, "slots": slots, "step": state["step"] + 1}, data
+        lane = (_without_step(state), data, gradients, hyper, buffers)
+        new, data = over_lanes(update, self.lanes)(lane, state["step"])
+        return _with_step(new, state["step"] + 1), data
 
     def _measurement_of(self, state: State, shares: tuple[Any, ...], hyper: Hyperparameters) -> tf.Tensor:
         def measure(lane: tuple[Any, ...], at: tf.Tensor) -> tf.Tensor:
-            parameters, slots, (data, gradients, accuracy), hyper = lane
-            measured = self.step.measure({"parameters": parameters, "slots": slots, "step": at}, data, accuracy,
-                                         gradients, hyper)
+            own, (data, gradients, accuracy), hyper = lane
+            measured = self.step.measure(_with_step(own, at), data, accuracy, gradients, hyper)
             return tf.concat([tf.reshape(array, [-1]) for array in tf.nest.flatten(measured)], 0)
 
-        return over_lanes(measure, self.lanes)((state["parameters"], state["slots"], shares, hyper), state["step"])
+        return over_lanes(measure, self.lanes)((_without_step(state), shares, hyper), state["step"])
 
-    def _evaluate_range(self, weights: Parameters, data: Any, first: tf.Tensor,
+    def _evaluate_range(self, weights: Weights, data: Any, first: tf.Tensor,
                         size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Sums of cross-entropy and of right predictions over `size` examples from `first` on."""
-        def evaluate(parameters: Parameters, data: Any, first: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        def of_batch(weights: Weights, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+            return self.step.evaluate(weights.parameters, batch, weights.buffers)
+
+        def evaluate(weights: Weights, data: Any, first: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, ...]:
             offset = self.replicas.index() * EVALUATION_BATCH
             zeros = tf.zeros([] if self.lanes is None else [self.lanes], tf.float64)
 
@@ -315,21 +335,22 @@ class Program:
                 real = positions < size
                 batch = self._gather(data, first + tf.minimum(positions, size - 1), real, tf.reduce_sum(
                     tf.cast(real, self._dtype)))
-                more_loss, more_correct = over_lanes(self.step.evaluate, self.lanes)(parameters, batch)
+                more_loss, more_correct = over_lanes(of_batch, self.lanes)(weights, batch)
                 return i + EVALUATION_BATCH * self.replicas.count, loss + more_loss, correct + more_correct
 
             return self.replicas.sum(tf.while_loop(lambda i, *_: i < size, add_batch, (0, zeros, zeros))[1:])
 
-        parameters = self.replicas.everywhere(map_arrays(tf.identity, weights))
-        return self.replicas.first(self.replicas.run(evaluate, parameters, data, first, size))
+        weights = self.replicas.everywhere(map_arrays(tf.identity, weights))
+        return self.replicas.first(self.replicas.run(evaluate, weights, data, first, size))
 
-    def _data_gradient_at(self, weights: Parameters, data: Any, order: tf.Tensor,
-                          i: tf.Tensor) -> tuple[tf.Tensor, Parameters]:
-        def gradient(i: tf.Tensor, parameters: Parameters, data: Any, order: tf.Tensor) -> tuple[Any, ...]:
-            return self.replicas.sum(self._gradient_share(i, self.replicas.index(), parameters, data, order))
+    def _data_gradient_at(self, variables: State, data: Any, order: tf.Tensor, i: tf.Tensor,
+                          hyper: Hyperparameters) -> tuple[tf.Tensor, Parameters]:
+        def gradient(i: tf.Tensor, state: State, data: Any, order: tf.Tensor, hyper: Hyperparameters) -> Any:
+            *shares, _ = self._gradient_share(i, self.replicas.index(), *self._shared_by(state, hyper), data, order)
+            return self.replicas.sum(tuple(shares))
 
-        order, parameters = self.replicas.everywhere((order, map_arrays(tf.identity, weights)))
-        return self.replicas.first(self.replicas.run(gradient, i, parameters, data, order))
+        order, hyper, state = self.replicas.everywhere((order, hyper, map_arrays(tf.identity, variables)))
+        return self.replicas.first(self.replicas.run(gradient, i, state, data, order, hyper))
 
     def _inspect_weights(self, weights: Parameters) -> tuple[tf.Tensor, ...]:
         return over_lanes(self.step.inspect, self.lanes)(map_arrays(tf.identity, weights))
@@ -340,9 +361,28 @@ class Program:
         positions = i * self._batch_size + offsets
         real = (offsets < self._batch_size) & (positions < self.sizes["train"])
         examples = tf.minimum(self._batch_size, self.sizes["train"] - i * self._batch_size)
-        return self._gather(data, tf.gather(order, positions), real, tf.cast(examples, self._dtype))
+        batch = self._gather(data, tf.gather(order, positions), real, tf.cast(examples, self._dtype))
+        return batch._replace(places=offsets)
 
     def _gather(self, data: Any, ids: tf.Tensor, real: tf.Tensor, total_weight: tf.Tensor) -> Batch:
         x, y, divisor = data
-        return Batch(tf.cast(tf.gather(x, ids), self._dtype) / divisor, tf.gather(y, ids),
-                     tf.cast(real, self._dtype), total_weight)
+        x = tf.cast(tf.gather(x, ids), self._dtype) / divisor
+        if len(self._input_shape) > 1:
+            x = tf.reshape(x, [-1, *self._input_shape])
+        return Batch(x, tf.gather(y, ids), tf.cast(real, self._dtype), total_weight)
+
+
+def _no_piece(function: Callable[..., Any], jit: bool) -> Callable[..., Any]:
+    """`function` as it is, where it is part of the program around it: see `Replicas.piece`."""
+    del jit
+    return function
+
+
+def _without_step(state: State) -> dict[str, Any]:
+    """What each lane has of its own."""
+    return {name: arrays for name, arrays in state.items() if name != "step"}
+
+
+def _with_step(own: dict[str, Any], step: tf.Tensor) -> State:
+    """The inverse of `_without_step`."""
+    return cast(State, {**own, "step": step})

@@ -22,9 +22,7 @@ from reglab.summaries import json_number
 
 def describe_run(config: Config, dataset: Dataset, program: Program) -> dict[str, str]:
     """What will be trained, label to text, for people."""
-    step, parameters = program.step, program.parameters()
-    count = sum(array.size for arrays in parameters.values() for array in arrays.values())
-    widths = "-".join(map(str, (dataset.train.x.shape[1], *config.hidden, dataset.classes)))
+    step = program.step
     numerics = f"{config.precision}{', deterministic' if config.deterministic else ''}"
     rates = f"learning rate {config.learning_rate:g}, {config.schedule}"
     if config.warmup_steps:
@@ -36,7 +34,7 @@ def describe_run(config: Config, dataset: Dataset, program: Program) -> dict[str
     noise = f", {config.label_noise:.0%} of the training labels changed" if config.label_noise else ""
     return {
         "Data": dataset.description + noise,
-        "Model": f"MLP {widths}, {config.activation}, {count:,} parameters",
+        "Model": f"{step.model.describe()}, {step.model.size:,} parameters",
         "Penalized": f"{', '.join(penalized_kernels(config, step))} (kernels only): " + ", ".join(
             f"{name} = {in_words(strength)}" for name, strength in config.strengths.told.items()),
         "Optimizer": f"{config.optimizer}, {rates}",
@@ -96,9 +94,9 @@ def make_result(config: Config, dataset: Dataset, program: Program, final: Evalu
 
 def penalized_kernels(config: Config, step: Step) -> list[str]:
     """The layers whose kernels get a strength that is not 0 from some term; where there are none, all that might."""
-    layers = step.model.dense_layers
+    layers = step.model.kernel_layers
     given = {layer for name, strength in config.strengths.items() if not is_zero(strength)
-             for layer, number in strengths_by_layer(layers, config.penalize, name, strength).items() if number}
+             for layer, number in strengths_by_layer(step.model, config.penalize, name, strength).items() if number}
     return [layer for layer in layers if layer in (given or step.penalized_layers)]
 
 

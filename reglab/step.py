@@ -24,19 +24,21 @@ from typing import Any, NamedTuple, TypedDict
 
 import tensorflow as tf
 
+from reglab.core.models import EVALUATION, Mode, Model
+from reglab.core.models.random import threefry
 from reglab.core.terms import Term, kernel_sums, sums_of
-from reglab.models import Model
 from reglab.optimizers import Optimizer, Slots, clip_by_global_norm
-from reglab.parameters import Parameters, global_norm, map_arrays
+from reglab.parameters import Buffers, Parameters, Weights, global_norm, map_arrays
 
 
 class Batch(NamedTuple):
     """One replica's part of a global batch."""
 
-    x: tf.Tensor  # [examples, features], the model's dtype.
+    x: tf.Tensor  # [examples, *input_shape], the model's dtype.
     y: tf.Tensor  # [examples] int32 labels.
     weights: tf.Tensor  # [examples], 1 for a real example, 0 for padding.
     total_weight: tf.Tensor  # Scalar: Σ w_i over the whole global batch, all replicas.
+    places: tf.Tensor = ()  # [examples] int32: where each is in the global batch; for models that draw.
 
 
 class Hyperparameters(NamedTuple):
@@ -44,12 +46,14 @@ class Hyperparameters(NamedTuple):
 
     strengths: dict[str, tf.Tensor]  # Name of a penalty to [layers of its term] λ of each kernel.
     learning_rate: tf.Tensor  # Scalar, before the schedule.
+    seed: tf.Tensor = ()  # [2] uint32 of what the model draws in training; there only if it does.
 
 
 class State(TypedDict):
     """All that training changes. `step` counts updates and is shared by all lanes."""
 
     parameters: Parameters
+    buffers: Buffers
     slots: Slots
     step: tf.Tensor
 
@@ -79,7 +83,7 @@ class Step:
     Attributes:
       model: the network.
       terms: what the objective adds to the data loss, at most one for each penalty; their layers are some of
-        `model.dense_layers`, in that order.
+        `model.kernel_layers`, in that order.
       optimizer: the rule of descent.
       schedule: (learning rate, step) to the learning rate of that step.
       clip_norm: bound on the global norm of the total's gradient, or None.
@@ -96,42 +100,64 @@ class Step:
     @property
     def penalized_layers(self) -> tuple[str, ...]:
         """The layers whose kernels some term covers."""
-        return tuple(layer for layer in self.model.dense_layers if any(layer in term.layers for term in self.terms))
+        return tuple(layer for layer in self.model.kernel_layers if any(layer in term.layers for term in self.terms))
 
-    def data_loss(self, parameters: Parameters, batch: Batch) -> tf.Tensor:
-        """Σ w_i · CE(logits_i, label_i) / Σ w_i: this replica's share of the data loss."""
-        logits = self.model.apply(parameters, batch.x)
-        return tf.reduce_sum(batch.weights * _cross_entropy(logits, batch.y)) / batch.total_weight
+    def mode(self, batch: Batch, seed: tf.Tensor = (), at: tf.Tensor | int = 0,
+             total: Callable[[tf.Tensor], tf.Tensor] = lambda share: share) -> Mode:
+        """How the model is applied to a batch in the step after `at` updates.
 
-    def objective(self, parameters: Parameters, batch: Batch, hyper: Hyperparameters) -> Objective:
+        Args:
+          seed: that of the hyper-parameters.
+          total: of a sum over this replica's share, that over all replicas.
+        """
+        drawn = step_seed(seed, at) if self.model.draws else ()
+        return Mode(True, batch.weights, batch.total_weight, batch.places, drawn, total)
+
+    def data_loss(self, parameters: Parameters, batch: Batch, buffers: Buffers | None = None,
+                  mode: Mode | None = None) -> tuple[tf.Tensor, Buffers]:
+        """Σ w_i · CE(logits_i, label_i) / Σ w_i: this replica's share of the data loss; and the buffers after it."""
+        logits, after = self.model.apply(parameters, buffers or {}, batch.x, mode or self.mode(batch))
+        return tf.reduce_sum(batch.weights * _cross_entropy(logits, batch.y)) / batch.total_weight, after
+
+    def objective(self, parameters: Parameters, batch: Batch, hyper: Hyperparameters, buffers: Buffers | None = None,
+                  mode: Mode | None = None) -> Objective:
         """The objective in its plain form: what every other function here must agree with."""
-        data = self.data_loss(parameters, batch)
-        penalties = {term.name: term.value(parameters, hyper.strengths[term.name], data.dtype) for term in self.terms}
+        data, _ = self.data_loss(parameters, batch, buffers, mode)
+        kernels = self.model.kernels(parameters)
+        penalties = {term.name: term.value(kernels, hyper.strengths[term.name], data.dtype) for term in self.terms}
         total = data + sum(penalties.values())
         return Objective(data, penalties, total)
 
-    def data_gradient(self, parameters: Parameters, batch: Batch) -> tuple[tf.Tensor, Parameters]:
-        """This replica's share of the data loss and of its gradient: summed over replicas they are the whole."""
+    def data_gradient(self, parameters: Parameters, batch: Batch, buffers: Buffers | None = None,
+                      mode: Mode | None = None) -> tuple[tf.Tensor, Parameters, Buffers]:
+        """This replica's share of the data loss and of its gradient: summed over replicas they are the whole.
+
+        And the buffers after the step, which are the same on every replica.
+        """
         with tf.GradientTape() as tape:
             tape.watch(parameters)
-            data = self.data_loss(parameters, batch)
-        return data, tape.gradient(data, parameters)
+            data, after = self.data_loss(parameters, batch, buffers, mode)
+        return data, tape.gradient(data, parameters), after
 
     def penalty_gradient(self, parameters: Parameters, hyper: Hyperparameters) -> dict[str, tf.Tensor]:
         """Σ_terms λ·∇Ω(W) for each penalized kernel, by layer."""
-        return {layer: functools.reduce(operator.add, [term.gradient(parameters, hyper.strengths[term.name], layer)
+        kernels = self.model.kernels(parameters)
+        return {layer: functools.reduce(operator.add, [term.gradient(kernels, hyper.strengths[term.name], layer)
                                                        for term in self.terms if layer in term.layers])
                 for layer in self.penalized_layers}
 
-    def update(self, state: State, gradients: Parameters, hyper: Hyperparameters) -> State:
-        """One descent step on the total, given the data loss's gradient over the whole global batch.
+    def update(self, state: State, gradients: Parameters, hyper: Hyperparameters,
+               buffers: Buffers | None = None) -> State:
+        """One descent step on the total, given the data loss's gradient over the whole global batch and the buffers
+        after it.
 
         The penalty enters here, after any sum over replicas, so it counts once whatever their number.
         """
-        return self._descend(state, self._total_gradient(state["parameters"], gradients, hyper), hyper)
+        total = self._total_gradient(state["parameters"], gradients, hyper)
+        return self._descend(state, total, hyper, buffers)
 
-    def update_if_finite(self, state: State, data: tf.Tensor, gradients: Parameters,
-                         hyper: Hyperparameters) -> tuple[State, tf.Tensor]:
+    def update_if_finite(self, state: State, data: tf.Tensor, gradients: Parameters, hyper: Hyperparameters,
+                         buffers: Buffers | None = None) -> tuple[State, tf.Tensor]:
         """`update`, or the old state with its step counted where `data` or the norm of the total's gradient is not
         finite; and the data loss, NaN where the update was left out.
 
@@ -140,28 +166,30 @@ class Step:
         """
         total = self._total_gradient(state["parameters"], gradients, hyper)
         finite = tf.math.is_finite(data) & tf.math.is_finite(global_norm(total))
-        new = self._descend(state, total, hyper)
+        new = self._descend(state, total, hyper, buffers)
         kept = {name: map_arrays(lambda after, before: tf.where(finite, after, before), new[name], state[name])
-                for name in ("parameters", "slots")}
-        return ({"parameters": kept["parameters"], "slots": kept["slots"], "step": new["step"]},
-                tf.where(finite, data, tf.constant(math.nan, data.dtype)))
+                for name in ("parameters", "buffers", "slots")}
+        return ({"parameters": kept["parameters"], "buffers": kept["buffers"], "slots": kept["slots"],
+                 "step": new["step"]}, tf.where(finite, data, tf.constant(math.nan, data.dtype)))
 
     def _total_gradient(self, parameters: Parameters, gradients: Parameters, hyper: Hyperparameters) -> Parameters:
-        gradients = {layer: dict(arrays) for layer, arrays in gradients.items()}
-        for layer, penalty_gradient in self.penalty_gradient(parameters, hyper).items():
-            gradients[layer]["kernel"] += penalty_gradient
-        return gradients
+        of_data = self.model.kernels(gradients)
+        return self.model.with_kernels(gradients, {
+            layer: of_data[layer] + of_penalty
+            for layer, of_penalty in self.penalty_gradient(parameters, hyper).items()})
 
-    def _descend(self, state: State, gradients: Parameters, hyper: Hyperparameters) -> State:
+    def _descend(self, state: State, gradients: Parameters, hyper: Hyperparameters, buffers: Buffers | None) -> State:
         if self.clip_norm is not None:
             gradients = clip_by_global_norm(gradients, self.clip_norm)
         parameters, slots = self.optimizer.update(gradients, state["slots"], state["parameters"], state["step"],
                                                   self.schedule(hyper.learning_rate, state["step"]))
-        return {"parameters": parameters, "slots": slots, "step": state["step"] + 1}
+        return {"parameters": parameters, "buffers": state["buffers"] if buffers is None else buffers,
+                "slots": slots, "step": state["step"] + 1}
 
-    def accuracy(self, parameters: Parameters, batch: Batch) -> tf.Tensor:
+    def accuracy(self, parameters: Parameters, batch: Batch, buffers: Buffers | None = None,
+                 mode: Mode | None = None) -> tf.Tensor:
         """Σ w_i · [prediction i is right] / Σ w_i: this replica's share of the batch's accuracy."""
-        logits = self.model.apply(parameters, batch.x)
+        logits, _ = self.model.apply(parameters, buffers or {}, batch.x, mode or self.mode(batch))
         return tf.reduce_sum(batch.weights * _correct(logits, batch.y)) / batch.total_weight
 
     def measure(self, state: State, data: tf.Tensor, accuracy: tf.Tensor, gradients: Parameters,
@@ -174,14 +202,15 @@ class Step:
                            self.schedule(hyper.learning_rate, state["step"]), self.inspect(state["parameters"]))
 
     def inspect(self, parameters: Parameters) -> tuple[tf.Tensor, ...]:
-        """What `sums_of` the terms names, [layers] for each: over each Dense kernel."""
+        """What `sums_of` the terms names, [layers] for each: over each kernel."""
         sums = sums_of(self.terms)
-        of_layers = [kernel_sums(sums, parameters[layer]["kernel"]) for layer in self.model.dense_layers]
+        of_layers = [kernel_sums(sums, kernel) for kernel in self.model.kernels(parameters).values()]
         return tuple(tf.unstack(tf.stack(of_layers, axis=1)))
 
-    def evaluate(self, parameters: Parameters, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+    def evaluate(self, parameters: Parameters, batch: Batch,
+                 buffers: Buffers | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         """Σ w_i·CE_i and Σ w_i·[prediction is right], in float64: sums, so that batches of any size add up."""
-        logits = self.model.apply(parameters, batch.x)
+        logits, _ = self.model.apply(parameters, buffers or {}, batch.x, EVALUATION)
         loss = tf.reduce_sum(tf.cast(batch.weights * _cross_entropy(logits, batch.y), tf.float64))
         return loss, tf.reduce_sum(tf.cast(batch.weights * _correct(logits, batch.y), tf.float64))
 
@@ -198,9 +227,18 @@ def over_lanes(function: Callable[..., Any], lanes: int | None) -> Callable[...,
                                                    fallback_to_while_loop=False)
 
 
-def initial_state(step: Step, parameters: Parameters) -> State:
+def initial_state(step: Step, weights: Weights) -> State:
     """The state before the first update."""
-    return {"parameters": parameters, "slots": step.optimizer.slots(parameters), "step": tf.constant(0, tf.int64)}
+    parameters, buffers = weights
+    return {"parameters": parameters, "buffers": buffers, "slots": step.optimizer.slots(parameters),
+            "step": tf.constant(0, tf.int64)}
+
+
+def step_seed(seed: tf.Tensor, at: tf.Tensor | int) -> tf.Tensor:
+    """[2] uint32: what the model draws from in the step after `at` updates."""
+    at = tf.cast(at, tf.int64)
+    counter = tf.cast(at % 2**32, tf.uint32), tf.cast(at // 2**32, tf.uint32)
+    return tf.stack(threefry((seed[0], seed[1]), counter))
 
 
 def stack_lanes(lanes: list[Any]) -> Any:

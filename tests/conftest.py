@@ -77,7 +77,7 @@ def make_step() -> Callable[..., Step]:
     import tensorflow as tf
 
     from reglab.assembly import make_terms
-    from reglab.models import mlp
+    from reglab.core.models.mlp import MLP
     from reglab.optimizers import make_optimizer, scheduled
     from reglab.step import Step
 
@@ -85,9 +85,9 @@ def make_step() -> Callable[..., Step]:
              optimizer: Any = "sgd", schedule: str = "constant", warmup_steps: int = 0, total_steps: int = 100,
              clip_norm: float | None = None, features: int = FEATURES, classes: int = CLASSES,
              dtype: Any = tf.float64) -> Step:
-        model = mlp(features, hidden, classes, activation=activation, dtype=dtype)
+        model = MLP((features,), hidden, classes, activation=activation, dtype=dtype)
         rule = make_optimizer(optimizer) if isinstance(optimizer, str) else optimizer
-        return Step(model, make_terms(model.dense_layers, [penalize]), rule,
+        return Step(model, make_terms(model, [penalize]), rule,
                     lambda rate, step: scheduled(rate, step, schedule=schedule, warmup_steps=warmup_steps,
                                                  total_steps=total_steps), clip_norm)
     return make
@@ -113,15 +113,15 @@ def make_program(make_step: Callable[..., Step]) -> Callable[..., Program]:
 
         def lane(i: int) -> tuple[Any, Hyperparameters]:
             strength1, strength2, rate, chance = (v[i] if isinstance(v, Sequence) else v for v in given)
-            parameters = step.model.initialize(int(chance))
-            dtype = parameters["logits"]["kernel"].dtype
+            weights = step.model.initialize(int(chance))
+            dtype = weights.parameters["logits"]["kernel"].dtype
             strengths = {term.name: tf.fill([len(term.layers)], tf.constant(strength, dtype))
                          for term, strength in zip(step.terms, (strength1, strength2), strict=True)}
-            return parameters, Hyperparameters(strengths, tf.constant(rate, dtype))
+            return weights, Hyperparameters(strengths, tf.constant(rate, dtype))
 
         made = [lane(i) for i in range(lanes or 1)]
-        parameters, hyper = made[0] if lanes is None else stack_lanes(made)
-        return Program(step, parameters, hyper, dataset, batch_size=batch_size, summary_every=summary_every,
+        weights, hyper = made[0] if lanes is None else stack_lanes(made)
+        return Program(step, weights, hyper, dataset, batch_size=batch_size, summary_every=summary_every,
                        lanes=lanes, jit=jit)
     return make
 
@@ -146,10 +146,9 @@ def report_of() -> Callable[..., dict[str, float]]:
 
     def report(step: Step, state: Any, batch: Any, hyper: Any) -> dict[str, float]:
         parameters = state["parameters"]
-        data, gradients = step.data_gradient(parameters, batch)
+        data, gradients, _ = step.data_gradient(parameters, batch)
         measured = step.measure(state, data, step.accuracy(parameters, batch), gradients, hyper)
-        sizes = {layer: arrays["kernel"].shape.num_elements() for layer, arrays in parameters.items()}
-        reporter = Reporter.of(step, sizes, {name: strength.numpy() for name, strength in hyper.strengths.items()})
+        reporter = Reporter.of(step, {name: strength.numpy() for name, strength in hyper.strengths.items()})
         tags = reporter.of_step(map_arrays(lambda number: number.numpy(), measured))
         return {tag: float(value) for tag, value in tags.items()}
     return report

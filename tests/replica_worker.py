@@ -138,18 +138,18 @@ def broken() -> dict[str, Any]:
     """`certify` for 2 replicas of programs that are wrong in ways that people have got wrong."""
     update, batch, share = Program._update_of, Program._batch, Program._gradient_share_of
 
-    def penalty_of_each(self: Program, state: Any, gradients: Any, hyper: Any) -> Any:
+    def penalty_of_each(self: Program, state: Any, gradients: Any, hyper: Any, buffers: Any) -> Any:
         count = self.replicas.count
         return update(self, state, gradients, hyper._replace(
-            strengths={name: count * strength for name, strength in hyper.strengths.items()}))
+            strengths={name: count * strength for name, strength in hyper.strengths.items()}), buffers)
 
     def mean_of_means(self: Program, *arguments: Any) -> Any:
         mine = batch(self, *arguments)
         return mine._replace(total_weight=self.replicas.count * tf.maximum(tf.reduce_sum(mine.weights), 1))
 
     def loss_of_one(self: Program, *arguments: Any) -> Any:
-        loss, gradients = share(self, *arguments)
-        return tf.where(tf.equal(self.replicas.index(), 0), loss * self.replicas.count, 0), gradients
+        loss, gradients, buffers = share(self, *arguments)
+        return tf.where(tf.equal(self.replicas.index(), 0), loss * self.replicas.count, 0), gradients, buffers
 
     wrong = {"penalty of each replica": ("_update_of", penalty_of_each), "mean of means": ("_batch", mean_of_means),
              "loss of one replica": ("_gradient_share_of", loss_of_one)}

@@ -11,11 +11,13 @@ import tensorflow as tf
 
 from reglab import assembly
 from reglab.config import Config, ConfigError
+from reglab.core.models import EVALUATION
 from reglab.data import Dataset, Examples
 from reglab.optimizers import SGD, Adam
 from reglab.step import Step
 
 CONFIG = Config(hidden=(5, 4), batch_size=8, epochs=3, jit=False)
+KERNELS = {"dense_0": "kernel", "dense_1": "kernel", "logits": "kernel"}
 
 
 def step_of(dataset: Dataset, **fields: Any) -> Step:
@@ -38,7 +40,8 @@ def test_the_data_are_those_the_flags_name(tmp_path: Any) -> None:
 
 
 def test_the_model_has_the_layers_asked_for(dataset: Dataset) -> None:
-    shapes = {layer: tuple(arrays["kernel"].shape) for layer, arrays in step_of(dataset).model.initialize(0).items()}
+    parameters = step_of(dataset).model.initialize(0).parameters
+    shapes = {layer: tuple(arrays["kernel"].shape) for layer, arrays in parameters.items()}
     assert shapes == {"dense_0": (6, 5), "dense_1": (5, 4), "logits": (4, 3)}
     assert step_of(dataset, hidden=()).model.dense_layers == ("logits",)
 
@@ -51,8 +54,8 @@ def test_the_penalized_layers_are_those_asked_for(dataset: Dataset, penalize: st
 
 @pytest.mark.parametrize(("fields", "optimizer"), [
     ({}, Adam()), ({"optimizer": "sgd"}, SGD()), ({"optimizer": "momentum", "momentum": 0.5}, SGD(momentum=0.5)),
-    ({"optimizer": "adamw"}, Adam(weight_decay=0.004)),
-    ({"optimizer": "adamw", "weight_decay": 0.5}, Adam(weight_decay=0.5))])
+    ({"optimizer": "adamw"}, Adam(weight_decay=0.004, decayed=KERNELS)),
+    ({"optimizer": "adamw", "weight_decay": 0.5}, Adam(weight_decay=0.5, decayed=KERNELS))])
 def test_the_optimizer_is_the_one_asked_for(dataset: Dataset, fields: dict[str, Any], optimizer: object) -> None:
     assert step_of(dataset, **fields).optimizer == optimizer
 
@@ -78,10 +81,12 @@ def test_strengths_and_rate_are_tensors(dataset: Dataset) -> None:
     config = dataclasses.replace(CONFIG, l1=0.5, l2=0.25, learning_rate=0.125, penalize="hidden")
     step = assembly.make_step(config, dataset)
     hyper = assembly.make_hyperparameters(config, step)
-    assert list(hyper.strengths) == ["l1", "l2"]
-    assert [array.numpy().tolist() for array in tf.nest.flatten(hyper)] == [[0.5, 0.5], [0.25, 0.25], 0.125]
+    assert {name: array.numpy().tolist() for name, array in hyper.strengths.items()} == {
+        "l1": [0.5, 0.5], "l2": [0.25, 0.25]}
+    assert hyper.learning_rate.numpy() == 0.125 and hyper.seed == (), "the MLP draws nothing"
     chosen = assembly.make_hyperparameters(dataclasses.replace(config, penalize="dense_1"), step)
-    assert [array.numpy().tolist() for array in tf.nest.flatten(chosen)] == [[0, 0.5], [0, 0.25], 0.125]
+    assert {name: array.numpy().tolist() for name, array in chosen.strengths.items()} == {
+        "l1": [0, 0.5], "l2": [0, 0.25]}
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("float32", "float32"), ("float64", "float64"),
@@ -90,14 +95,14 @@ def test_parameters_and_sums_keep_at_least_float32(dataset: Dataset, precision: 
     program = assembly.make_program(dataclasses.replace(CONFIG, precision=precision, l1=0.5), dataset)
     assert {array.dtype for array in tf.nest.flatten(program.parameters())} == {np.dtype(dtype)}
     assert program.hyper.strengths["l1"].dtype.name == dtype
-    logits = program.step.model.apply(program.state["parameters"], tf.ones([2, 6], dtype))
+    logits = program.step.model.apply(program.state["parameters"], {}, tf.ones([2, 6], dtype), EVALUATION)[0]
     assert logits.dtype.name == dtype
 
 
 def test_bfloat16_is_another_arithmetic(dataset: Dataset) -> None:
     x = tf.constant(dataset.train.x)
     logits = [step_of(dataset, precision=precision).model for precision in ("float32", "bfloat16")]
-    first, second = (model.apply(model.initialize(0), x).numpy() for model in logits)
+    first, second = (model.apply(*model.initialize(0), x, EVALUATION)[0].numpy() for model in logits)
     assert 0 < np.abs(first - second).max() < 0.1
 
 

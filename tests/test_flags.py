@@ -26,9 +26,9 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "resume": ("must", "must"), "checkpoint_every": ("50", 50), "keep": ("1", 1), "evaluate_every": ("2", 2),
     "summary_every": ("0", 0), "histograms": ("true", True), "on_nonfinite": ("skip", "skip"),
     "deterministic": ("true", True), "max_points": ("500", 500),
-    "compile_cache": ("off", "off"),
+    "compile_cache": ("off", "off"), "model": ("cnn", "cnn"), "dropout": ("0.5", 0.5),
 }
-FIELDS = {*Config().to_dict()}
+FIELDS = {*Config(model="cnn", dropout=0.5).to_dict()}
 
 
 def refusal(*argv: str) -> str:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from reglab import lane_program
 from reglab.data import Dataset, epoch_order
 from reglab.lane_program import LaneProgram
-from reglab.parameters import map_arrays
+from reglab.parameters import Weights, map_arrays
 from reglab.program import Program
 
 MakeProgram = Callable[..., Program]
@@ -24,10 +24,10 @@ BATCH = 8
 
 def grouped(like: Program, dataset: Dataset, jit: bool = False, **settings: Any) -> LaneProgram:
     """The lanes of a program that has not taken a step, as a `LaneProgram`."""
-    start = map_arrays(tf.identity, like.state["parameters"])
+    start = Weights(map_arrays(tf.identity, like.state["parameters"]))
 
-    def make(parameters: Any, hyper: Any) -> Program:
-        return Program(like.step, parameters, hyper, dataset, batch_size=BATCH, summary_every=0,
+    def make(weights: Any, hyper: Any) -> Program:
+        return Program(like.step, weights, hyper, dataset, batch_size=BATCH, summary_every=0,
                        lanes=len(hyper.learning_rate), jit=jit)
 
     return LaneProgram(make, start, like.hyper, **settings)
@@ -99,7 +99,8 @@ def test_groups_leave_room_in_the_cache(dataset: Dataset, make_program: MakeProg
 
 def test_a_restart_and_other_data_reach_every_group(dataset: Dataset, make_program: MakeProgram) -> None:
     like = make_program(dataset, **LANES, optimizer="adam", batch_size=BATCH)
-    apart, start = grouped(like, dataset, group_size=2), map_arrays(tf.identity, like.state["parameters"])
+    apart = grouped(like, dataset, group_size=2)
+    start = Weights(map_arrays(tf.identity, like.state["parameters"]))
     first = two_epochs(apart, dataset)
     backwards = dataclasses.replace(dataset, train=dataset.train.take(np.arange(len(dataset.train))[::-1]))
     apart.use_data(backwards)

@@ -19,7 +19,7 @@ def test_what_is_too_large_is_refused_with_its_size(config: Config, lanes: int,
     monkeypatch.setattr(memory, "available_memory", lambda: 10**9)
     monkeypatch.setattr(memory, "_LARGEST_GPU", 0)
     with pytest.raises(ConfigError, match=r"^--hidden=.*parameters.*GB.*1\.0 GB are free.*layers$"):
-        check_memory(config, features=64, classes=10, lanes=lanes)
+        check_memory(config, input_shape=(64,), classes=10, lanes=lanes)
 
 
 def test_the_estimate_counts_parameters_gradients_and_slots(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +29,7 @@ def test_the_estimate_counts_parameters_gradients_and_slots(monkeypatch: pytest.
         for free, fits in ((4 * copies * parameters, True), (4 * copies * parameters - 1, False)):
             monkeypatch.setattr(memory, "available_memory", lambda free=free: free)
             try:
-                check_memory(Config(hidden=(10**5,), optimizer=optimizer), features=999, classes=10)
+                check_memory(Config(hidden=(10**5,), optimizer=optimizer), input_shape=(999,), classes=10)
                 assert fits
             except ConfigError:
                 assert not fits

@@ -61,8 +61,8 @@ def numpy_descent(dataset: Dataset, config: Config) -> tuple[dict[str, np.ndarra
 
     Softmax regression: there is no hidden layer.
     """
-    from reglab.models import mlp
-    start = mlp(6, (), 3, activation="tanh", dtype=tf.float64).initialize(config.seed)["logits"]
+    from reglab.core.models.mlp import MLP
+    start = MLP((6,), (), 3, activation="tanh", dtype=tf.float64).initialize(config.seed).parameters["logits"]
     w, b = start["kernel"].numpy(), start["bias"].numpy()
     x, y, left_out, step = dataset.train.x.astype(np.float64), dataset.train.y, [], 0
     for epoch in range(config.epochs):

@@ -18,11 +18,12 @@ SHAPES = {"dense_0": {"kernel": (4, 3), "bias": (3,)}, "logits": {"kernel": (3, 
 
 # Keras rounds its coefficients to float32, even in float64. These are not changed by that.
 BETA1, BETA2, MOMENTUM, DECAY, RATE = 0.875, 1 - 2.0**-10, 0.875, 2.0**-5, 2.0**-7
+KERNELS = dict.fromkeys(SHAPES, "kernel")
 PAIRS: dict[str, tuple[Optimizer, str, dict[str, float]]] = {
     "sgd": (SGD(), "SGD", {}),
     "momentum": (SGD(momentum=MOMENTUM), "SGD", {"momentum": MOMENTUM}),
     "adam": (Adam(beta1=BETA1, beta2=BETA2), "Adam", {"beta_1": BETA1, "beta_2": BETA2}),
-    "adamw": (Adam(weight_decay=DECAY, beta1=BETA1, beta2=BETA2), "AdamW",
+    "adamw": (Adam(weight_decay=DECAY, decayed=KERNELS, beta1=BETA1, beta2=BETA2), "AdamW",
               {"beta_1": BETA1, "beta_2": BETA2, "weight_decay": DECAY}),
 }
 
@@ -85,9 +86,9 @@ def test_the_defaults_are_those_of_keras() -> None:
 
 
 @pytest.mark.parametrize(("name", "expected"), [
-    ("sgd", SGD(0.0)), ("momentum", SGD(0.75)), ("adam", Adam(0.0)), ("adamw", Adam(0.5))])
+    ("sgd", SGD(0.0)), ("momentum", SGD(0.75)), ("adam", Adam(0.0)), ("adamw", Adam(0.5, decayed=KERNELS))])
 def test_a_name_makes_the_optimizer_with_its_own_settings_only(name: str, expected: Optimizer) -> None:
-    assert make_optimizer(name, momentum=0.75, weight_decay=0.5) == expected
+    assert make_optimizer(name, momentum=0.75, weight_decay=0.5, decayed=KERNELS) == expected
 
 
 def test_an_unknown_name_is_a_key_error() -> None:
@@ -98,7 +99,7 @@ def test_an_unknown_name_is_a_key_error() -> None:
 @pytest.mark.parametrize(("name", "slots"), [("sgd", set()), ("momentum", {"velocity"}), ("adam", {"m", "v"}),
                                              ("adamw", {"m", "v"})])
 def test_slots_are_zeros_like_the_parameters_and_an_update_keeps_their_structure(name: str, slots: set[str]) -> None:
-    optimizer, parameters = make_optimizer(name, weight_decay=0.1), made(0, dtype=np.float32)
+    optimizer, parameters = make_optimizer(name, weight_decay=0.1, decayed=KERNELS), made(0, dtype=np.float32)
     fresh = optimizer.slots(parameters)
     assert set(fresh) == slots
     _, after = optimizer.update(made(1, dtype=np.float32), fresh, parameters, tf.constant(0, tf.int64),
@@ -112,7 +113,7 @@ def test_slots_are_zeros_like_the_parameters_and_an_update_keeps_their_structure
 
 def test_adamw_shrinks_kernels_and_never_biases() -> None:
     parameters, nothing = made(0), map_arrays(tf.zeros_like, made(0))
-    optimizer = Adam(weight_decay=0.5)
+    optimizer = Adam(weight_decay=0.5, decayed=KERNELS)
     after, _ = optimizer.update(nothing, optimizer.slots(parameters), parameters, tf.constant(0, tf.int64),
                                 tf.constant(0.25, tf.float64))
     for layer, arrays in parameters.items():

@@ -16,10 +16,12 @@ from reglab.program import Program
 # Keras rounds its coefficients to float32, even in float64. These are not changed by that.
 BETAS = {"beta1": 0.875, "beta2": 1 - 2.0**-10}
 KERAS_BETAS = {"beta_1": 0.875, "beta_2": 1 - 2.0**-10}
+KERNELS = dict.fromkeys(("dense_0", "dense_1", "logits"), "kernel")
 STEPS, BATCH, LAMBDA1, LAMBDA2 = 200, 8, 2.0**-9, 2.0**-8
 OPTIMIZERS: dict[str, tuple[Optimizer, float, str, dict[str, float]]] = {
     "adam": (Adam(**BETAS), 2.0**-6, "Adam", KERAS_BETAS),
-    "adamw": (Adam(weight_decay=0.125, **BETAS), 2.0**-6, "AdamW", {"weight_decay": 0.125, **KERAS_BETAS}),
+    "adamw": (Adam(weight_decay=0.125, decayed=KERNELS, **BETAS), 2.0**-6, "AdamW",
+              {"weight_decay": 0.125, **KERAS_BETAS}),
     "sgd": (SGD(), 0.25, "SGD", {}),
     "momentum": (SGD(momentum=0.875), 2.0**-5, "SGD", {"momentum": 0.875}),
 }

@@ -84,7 +84,7 @@ class ByHand:
             batch = Batch(tf.constant(examples.x.astype(np.float64) / dataset.divisor), tf.constant(examples.y),
                           tf.ones([len(examples)], tf.float64), tf.constant(len(examples), tf.float64))
             self.measured.append(report_of(step, self.state, batch, hyper))
-            _, gradients = step.data_gradient(self.state["parameters"], batch)
+            _, gradients, _ = step.data_gradient(self.state["parameters"], batch)
             self.state = step.update(self.state, gradients, hyper)
 
 
@@ -229,10 +229,10 @@ def test_a_batch_larger_than_the_training_set_is_the_training_set(dataset: Datas
 def test_an_epoch_visits_every_example_once(make_program: MakeProgram, make_step: Callable[..., Step]) -> None:
     """Gradient descent on a linear loss: what the weights moved by is the sum over the examples that were seen."""
     class Counting(Step):
-        def data_gradient(self, parameters: Any, batch: Batch) -> tuple[tf.Tensor, Any]:
+        def data_gradient(self, parameters: Any, batch: Batch, *_: Any) -> tuple[tf.Tensor, Any, Any]:
             seen = tf.reduce_sum(batch.weights[:, None] * batch.x, 0)
             return tf.constant(0.0, tf.float64), {"logits": {"kernel": -seen[:, None] * tf.ones([1, 2], tf.float64),
-                                                             "bias": tf.zeros([2], tf.float64)}}
+                                                             "bias": tf.zeros([2], tf.float64)}}, {}
 
     like = make_step(hidden=(), features=53, classes=2)
     marks = Examples(np.eye(53, dtype=np.float32), np.zeros(53, np.int32))
@@ -249,8 +249,9 @@ def test_an_epoch_visits_every_example_once(make_program: MakeProgram, make_step
 class Copying(Step):
     """A step whose gradient is its input, negated: at rate 1 from 0, the kernel becomes what the model sees."""
 
-    def data_gradient(self, parameters: Any, batch: Batch) -> tuple[tf.Tensor, Any]:
-        return tf.zeros([], batch.x.dtype), {"logits": {"kernel": -batch.x, "bias": tf.zeros([16], batch.x.dtype)}}
+    def data_gradient(self, parameters: Any, batch: Batch, *_: Any) -> tuple[tf.Tensor, Any, Any]:
+        gradient = {"logits": {"kernel": -batch.x, "bias": tf.zeros([16], batch.x.dtype)}}
+        return tf.zeros([], batch.x.dtype), gradient, {}
 
 
 @pytest.mark.parametrize("jit", [True, False])
@@ -389,7 +390,7 @@ TWO_RUNS = """
 import numpy as np, tensorflow as tf
 from reglab.assembly import make_terms
 from reglab.data import Dataset, Examples, epoch_order
-from reglab.models import mlp
+from reglab.core.models.mlp import MLP
 from reglab.optimizers import make_optimizer
 from reglab.parameters import map_arrays
 from reglab.program import Program
@@ -398,8 +399,8 @@ from reglab.step import Hyperparameters, Step
 rng = np.random.default_rng(0)
 train, validation = (Examples(rng.normal(size=(n, 6)).astype(np.float32), rng.integers(0, 3, n).astype(np.int32))
                      for n in (53, 20))
-model = mlp(6, (5,), 3)
-step = Step(model, make_terms(model.dense_layers, ["all"]), make_optimizer("adam"), lambda rate, step: rate)
+model = MLP((6,), (5,), 3)
+step = Step(model, make_terms(model, ["all"]), make_optimizer("adam"), lambda rate, step: rate)
 hyper = Hyperparameters({"l1": tf.fill([2], 0.01), "l2": tf.fill([2], 0.02)}, tf.constant(0.01))
 for batch_size in (8, 9):
     program = Program(step, model.initialize(0), hyper, Dataset("made", train, validation, 3, (6,), 1.0),

@@ -13,12 +13,13 @@ import tensorflow as tf
 from reglab.core import penalties
 from reglab.core.terms import SPARSITY_THRESHOLD, sums_of
 from reglab.optimizers import SGD, Adam
-from reglab.parameters import Parameters, global_norm, map_arrays
+from reglab.parameters import Parameters, Weights, global_norm, map_arrays
 from reglab.step import Batch, Hyperparameters, Step, initial_state, over_lanes, stack_lanes
 
 MakeStep = Callable[..., Step]
 ReportOf = Callable[..., dict[str, float]]
 LAYERS = ("dense_0", "dense_1", "logits")
+KERNELS = dict.fromkeys(LAYERS, "kernel")
 # Distinct strengths a layer, so that none can stand in for another.
 L1, L2 = np.array([0.01, 0.02, 0.03]), np.array([0.005, 0.03, 0.01])
 HYPER = Hyperparameters({"l1": tf.constant(L1), "l2": tf.constant(L2)}, tf.constant(0.1, tf.float64))
@@ -82,9 +83,9 @@ def total_gradient(step: Step, parameters: Parameters, batch: Batch, hyper: Hype
 
 def applied_gradient(step: Step, parameters: Parameters, batch: Batch, hyper: Hyperparameters) -> Parameters:
     """What `update` really descends along, seen through an SGD step of rate 1."""
-    _, data_gradient = step.data_gradient(parameters, batch)
+    _, data_gradient, _ = step.data_gradient(parameters, batch)
     unit = hyper._replace(learning_rate=tf.constant(1.0, tf.float64))
-    after = step.update(initial_state(step, parameters), data_gradient, unit)["parameters"]
+    after = step.update(initial_state(step, Weights(parameters)), data_gradient, unit)["parameters"]
     return map_arrays(lambda w, new: w - new, parameters, after)
 
 
@@ -137,7 +138,7 @@ def test_the_step_descends_along_the_tapes_gradient_of_the_total(make_step: Make
 
 def test_the_gradient_of_the_data_loss_is_that_of_central_differences(make_step: MakeStep) -> None:
     parameters, batch, h = some_parameters(), some_batch(), 1e-5
-    loss, gradient = make_step().data_gradient(parameters, batch)
+    loss, gradient, _ = make_step().data_gradient(parameters, batch)
     np.testing.assert_allclose(loss, numpy_data_loss(parameters, batch), rtol=1e-13)
     for layer in LAYERS:
         for name in ("kernel", "bias"):
@@ -153,7 +154,7 @@ def test_the_gradient_of_the_data_loss_is_that_of_central_differences(make_step:
 def test_the_step_adds_lambda1_sign_and_two_lambda2_weights_to_kernels_and_nothing_to_biases(
         make_step: MakeStep) -> None:
     step, parameters, batch = make_step(), some_parameters(), some_batch()
-    _, data = step.data_gradient(parameters, batch)
+    _, data, _ = step.data_gradient(parameters, batch)
     applied = applied_gradient(step, parameters, batch, HYPER)
     for k, layer in enumerate(LAYERS):
         w = parameters[layer]["kernel"].numpy()
@@ -176,7 +177,7 @@ def test_layers_not_penalized_get_no_penalty_in_value_gradient_or_report(
     by_layer = {LAYERS[k]: L1[k] * np.sum(np.abs(kernels(parameters)[k])) for k in chosen}
     np.testing.assert_allclose(objective.penalties["l1"], sum(by_layer.values()), rtol=1e-13)
     assert list(step.penalty_gradient(parameters, hyper)) == list(by_layer)
-    report = report_of(step, initial_state(step, parameters), some_batch(), hyper)
+    report = report_of(step, initial_state(step, Weights(parameters)), some_batch(), hyper)
     reported = {tag.split("/")[1]: value for tag, value in report.items() if re.fullmatch("penalty/.*/l1", tag)}
     assert_same(reported, by_layer)
     pull = {layer: g.numpy() for layer, g in step.penalty_gradient(parameters, hyper).items()}
@@ -189,7 +190,7 @@ def test_each_penalty_alone_reaches_the_gradient(make_step: MakeStep, name: str)
     step, parameters, batch = make_step(), some_parameters(), some_batch()
     other = HYPER._replace(strengths={**{other: tf.zeros([3], tf.float64) for other in HYPER.strengths},
                                       name: HYPER.strengths[name]})
-    _, data = step.data_gradient(parameters, batch)
+    _, data, _ = step.data_gradient(parameters, batch)
     applied = applied_gradient(step, parameters, batch, other)
     strengths = HYPER.strengths[name].numpy()
     for k, layer in enumerate(LAYERS):
@@ -199,9 +200,9 @@ def test_each_penalty_alone_reaches_the_gradient(make_step: MakeStep, name: str)
 
 def test_the_gradient_given_to_update_is_left_as_it_was(make_step: MakeStep) -> None:
     step, parameters = make_step(), some_parameters()
-    _, gradients = step.data_gradient(parameters, some_batch())
+    _, gradients, _ = step.data_gradient(parameters, some_batch())
     before = map_arrays(lambda g: g.numpy().copy(), gradients)
-    step.update(initial_state(step, parameters), gradients, HYPER)
+    step.update(initial_state(step, Weights(parameters)), gradients, HYPER)
     assert_same(gradients, before, rtol=0, atol=0)
 
 
@@ -220,7 +221,7 @@ def test_examples_of_weight_0_might_as_well_not_be_there(make_step: MakeStep, re
     assert_same(step.data_gradient(parameters, more), step.data_gradient(parameters, batch))
     assert_same(step.objective(parameters, more, HYPER), step.objective(parameters, batch, HYPER))
     assert_same(step.evaluate(parameters, more), step.evaluate(parameters, batch))
-    state = initial_state(step, parameters)
+    state = initial_state(step, Weights(parameters))
     assert_same(report_of(step, state, more, HYPER), report_of(step, state, batch, HYPER))
 
 
@@ -255,7 +256,7 @@ def test_clipping_bounds_the_gradient_of_the_total(make_step: MakeStep) -> None:
 
 def test_an_update_counts_one_step_and_uses_the_scheduled_rate(make_step: MakeStep, report_of: ReportOf) -> None:
     step, parameters = make_step(schedule="cosine", warmup_steps=4, total_steps=20), some_parameters()
-    state = initial_state(step, parameters) | {"step": tf.constant(2, tf.int64)}
+    state = initial_state(step, Weights(parameters)) | {"step": tf.constant(2, tf.int64)}
     gradients = map_arrays(tf.ones_like, parameters)
     none = HYPER._replace(strengths={name: tf.zeros([3], tf.float64) for name in HYPER.strengths})
     after = step.update(state, gradients, none)
@@ -266,7 +267,7 @@ def test_an_update_counts_one_step_and_uses_the_scheduled_rate(make_step: MakeSt
 
 def test_the_first_state_has_the_parameters_zero_slots_and_step_0(make_step: MakeStep) -> None:
     parameters = some_parameters()
-    state = initial_state(make_step(optimizer="adam"), parameters)
+    state = initial_state(make_step(optimizer="adam"), Weights(parameters))
     assert state["parameters"] is parameters
     assert set(state["slots"]) == {"m", "v"}
     assert not any(np.any(array) for array in tf.nest.flatten(state["slots"]))
@@ -277,9 +278,9 @@ def test_the_first_state_has_the_parameters_zero_slots_and_step_0(make_step: Mak
 
 def test_the_report_is_what_numpy_finds(make_step: MakeStep, report_of: ReportOf) -> None:
     step, parameters, batch = make_step(), some_parameters(), some_batch()
-    report = report_of(step, initial_state(step, parameters), batch, HYPER)
+    report = report_of(step, initial_state(step, Weights(parameters)), batch, HYPER)
     logits, w = numpy_logits(parameters, batch.x.numpy()), dict(zip(LAYERS, kernels(parameters), strict=True))
-    _, data = step.data_gradient(parameters, batch)
+    _, data, _ = step.data_gradient(parameters, batch)
     l1 = {layer: L1[k] * np.abs(w[layer]).sum() for k, layer in enumerate(LAYERS)}
     l2 = {layer: L2[k] * np.square(w[layer]).sum() for k, layer in enumerate(LAYERS)}
     pulls = [L1[k] * np.sign(w[layer]) + 2 * L2[k] * w[layer] for k, layer in enumerate(LAYERS)]
@@ -307,7 +308,7 @@ def test_the_report_is_what_numpy_finds(make_step: MakeStep, report_of: ReportOf
 
 def test_the_parts_of_the_report_add_up_to_the_objective(make_step: MakeStep, report_of: ReportOf) -> None:
     step, parameters, batch = make_step(), some_parameters(), some_batch()
-    report = report_of(step, initial_state(step, parameters), batch, HYPER)
+    report = report_of(step, initial_state(step, Weights(parameters)), batch, HYPER)
     objective = step.objective(parameters, batch, HYPER)
     assert_same(report["loss/total"], report["loss/data"] + report["penalty/total"], rtol=1e-15)
     assert_same(report["penalty/total"], report["penalty/l1"] + report["penalty/l2"], rtol=1e-15)
@@ -331,7 +332,7 @@ def test_evaluate_sums_losses_and_right_answers_in_float64_and_never_the_penalty
 
 # Lanes.
 
-@pytest.mark.parametrize("optimizer", [SGD(momentum=0.9), Adam(), Adam(weight_decay=0.1)])
+@pytest.mark.parametrize("optimizer", [SGD(momentum=0.9), Adam(), Adam(weight_decay=0.1, decayed=KERNELS)])
 def test_a_lane_among_lanes_is_the_lane_alone(make_step: MakeStep, optimizer: Any) -> None:
     step, batch = make_step(optimizer=optimizer, clip_norm=1.0), some_batch()
     alone = [(some_parameters(seed), Hyperparameters({"l1": (seed + 0.5) * HYPER.strengths["l1"],
@@ -340,10 +341,10 @@ def test_a_lane_among_lanes_is_the_lane_alone(make_step: MakeStep, optimizer: An
 
     def one_step(lane: tuple[Parameters, Hyperparameters], batch: Batch) -> Any:
         parameters, hyper = lane
-        state = initial_state(step, parameters)
+        state = initial_state(step, Weights(parameters))
         for _ in range(2):
             state = step.update(state, step.data_gradient(state["parameters"], batch)[1], hyper)
-        data, gradients = step.data_gradient(state["parameters"], batch)
+        data, gradients, _ = step.data_gradient(state["parameters"], batch)
         accuracy = step.accuracy(state["parameters"], batch)
         return ({**state, "step": tf.identity(state["step"])}, step.evaluate(state["parameters"], batch),
                 step.measure(state, data, accuracy, gradients, hyper))
@@ -363,7 +364,7 @@ def test_one_lane_is_called_as_it_is() -> None:
 @pytest.mark.parametrize("jit", [False, True])
 def test_the_sums_over_a_wide_kernel_are_exact_to_float32(make_step: Callable[..., Step], jit: bool) -> None:
     step = make_step(hidden=(2048,), features=2048, dtype=tf.float32)
-    parameters = step.model.initialize(0)
+    parameters = step.model.initialize(0).parameters
     kernels = [np.float64(parameters[layer]["kernel"]) for layer in step.model.dense_layers]
     sums = tf.function(step.inspect, jit_compile=jit)(parameters)
     assert [one.names for one in sums_of(step.terms)] == [("l1",), ("l2",), (), ("l1", "l1")]

@@ -61,7 +61,7 @@ STRENGTH = 0.02
 
 def by_numpy(data: Dataset, strength: float) -> np.ndarray:
     """The kernel of softmax regression after the epochs of `SOFTMAX`."""
-    initial = make_step(SOFTMAX, data).model.initialize(0)["logits"]
+    initial = make_step(SOFTMAX, data).model.initialize(0).parameters["logits"]
     w, b = (np.array(initial[name]) for name in ("kernel", "bias"))
     x, y = data.train.x.astype(np.float64), np.eye(data.classes)[data.train.y]
     for epoch in range(SOFTMAX.epochs):
@@ -106,14 +106,14 @@ def test_it_trains_to_the_weights_of_numpy_and_leaves_its_figures(
 def test_its_gradient_is_that_of_the_tape(dataset: Dataset) -> None:
     config = Config(negative=STRENGTH, l1=0.003, precision="float64", hidden=(4,))
     step = make_step(config, dataset)
-    hyper, parameters = make_hyperparameters(config, step), step.model.initialize(0)
+    hyper, parameters = make_hyperparameters(config, step), step.model.initialize(0).parameters
     batch = Batch(tf.constant(dataset.train.x, tf.float64), tf.constant(dataset.train.y),
                   tf.ones([53], tf.float64), tf.constant(53.0, tf.float64))
     with tf.GradientTape() as tape:
         tape.watch(parameters)
         total = step.objective(parameters, batch, hyper).total
     tapes = tape.gradient(total, parameters)
-    _, data = step.data_gradient(parameters, batch)
+    _, data, _ = step.data_gradient(parameters, batch)
     for layer, gradient in step.penalty_gradient(parameters, hyper).items():
         np.testing.assert_allclose(data[layer]["kernel"] + gradient, tapes[layer]["kernel"], rtol=1e-12, atol=1e-15)
 

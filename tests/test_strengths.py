@@ -13,7 +13,7 @@ from reglab import flags
 from reglab.config import Config, ConfigError
 from reglab.data import Dataset
 from reglab.grid import Grid, parse_grid
-from reglab.layers import strengths_by_layer
+from reglab.layers import make_model, strengths_by_layer
 from reglab.preflight import preflight
 from reglab.strengths import in_names, in_words, is_zero, joined, numbers, read_layers, read_strength, weakened
 
@@ -70,8 +70,9 @@ def test_a_layer_that_there_is_not_is_named_before_tensorflow_is_there() -> None
 
 
 def test_a_number_is_for_the_penalized_layers_and_named_layers_are_for_themselves() -> None:
-    assert strengths_by_layer(LAYERS, "hidden", "l1", 0.5) == {"dense_0": 0.5, "dense_1": 0.5}
-    assert strengths_by_layer(LAYERS, "hidden", "l1", "logits=2.0;dense_0=1.0") == {"dense_0": 1, "logits": 2}
+    model = make_model(Config(hidden=(2, 2)))
+    assert strengths_by_layer(model, "hidden", "l1", 0.5) == {"dense_0": 0.5, "dense_1": 0.5}
+    assert strengths_by_layer(model, "hidden", "l1", "logits=2.0;dense_0=1.0") == {"dense_0": 1, "logits": 2}
 
 
 def test_it_survives_json_and_a_mapping_is_the_same() -> None:
@@ -87,7 +88,7 @@ def test_each_layer_is_penalized_by_its_own_strength(dataset: Dataset) -> None:
     step = make_step(CONFIG, dataset)
     hyper = make_hyperparameters(CONFIG, step)
     assert [term.layers for term in step.terms] == [("dense_0", "logits"), ("dense_0", "dense_1")]
-    parameters = step.model.initialize(0)
+    parameters = step.model.initialize(0).parameters
     w = {layer: parameters[layer]["kernel"].numpy() for layer in LAYERS}
     expected = {"dense_0": 0.01 * np.sign(w["dense_0"]) + 0.01 * w["dense_0"], "dense_1": 0.01 * w["dense_1"],
                 "logits": 0.001 * np.sign(w["logits"])}

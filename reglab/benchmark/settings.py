@@ -13,7 +13,7 @@ from reglab.config import MOST_COUNT, MOST_CPU_DEVICES, Config, ConfigError
 from reglab.core import penalties
 from reglab.core.penalties.by_name import ByPenalty
 from reglab.inputs import Unusable, place_of
-from reglab.layers import dense_layers, penalized_layers
+from reglab.layers import make_model, penalized_layers
 from reglab.memory import check_memory
 from reglab.numerals import read_integer
 from reglab.strengths import is_zero
@@ -102,7 +102,10 @@ def make_settings(config: Config, values: Mapping[str, Any]) -> Settings:
     if "torch" in against:
         against = (*against, "torch_compiled")
     grown = {name: _numbers(name, values[name]) for name in ("devices", "widths", "batch_sizes", "lanes")}
-    penalized_layers(dense_layers(config.hidden), config.penalize)
+    if config.model != "mlp" or config.dropout:
+        raise ConfigError(f"--model={config.model} --dropout={config.dropout:g}: the benchmark measures the MLP "
+                          "without dropout, which the other libraries have too: leave them out")
+    penalized_layers(make_model(config), config.penalize)
     for width in grown["widths"]:
         check_memory(dataclasses.replace(config, hidden=(width, max(width // 2, 1))))
     check_memory(config, lanes=max(grown["lanes"], default=1))

@@ -19,6 +19,7 @@ from reglab.core.terms import SPARSITY_THRESHOLD
 from reglab.data import Dataset
 from reglab.intervals import CONFIDENCE, mean_and_half_width
 from reglab.lanes import Lane, LaneCurves, LaneTrainer
+from reglab.layers import make_model
 from reglab.loop import Interrupted
 from reglab.signals import StopRequest, stop_request
 from reglab.startup import start_devices
@@ -147,7 +148,7 @@ def _describe(config: Config, dataset: Dataset, arms: tuple[Arm, ...], seeds: in
     noise = f", {100 * config.label_noise:g} % of the training labels changed" if config.label_noise else ""
     return {
         "Data": dataset.description + noise,
-        "Model": f"MLP, hidden layers {', '.join(map(str, config.hidden)) or 'none'}, {config.activation}",
+        "Model": make_model(config, dataset.input_shape, dataset.classes).describe(),
         "Arms": ", ".join(arm.title for arm in arms) + "; " + ", ".join(
             f"{name} = {in_words(strength)}" for name, strength in config.strengths.told.items()),
         "Lanes": f"{len(arms)} arms x {seeds} seeds from {config.seed} on, side by side on the same batches",

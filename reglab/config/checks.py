@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from reglab.config.errors import ConfigError
+from reglab.core import models
 from reglab.inputs import Unusable, check_path, check_text
 from reglab.strengths import Strength, numbers
 from reglab.texts import did_you_mean, shown
@@ -48,6 +49,11 @@ def named_or(test: Callable[[str], bool], otherwise: str, *allowed: str) -> Chec
             require(False, name, value,
                     f"choose one of {', '.join(allowed)}{otherwise}{did_you_mean(value, allowed)}")
     return check
+
+
+def known_model(name: str, value: str) -> None:
+    """The name of a model that is registered by now."""
+    one_of(*models.names())(name, value)
 
 
 def between(least: float, most: float, fix: str) -> Check:

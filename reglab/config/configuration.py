@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from reglab.config.allowed import DEFAULT_WEIGHT_DECAY
 from reglab.config.checks import require
@@ -18,6 +18,8 @@ from reglab.core.penalties.by_name import ByPenalty, as_dict, by_penalty_name
 from reglab.numerals import beyond, rounded
 from reglab.strengths import numbers
 from reglab.texts import did_you_mean, shown
+
+_USUAL: Final = {"model": "mlp", "dropout": 0.0}
 
 
 @by_penalty_name
@@ -78,8 +80,13 @@ class Config(Fields):
         return DEFAULT_WEIGHT_DECAY if self.weight_decay is None else self.weight_decay
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as plain JSON values."""
-        return {**as_dict(self), "hidden": list(self.hidden)}
+        """The fields as plain JSON values.
+
+        The model and its dropout are left out where they are the MLP and none: as in the files of runs and sweeps from
+        before there was a choice, which therefore go on.
+        """
+        told = {**as_dict(self), "hidden": list(self.hidden)}
+        return {name: value for name, value in told.items() if name not in _USUAL or value != _USUAL[name]}
 
     def to_json(self) -> str:
         """The fields as an indented JSON object; `from_dict(json.loads(...))` gives an equal `Config`."""
@@ -116,7 +123,7 @@ class Config(Fields):
         Fields that only say where and how a run is kept (`HANDLING_FIELDS`) do not count, nor does another
         `on_nonfinite` than the stop of `other`: as long as all was finite, the three are the same.
         """
-        mine, theirs = ({**config.to_dict(), **config.strengths} for config in (self, other))
+        mine, theirs = ({**_USUAL, **config.to_dict(), **config.strengths} for config in (self, other))
         same = HANDLING_FIELDS | ({"on_nonfinite"} if other.on_nonfinite == "stop" else set())
         return [f"{name}: {_quoted(mine[name])}, not {_quoted(theirs[name])}" for name in mine
                 if name not in same and mine[name] != theirs[name]]

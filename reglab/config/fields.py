@@ -11,6 +11,7 @@ from reglab.config import allowed
 from reglab.config.checks import (
     between,
     holds,
+    known_model,
     named_or,
     one_of,
     path,
@@ -21,7 +22,7 @@ from reglab.config.checks import (
     text,
 )
 from reglab.config.flag import Flag, Section, flags_of
-from reglab.core import penalties
+from reglab.core import models, penalties
 from reglab.core.penalties import Penalty, registry
 from reglab.core.penalties.by_name import ByPenalty
 from reglab.strengths import Strength
@@ -59,6 +60,8 @@ class Fields:
         None, "Seed of sample, label noise and order of the data; else --seed.",
         between(0, allowed.MOST_DATA_SEED, "give a whole number of at least 0"))
 
+    model: str = _MODEL.flag(
+        "mlp", "; ".join(f"{model.name}: {model.help}" for model in models.registered()) + ".", known_model)
     hidden: tuple[int, ...] = _MODEL.flag(
         (128, 64), "Widths of the hidden layers; empty for softmax regression.",
         holds(lambda widths: all(width >= 1 for width in widths),
@@ -68,11 +71,16 @@ class Fields:
               f"give widths of at most {allowed.MOST_COUNT:,}"))
     activation: str = _MODEL.flag("relu", f"{', '.join(allowed.ACTIVATIONS)}.", one_of(*allowed.ACTIVATIONS))
 
+    dropout: float = _MODEL.flag(
+        0.0, "Part of the outputs of each hidden Dense layer that a training step sets to 0, drawn anew.",
+        holds(lambda rate: 0 <= rate < 1, "give a fraction from 0 to less than 1"))
+
     # Stands for a flag of each penalty: `RunFlags`.
     strengths: ByPenalty[Strength] = _OBJECTIVE.flag(ByPenalty(0.0, {}), "", strength_everywhere)
     penalize: str = _OBJECTIVE.flag(
-        "all", "Penalized Dense kernels: all, hidden (all but the last), or a regular expression that matches whole "
-        "layer names (dense_0, dense_1, ..., logits). A strength may name its layers instead: "
+        "all", "Penalized kernels: all or hidden (all but the last) of the Dense layers, or a regular expression that "
+        "matches whole layer names (dense_0, dense_1, ..., logits; of --model=cnn also conv_0, conv_1). "
+        "A strength may name its layers instead: "
         "dense_0=1e-3;logits=1e-4.", text, pattern_or("all", "hidden"))
 
     optimizer: str = _OPTIMIZATION.flag("adam", f"{', '.join(allowed.OPTIMIZERS)}.", one_of(*allowed.OPTIMIZERS))

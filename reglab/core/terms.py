@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import tensorflow as tf
 
 from reglab.core.penalties import Penalty, value
-from reglab.parameters import Parameters
 
 SPARSITY_THRESHOLD: Final = 1e-3
 """A kernel entry counts as gone when |w| is at most this: a subgradient step of Adam at its default rate of 1e-3
@@ -28,15 +27,15 @@ class Term(NamedTuple):
         """That of the penalty."""
         return self.penalty.name
 
-    def value(self, parameters: Parameters, strengths: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-        """Σ_k λ_k · Ω(W_k): a scalar of `dtype`; `strengths` are the [layers] λ."""
+    def value(self, kernels: Mapping[str, tf.Tensor], strengths: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+        """Σ_k λ_k · Ω(W_k): a scalar of `dtype`; `strengths` are the [layers] λ, `kernels` the W by layer."""
         nothing = tf.zeros([], dtype)  # There may be no layer.
-        return tf.add_n([nothing, *(strengths[k] * value(self.penalty, parameters[layer]["kernel"])
+        return tf.add_n([nothing, *(strengths[k] * value(self.penalty, kernels[layer])
                                     for k, layer in enumerate(self.layers))])
 
-    def gradient(self, parameters: Parameters, strengths: tf.Tensor, layer: str) -> tf.Tensor:
+    def gradient(self, kernels: Mapping[str, tf.Tensor], strengths: tf.Tensor, layer: str) -> tf.Tensor:
         """λ_k · ∇Ω(W_k) of one of the layers, shaped like its kernel."""
-        return strengths[self.layers.index(layer)] * self.penalty.gradient(parameters[layer]["kernel"])
+        return strengths[self.layers.index(layer)] * self.penalty.gradient(kernels[layer])
 
 
 class Sum(NamedTuple):
@@ -90,6 +89,7 @@ def kernel_sums(sums: Sequence[Sum], kernel: tf.Tensor) -> tf.Tensor:
     """
     dtype = kernel.dtype if kernel.dtype.size >= 4 else tf.float32
     entries = tf.stack([tf.cast(one.entries(kernel), dtype) for one in sums])
-    kinds, rows, columns = entries.shape
+    kinds, columns = entries.shape[0], entries.shape[-1]
+    rows = entries.shape.num_elements() // (kinds * columns)  # Of a kernel with more than two axes, all but the last.
     of_rows = tf.linalg.matvec(tf.reshape(entries, [kinds * rows, columns]), tf.ones([columns], dtype))
     return tf.reduce_sum(tf.reshape(of_rows, [kinds, rows]), 1)

@@ -10,8 +10,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from reglab.config import ConfigError
 from reglab.export.network import Network
-from reglab.parameters import map_arrays
+from reglab.parameters import Weights
 
 
 class Format(NamedTuple):
@@ -37,22 +38,27 @@ def format_of(output: pathlib.Path) -> Format:
 
 
 def keras_model(network: Network) -> Any:
-    """The network as a Keras model that takes x as the data have it: it flattens and divides by itself."""
+    """The network as a Keras model that takes x as the data have it; None where its model has no such form."""
     import keras
 
-    dtype, layers = network.parameters["logits"]["kernel"].dtype.name, keras.layers
-    model = keras.Sequential([keras.Input(network.input_shape, dtype=dtype, name="x"),
-                              layers.Flatten(dtype=dtype), layers.Rescaling(1 / network.divisor, dtype=dtype)],
-                             name="reglab")
-    for name, arrays in network.parameters.items():
-        activation = None if name == "logits" else network.config.activation
-        model.add(layers.Dense(arrays["kernel"].shape[1], activation=activation, name=name, dtype=dtype))
-        model.get_layer(name).set_weights([arrays["kernel"].numpy(), arrays["bias"].numpy()])
+    dtype = network.dtype.name
+    rescaling = keras.layers.Rescaling(1 / network.divisor, dtype=dtype)
+    chain = network.model.keras_layers(keras, network.weights, rescaling)
+    if chain is None:
+        return None
+    model = keras.Sequential([keras.Input(network.input_shape, dtype=dtype, name="x")], name="reglab")
+    for layer, arrays in chain:
+        model.add(layer)
+        layer.set_weights([array.numpy() for array in arrays])
     return model
 
 
 def _write_keras(network: Network, path: pathlib.Path) -> None:
-    keras_model(network).save(path)
+    model = keras_model(network)
+    if model is None:
+        raise ConfigError(f"--output={path.name}: --model={network.model.name} has no form of Keras layers: name an "
+                          "*.npz file, or a folder for a SavedModel")
+    model.save(path)
 
 
 def _read_keras(network: Network, path: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
@@ -63,18 +69,25 @@ def _read_keras(network: Network, path: pathlib.Path) -> Callable[[np.ndarray], 
 
 
 def _write_saved_model(network: Network, path: pathlib.Path) -> None:
-    keras_model(network).export(path, format="tf_saved_model", verbose=False)
+    model = keras_model(network)
+    if model is not None:
+        model.export(path, format="tf_saved_model", verbose=False)
+        return
+    module = tf.Module()
+    module.weights = network.weights  # Else their variables would not be saved.
+    signature = [tf.TensorSpec([None, *network.input_shape], network.dtype)]
+    module.serve = tf.function(network.apply, input_signature=signature)
+    tf.saved_model.save(module, str(path), signatures=module.serve)
 
 
 def _read_saved_model(network: Network, path: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
     loaded = tf.saved_model.load(str(path))
-    dtype = network.parameters["logits"]["kernel"].dtype
-    return lambda x: loaded.serve(tf.cast(x, dtype)).numpy()
+    return lambda x: loaded.serve(tf.cast(x, network.dtype)).numpy()
 
 
 def _write_npz(network: Network, path: pathlib.Path) -> None:
-    arrays = {f"{layer}/{name}": array.numpy()
-              for layer, arrays in network.parameters.items() for name, array in arrays.items()}
+    arrays = {f"{layer}/{name}": array.numpy() for part in network.weights
+              for layer, arrays in part.items() for name, array in arrays.items()}
     with path.open("wb") as file:  # A name would get the ending .npz.
         np.savez(file, **arrays, divisor=network.divisor, activation=network.config.activation)
 
@@ -82,8 +95,9 @@ def _write_npz(network: Network, path: pathlib.Path) -> None:
 def _read_npz(network: Network, path: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
     with np.load(path) as file:
         arrays: dict[str, Any] = dict(file)
-    parameters = {layer: {name: arrays[f"{layer}/{name}"] for name in own} for layer, own in network.parameters.items()}
-    return dataclasses.replace(network, parameters=map_arrays(tf.constant, parameters),
+    weights = Weights(*({layer: {name: tf.constant(arrays[f"{layer}/{name}"]) for name in own}
+                         for layer, own in part.items()} for part in network.weights))
+    return dataclasses.replace(network, weights=weights,
                                divisor=float(arrays["divisor"])).logits
 
 

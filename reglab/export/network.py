@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import pathlib
 from typing import Any, Final
 
 import numpy as np
 import tensorflow as tf
 
-from reglab.assembly import make_model
 from reglab.checkpoint_files import labelled_run
-from reglab.checkpoint_reading import read_parameters
+from reglab.checkpoint_reading import read_weights
 from reglab.config import Config, ConfigError
 from reglab.config.checks import one_of
+from reglab.core.models import EVALUATION, Model
 from reglab.export.source import object_in, read_source
-from reglab.models import Model
-from reglab.parameters import Parameters, map_arrays
+from reglab.layers import make_model
+from reglab.parameters import Parameters, Weights, map_arrays
 from reglab.reading import Unreadable
 from reglab.run_file import read_run_file
 
@@ -31,7 +30,7 @@ class Network:
     Attributes:
       config: that of its run. Matrix products in bfloat16 become float32: who uses the network chooses anew.
       model: the network as a function.
-      parameters: its weights.
+      weights: its arrays.
       input_shape: the shape of one example as the data have it, such as (28, 28).
       divisor: the network's input is x / divisor.
       classes: the number of logits.
@@ -41,7 +40,7 @@ class Network:
 
     config: Config
     model: Model
-    parameters: Parameters
+    weights: Weights
     input_shape: tuple[int, ...]
     divisor: float
     classes: int
@@ -50,9 +49,23 @@ class Network:
 
     def logits(self, x: np.ndarray) -> np.ndarray:
         """[batch, classes] logits of `x` [batch, *input_shape], which is in the data's units, before the division."""
-        dtype = self.parameters["logits"]["kernel"].dtype
-        flat = tf.reshape(tf.cast(x, dtype), [len(x), math.prod(self.input_shape)])
-        return self.model.apply(self.parameters, flat / tf.constant(self.divisor, dtype)).numpy()
+        return self.apply(tf.constant(x)).numpy()
+
+    @property
+    def parameters(self) -> Parameters:
+        """Those of the arrays that were trained."""
+        return self.weights.parameters
+
+    @property
+    def dtype(self) -> tf.DType:
+        """That of the weights and of the logits."""
+        return tf.nest.flatten(self.weights)[0].dtype
+
+    def apply(self, x: tf.Tensor) -> tf.Tensor:
+        """`logits` as a function of tensors."""
+        shaped = tf.reshape(tf.cast(x, self.dtype), [-1, *self.input_shape]) / tf.constant(self.divisor, self.dtype)
+        logits, _ = self.model.apply(*self.weights, shaped, EVALUATION)
+        return logits
 
 
 def read_network(model_dir: pathlib.Path, state: str) -> Network:
@@ -66,14 +79,14 @@ def read_network(model_dir: pathlib.Path, state: str) -> Network:
     """
     one_of(*STATES)("state", state)
     config, shape, divisor, classes = read_source(model_dir)
-    model = make_model(config, math.prod(shape), classes)
+    model = make_model(config, shape, classes)
     try:
-        parameters = map_arrays(tf.Variable, model.initialize(config.seed))
+        weights = map_arrays(tf.Variable, model.initialize(config.seed))
     except tf.errors.ResourceExhaustedError:
         raise ConfigError(f"--model_dir={model_dir}: the network is more than memory") from None
     checkpoints = model_dir / "checkpoints"
-    step = read_parameters(checkpoints / "best" if state == "best" else checkpoints, parameters, _run_id(model_dir))
-    return Network(config, model, parameters, shape, divisor, classes, step, _validation(model_dir, step))
+    step = read_weights(checkpoints / "best" if state == "best" else checkpoints, weights, _run_id(model_dir))
+    return Network(config, model, weights, shape, divisor, classes, step, _validation(model_dir, step))
 
 
 def _run_id(model_dir: pathlib.Path) -> str | None:

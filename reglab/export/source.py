@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import pathlib
 from typing import Any, NamedTuple
@@ -42,7 +41,7 @@ def read_source(model_dir: pathlib.Path) -> Source:
         raise ConfigError(f"--model_dir={model_dir}: data.json does not tell the shape of the data: give the command "
                           "of the run again, which writes it anew")
     try:  # Without the slots, which stay behind.
-        check_memory(dataclasses.replace(config, optimizer="sgd", weight_decay=None), features=math.prod(shape),
+        check_memory(dataclasses.replace(config, optimizer="sgd", weight_decay=None), input_shape=tuple(shape),
                      classes=classes)
     except ConfigError as error:
         raise ConfigError(f"--model_dir={model_dir} holds a run that cannot be used: {error}") from None

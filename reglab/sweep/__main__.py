@@ -27,7 +27,7 @@ PURPOSE: Final = ("Train a grid of penalties, from several seeds each, in one co
 _NUMBERS: Final = "values and log ranges such as 0,1e-5:1e-2:8 (low:high:count)."
 _EXTRA: Final[ExtraFlags] = {
     "learning_rate": (str, f"Learning rates: {_NUMBERS}", None),
-    "penalize": (str, "Penalized Dense kernels, choices separated by ; (each as in reglab.train).", None),
+    "penalize": (str, "Penalized kernels, choices separated by ; (each as in reglab.train).", None),
     "seeds": (int, "Seeds of each point, from --seed on.", 1),
     "folds": (int, "Cross-validate over this many folds of the training examples; else the data's validation part.",
               None),

@@ -35,12 +35,11 @@ def choose_lanes_per_call(total: int, config: Config, dataset: Dataset) -> int:
 def lane_bytes(config: Config, dataset: Dataset) -> tuple[int, int]:
     """Bytes of one lane: of its parameters, slots and gradients; of the activations of an evaluation's batch."""
     step = make_step(config, dataset)
-    parameters = step.model.initialize(0)
-    arrays = tf.nest.flatten((parameters, parameters, step.optimizer.slots(parameters)))
+    weights = step.model.initialize(0)
+    arrays = tf.nest.flatten((weights, weights.parameters, step.optimizer.slots(weights.parameters)))
     item = arrays[0].dtype.size
-    widths = (*config.hidden, dataset.classes)
     # Each layer's product and its nonlinearity; a training step keeps both too, on the usually smaller batch.
-    activations = 2 * max(EVALUATION_BATCH, config.batch_size) * sum(widths) * item
+    activations = 2 * max(EVALUATION_BATCH, config.batch_size) * step.model.activations * item
     return sum(array.shape.num_elements() for array in arrays) * item, activations
 
 

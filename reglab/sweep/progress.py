@@ -12,6 +12,7 @@ from reglab import environment, exit_codes
 from reglab.console import Console
 from reglab.console.format import duration, number, percent
 from reglab.data import Dataset
+from reglab.layers import make_model
 from reglab.signals import StopRequest
 from reglab.strengths import in_words
 from reglab.sweep.plan import Chunk, Plan
@@ -124,7 +125,7 @@ def describe(plan: Plan, dataset: Dataset, path: str) -> dict[str, str]:
     noise = f", {config.label_noise:.0%} of the training labels changed" if config.label_noise else ""
     return {
         "Data": dataset.description + noise,
-        "Model": f"MLP, hidden layers {', '.join(map(str, config.hidden)) or 'none'}, {config.activation}",
+        "Model": make_model(config, dataset.input_shape, dataset.classes).describe(),
         **strengths, "Penalized": "; ".join(grid.penalize),
         "Learning rate": f"{rates}, {config.schedule}, {config.optimizer}",
         "Lanes": f"{len(grid.points)} points x {plan.seeds} seeds from {config.seed} on{folds} = {lanes} lanes, "

@@ -27,7 +27,7 @@ def chunk_dict(curves: LaneCurves, lanes: int) -> dict[str, Any]:
 
     return {"epochs": curves.epochs.tolist(), "train": numbers(curves.train),
             "validation": numbers(curves.validation), "weights": numbers(curves.weights),
-            "kernel_entries": sum(math.prod(arrays["kernel"].shape[1:]) for arrays in curves.parameters.values()),
+            "kernel_entries": curves.kernel_entries,
             "blowups": [dataclasses.asdict(blowup) for blowup in curves.blowups if blowup.lane < lanes]}
 
 

@@ -16,7 +16,6 @@ import dataclasses
 import hashlib
 import io
 import time
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,7 +29,7 @@ from reglab.files import writing
 from reglab.grid import Grid
 from reglab.lanes import Lane, LaneCurves, LaneTrainer
 from reglab.ownership import owning
-from reglab.parameters import Parameters, map_arrays
+from reglab.parameters import Weights, map_arrays
 from reglab.reading import Unreadable, read_bytes
 from reglab.signals import StopRequest, stop_request
 from reglab.startup import start_devices
@@ -147,7 +146,7 @@ class _Runner:
                     raise Stopped(stop.name, at, len(self._plan.grid.points), "points")
                 self._console.progress(before + step, 1 + (step - 1) // self.steps_per_epoch, {})
 
-            curves[which] = self._trainer.train(lanes, parameters=start, on_step=on_step,
+            curves[which] = self._trainer.train(lanes, weights=start, on_step=on_step,
                                                  warn=self._console.warning)
         self._start = next_start(self._start, curves["warm"])
         numbers = {which: chunk_dict(curve, len(lanes)) for which, curve in curves.items()}
@@ -161,13 +160,13 @@ class _Runner:
     def _save(self, at: int) -> str:
         """Writes where the next point starts; the digest of the file."""
         content = io.BytesIO()
-        np.savez(content, **{f"{layer}/{name}": array for layer, arrays in self._start.items()
+        np.savez(content, **{f"{layer}/{name}": array for part in self._start for layer, arrays in part.items()
                              for name, array in arrays.items()})
         self._folder.write_bytes(self._weights(at).relative_to(self._folder.path).as_posix(),
                                  lambda file: file.write(content.getvalue()))
         return hashlib.sha256(content.getvalue()).hexdigest()
 
-    def _load(self, at: int, digest: str) -> Parameters:
+    def _load(self, at: int, digest: str) -> Weights:
         """Raises:
           NotThePart: the file is not the one with that digest.
         """
@@ -178,13 +177,14 @@ class _Runner:
         if hashlib.sha256(content).hexdigest() != digest:
             raise NotThePart("is damaged or was changed")
         with np.load(io.BytesIO(content)) as flat:
-            return {layer: {name: flat[f"{layer}/{name}"] for name in arrays} for layer, arrays in self._start.items()}
+            return Weights(*({layer: {name: flat[f"{layer}/{name}"] for name in arrays}
+                              for layer, arrays in part.items()} for part in self._start))
 
     def _weights(self, at: int) -> Any:
         return self._folder.path / "chunks" / f"point-{at:03}.npz"
 
 
-def next_start(start: Parameters, curves: LaneCurves) -> Parameters:
+def next_start(start: Weights, curves: LaneCurves) -> Weights:
     """Where the next point starts: each lane where it ended or, if it diverged, where it started."""
     alive = np.all([np.isfinite(array).reshape(len(array), -1).all(1) for arrays in curves.parameters.values()
                     for array in arrays.values()], axis=0)
@@ -192,8 +192,8 @@ def next_start(start: Parameters, curves: LaneCurves) -> Parameters:
     def chosen(before: np.ndarray, after: np.ndarray) -> np.ndarray:
         return np.where(alive.reshape(-1, *[1] * (after.ndim - 1)), after, before)
 
-    result: Mapping[str, Any] = map_arrays(chosen, start, curves.parameters)
-    return dict(result)
+    result: Weights = map_arrays(chosen, start, Weights(curves.parameters, curves.buffers))
+    return result
 
 
 def _name(at: int) -> str:

@@ -36,7 +36,8 @@ BAD_VALUES: list[tuple[str, Any, str]] = [
     ("strategy", "horovod", "choose one of"), ("num_devices", 0, "number of devices"),
     ("cpu_devices", 0, "logical devices"), ("rendezvous_timeout", 0.5, "at least 1"),
     ("rendezvous_timeout", math.nan, "at least 1"), ("on_nonfinite", "ignore", "choose one of stop, skip, restore"),
-    ("max_points", 0, "number of points"),
+    ("max_points", 0, "number of points"), ("model", "mpl", "choose one of mlp"),
+    ("dropout", 1.0, "less than 1"), ("dropout", -0.1, "from 0"), ("dropout", math.nan, "from 0"),
 ]
 
 
@@ -85,10 +86,17 @@ def test_what_is_no_mapping_of_fields_is_refused(fields: Any) -> None:
         Config.from_dict(fields)
 
 
+def test_the_model_is_told_where_it_is_not_the_one_that_older_files_do_not_tell() -> None:
+    chosen = Config(model="cnn", dropout=0.5)
+    assert not {"model", "dropout"} & {*Config().to_dict()}
+    assert Config.from_dict(chosen.to_dict()) == chosen
+    assert Config().differences(chosen) == ["model: 'mlp', not 'cnn'", "dropout: 0.0, not 0.5"]
+
+
 def test_no_field_was_forgotten_in_the_table_of_bad_values() -> None:
     # Any text or boolean is good.
     free = {"data_dir", "model_dir", "jit", "deterministic", "histograms", "compile_cache"}
-    assert {name for name, *_ in BAD_VALUES} | free == {*Config().to_dict()}
+    assert {name for name, *_ in BAD_VALUES} | free == {*Config().to_dict(), "model", "dropout"}
 
 
 @pytest.mark.parametrize(("name", "value"), [
@@ -168,7 +176,7 @@ def test_where_a_run_is_kept_is_no_difference() -> None:
 
 
 def test_every_handled_name_has_its_implementation() -> None:
-    from reglab.models import ACTIVATIONS
+    from reglab.core.models.dense import ACTIVATIONS
     from reglab.optimizers import make_optimizer
 
     assert tuple(ACTIVATIONS) == config.ACTIVATIONS

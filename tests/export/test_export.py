@@ -17,11 +17,11 @@ import tensorflow as tf
 import reglab
 from reglab import data
 from reglab.config import ACTIVATIONS, ConfigError
+from reglab.core.models.mlp import MLP
 from reglab.export import exporting
 from reglab.export.exporting import WrongCopy, export
 from reglab.export.formats import SAVED_MODEL, keras_model
 from reglab.export.network import Network, read_network
-from reglab.models import mlp
 from reglab.parameters import map_arrays
 
 # Keras' own: it gives NumPy 2 its variables in a way that NumPy will drop.
@@ -125,7 +125,7 @@ def test_a_wrong_copy_is_found_and_removed(model_dir: pathlib.Path, tmp_path: pa
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_keras_computes_every_activation_as_reglab_does(activation: str) -> None:
-    model = mlp(6, (5, 4), 3, activation=activation, dtype=tf.float64)
+    model = MLP((2, 3), (5, 4), 3, activation=activation, dtype=tf.float64)
     config = reglab.Config(hidden=(5, 4), activation=activation, precision="float64")
     network = Network(config, model, map_arrays(tf.Variable, model.initialize(1)), (2, 3), 4.0, 3, 0, None)
     x = np.random.default_rng(0).normal(size=(20, 2, 3)) * 10

@@ -31,13 +31,14 @@ def run(path: pathlib.Path, dataset: Dataset, grid: Grid = GRID, **options: Any)
 
 def test_each_point_starts_where_the_last_ended(tmp_path: pathlib.Path, dataset: Dataset) -> None:
     from reglab.lanes import LaneTrainer
+    from reglab.parameters import Weights
 
     done = run(tmp_path, dataset)
     trainer, start = LaneTrainer(done.plan.shared, dataset, 2), None
     for at in range(4):
         lanes = done.plan.lanes[2 * at:2 * at + 2]
-        cold, warm = trainer.train(lanes), trainer.train(lanes, parameters=start)
-        start = warm.parameters
+        cold, warm = trainer.train(lanes), trainer.train(lanes, weights=start)
+        start = Weights(warm.parameters, warm.buffers)
         point = done.result["points"][at]
         for name, curves in (("cold", cold), ("warm", warm)):
             totals = curves.train["data"] + curves.weights["penalty/total"]
@@ -147,11 +148,12 @@ def test_epochs_needed_to_the_total_that_both_reach() -> None:
 
 def test_a_diverged_lane_starts_again_where_it_started() -> None:
     from reglab.lanes import LaneCurves
+    from reglab.parameters import Weights
     from reglab.sweep.warm import next_start
 
     start = {"logits": {"kernel": np.ones((2, 1, 1)), "bias": np.ones((2, 1))}}
     ended = {"logits": {"kernel": np.array([[[np.nan]], [[2.0]]]), "bias": np.full((2, 1), 3.0)}}
-    after = next_start(start, LaneCurves(np.array([1]), {}, {}, {}, ended))
+    after = next_start(Weights(start), LaneCurves(np.array([1]), {}, {}, {}, ended)).parameters
     assert after["logits"]["kernel"].ravel().tolist() == [1.0, 2.0]
     assert after["logits"]["bias"].ravel().tolist() == [1.0, 3.0]
 

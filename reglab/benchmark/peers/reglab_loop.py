@@ -9,14 +9,16 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from reglab import models, optimizers
+from reglab import optimizers
 from reglab.benchmark.peers.job import Job, Weights
 from reglab.benchmark.peers.protocol import serve
 from reglab.core import penalties
+from reglab.core.models.mlp import MLP
 from reglab.core.terms import Term
 from reglab.data import Dataset, Examples
 from reglab.lane_program import LaneProgram
 from reglab.parameters import Parameters
+from reglab.parameters import Weights as AllArrays
 from reglab.program import Program
 from reglab.step import Hyperparameters, Step
 
@@ -30,7 +32,7 @@ class Trainer:
     epsilon_last = False
 
     def __init__(self, job: Job) -> None:
-        model = models.mlp(job.x.shape[1], job.hidden, job.classes)
+        model = MLP(job.x.shape[1:], job.hidden, job.classes)
         constant = functools.partial(optimizers.scheduled, schedule="constant", warmup_steps=0, total_steps=1)
         given = {"l1": job.l1, "l2": job.l2}  # What the other libraries have too.
         terms = tuple(Term(penalties.get(name), model.dense_layers) for name in given)
@@ -40,16 +42,17 @@ class Trainer:
         hyper = Hyperparameters(strengths, tf.constant(job.learning_rate))
         parameters: Parameters = {name: {"kernel": tf.constant(kernel), "bias": tf.constant(bias)}
                                   for name, (kernel, bias) in zip(model.dense_layers, job.weights, strict=True)}
+        weights = AllArrays(parameters)
         if job.lanes == 1:
-            hyper, parameters = tf.nest.map_structure(lambda array: array[0], (hyper, parameters))
+            hyper, weights = tf.nest.map_structure(lambda array: array[0], (hyper, weights))
         train, validation = Examples(job.x, job.y), Examples(job.x[:1], job.y[:1])  # The latter is not used.
         dataset = Dataset("job", train, validation, job.classes, job.x.shape[1:], job.divisor)
 
-        def make(parameters: Parameters, hyper: Hyperparameters) -> Program:
-            return Program(step, parameters, hyper, dataset, batch_size=job.batch_size, summary_every=0,
+        def make(weights: AllArrays, hyper: Hyperparameters) -> Program:
+            return Program(step, weights, hyper, dataset, batch_size=job.batch_size, summary_every=0,
                            lanes=None if job.lanes == 1 else len(hyper.learning_rate))
 
-        self._program = make(parameters, hyper) if job.lanes == 1 else LaneProgram(make, parameters, hyper)
+        self._program = make(weights, hyper) if job.lanes == 1 else LaneProgram(make, weights, hyper)
         self._most_steps = len(job.x) // job.batch_size
         self._layers, self._lanes = model.dense_layers, job.lanes
 

@@ -1,0 +1,7 @@
+"""The networks, a class and a file each, and the registry of them: add a file, and a line in `registry.py`."""
+
+from reglab.core.models.base import EVALUATION, ArrayInfo, Mode, Model, Settings
+from reglab.core.models.registry import get, names, register, registered, unregister
+
+__all__ = ["EVALUATION", "ArrayInfo", "Mode", "Model", "Settings", "get", "names", "register", "registered",
+           "unregister"]

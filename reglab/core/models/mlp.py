@@ -1,0 +1,77 @@
+"""The multilayer perceptron."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+from reglab.core.lazily import tf
+from reglab.core.models.base import ArrayInfo, Mode, Model, Settings, parameter_dtype, product_dtype
+from reglab.core.models.dense import DenseLayers
+from reglab.core.models.random import dropout
+from reglab.parameters import Buffers, Parameters, Weights
+
+
+@dataclasses.dataclass(frozen=True)
+class MLP(Model):
+    """Dense layers on the flattened input: see `DenseLayers`. With no hidden layer it is softmax regression.
+
+    Attributes:
+      input_shape: that of one example.
+      dropout: see `random.dropout`: what becomes of the output of each hidden layer in training.
+    """
+
+    name = "mlp"
+    help = "Dense layers of the --hidden widths"
+    sized_by = "hidden"
+
+    input_shape: tuple[int, ...]
+    hidden: tuple[int, ...]
+    classes: int
+    activation: str = "relu"
+    dtype: Any = "float32"
+    product_dtype: Any = None
+    dropout: float = 0.0
+
+    @classmethod
+    def configured(cls, settings: Settings, input_shape: tuple[int, ...], classes: int) -> MLP:
+        """See `Model`: it takes examples of every shape."""
+        return cls(input_shape, settings.hidden, classes, settings.activation, parameter_dtype(settings.precision),
+                   product_dtype(settings.precision), settings.dropout)
+
+    @property
+    def draws(self) -> bool:
+        """Where there is dropout."""
+        return self.dropout > 0 and bool(self.hidden)
+
+    @property
+    def _layers(self) -> DenseLayers:
+        return DenseLayers(math.prod(self.input_shape), self.hidden, self.classes, self.activation, self.dtype,
+                           self.product_dtype)
+
+    @property
+    def arrays(self) -> tuple[ArrayInfo, ...]:
+        """See `DenseLayers`."""
+        return self._layers.arrays
+
+    def initialize(self, seed: int) -> Weights:
+        """See `DenseLayers`."""
+        return Weights(self._layers.initialize(seed))
+
+    def apply(self, parameters: Parameters, buffers: Buffers, x: tf.Tensor, mode: Mode) -> tuple[tf.Tensor, Buffers]:
+        """See `Model`."""
+        if len(self.input_shape) > 1:
+            x = tf.reshape(x, [-1, math.prod(self.input_shape)])
+        return self._layers.apply(parameters, x, lambda x, layer: dropout(x, self.dropout, mode, layer)), buffers
+
+    def describe(self) -> str:
+        """Its widths, from input to logits, and the activation."""
+        widths = (math.prod(self.input_shape), *self.hidden, self.classes)
+        rate = f", dropout {self.dropout:g}" if self.draws else ""
+        return f"MLP {'-'.join(map(str, widths))}, {self.activation}{rate}"
+
+    def keras_layers(self, keras: Any, weights: Weights, rescaling: Any) -> list[tuple[Any, list[Any]]]:
+        """See `Model`."""
+        flatten = keras.layers.Flatten(dtype=weights.parameters["logits"]["bias"].dtype.name)
+        return [(flatten, []), (rescaling, []), *self._layers.keras(keras, weights.parameters)]
