@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import pathlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reglab.checkpoint_files import saved_steps
 from reglab.config import Config, ConfigError
-from reglab.data import Dataset
 from reglab.inputs import Unusable, check_path, place_of
 from reglab.reading import Unreadable, read_object
 from reglab.texts import shown
+
+if TYPE_CHECKING:
+    from reglab.data import Dataset
 
 
 def kept_folder(name: str) -> pathlib.Path:

@@ -13,7 +13,7 @@ from reglab import exit_codes
 from reglab.cluster.base import Cluster
 from reglab.reading import is_number
 from reglab.signals import EarlyStop, StopRequest
-from reglab.texts import one_line, shown
+from reglab.texts import shown
 
 PROTOCOL: Final = "reglab-rendezvous-1"
 LONGEST: Final = 65_536
@@ -32,9 +32,6 @@ class RendezvousError(exit_codes.Ending, RuntimeError):
     """The workers of a cluster did not come together: one line that names those missing or at odds, and what to do."""
 
     exit_code = exit_codes.PEER_LOST
-
-    def __init__(self, message: str) -> None:
-        super().__init__(one_line(message))  # Others may have said what it quotes.
 
 
 def message(**fields: Any) -> bytes:

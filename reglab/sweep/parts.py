@@ -47,9 +47,10 @@ def read_sealed(path: pathlib.Path, part: Mapping[str, Any]) -> dict[str, Any] |
     Raises:
       NotThePart: the file holds something else.
     """
-    content = _read(path)
-    if content is None:
+    text = _text_in(path)
+    if text is None:
         return None
+    content = _object_of(text)
     theirs, digest = content.get("part"), content.pop("digest", None)
     if theirs is None and digest is None and "part" not in content:
         raise NotThePart("does not say what it holds, as an older reglab wrote it")
@@ -58,21 +59,29 @@ def read_sealed(path: pathlib.Path, part: Mapping[str, Any]) -> dict[str, Any] |
     if theirs != part:
         raise NotThePart("is of another sweep" if theirs.get("plan") != part["plan"] else
                          f"holds part {theirs.get('number')} in place of part {part['number']}")
+    if not text.endswith("\n"):
+        raise NotThePart("is damaged: its last byte is gone")
     del content["part"]
     return content
 
 
-def _read(path: pathlib.Path) -> dict[str, Any] | None:
+def _text_in(path: pathlib.Path) -> str | None:
     try:
-        text = read_bytes(path).decode()
-        content = json.loads(text, parse_constant=_refuse)
+        return read_bytes(path).decode()
     except Missing:
         return None
     except Unreadable as error:
         raise NotThePart(str(error)) from None
+    except ValueError:
+        raise NotThePart("is damaged") from None
+
+
+def _object_of(text: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
         raise NotThePart("is damaged") from None
-    if not isinstance(content, dict) or not text.endswith("\n"):
+    if not isinstance(content, dict):
         raise NotThePart("is damaged")
     return content
 
