@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
-from reglab.checkpoint_reading import check_readable, read_parameters
+from reglab.checkpoint_reading import check_readable, read_weights
 from reglab.config import ConfigError
+from reglab.parameters import Weights
 from reglab.reading import Unreadable
 from reglab.rerun import arrays
 
 READERS: dict[str, Callable[[pathlib.Path], Any]] = {
     "check": lambda folder: check_readable(folder / "checkpoints", 7),
-    "export": lambda folder: read_parameters(folder / "checkpoints", {}), "rerun": lambda folder: arrays(folder, 7)}
+    "export": lambda folder: read_weights(folder / "checkpoints", Weights({}, {})),
+    "rerun": lambda folder: arrays(folder, 7)}
 
 
 @pytest.mark.parametrize("name", ["ckpt-7.index", "ckpt-7.data-00000-of-00001"])

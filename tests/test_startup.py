@@ -92,7 +92,7 @@ REAL = """
 import gc, sys
 from reglab.startup import quiet_tensorflow
 tf = quiet_tensorflow(whole_process={whole_process})
-held = [name for name in sys.modules if name.split(".")[0] in ("keras", "matplotlib", "scipy")]
+held = [name for name in sys.modules if name.split(".")[0] in ("keras", "matplotlib")]
 print(held, gc.isenabled())
 model = tf.keras.Sequential([tf.keras.layers.Dense(2)])
 model.compile("adam", "mse")
