@@ -17,7 +17,14 @@ from typing import Any, Final
 
 from reglab import checkpoint_files
 from reglab.config import Config, ConfigError
-from reglab.files import check_folder_not_removed, misplaced, remove_temporaries, write_atomically, writing
+from reglab.files import (
+    StorageError,
+    check_folder_not_removed,
+    misplaced,
+    remove_temporaries,
+    write_atomically,
+    writing,
+)
 from reglab.ownership import owning, owning_new
 from reglab.reading import Missing, Unreadable, read_object
 from reglab.restart import move_aside
@@ -133,10 +140,13 @@ class RunDirectory:
         """Writes `config.json`, `data.json` and `run.json` again if they were taken away: the run needs them to go on.
 
         Raises:
-          StorageError: the whole folder was, or it cannot be written.
+          StorageError: the whole folder was, it cannot be written, or something else stands in their place.
         """
         with self._writing_run_file, writing(self.path):
             check_folder_not_removed(self.path)
+            problem = misplaced(self.path, (NAME, "config.json", "data.json"))
+            if problem is not None:
+                raise StorageError(problem)
             if not (self.path / NAME).exists():
                 self.run_file.write(self.path)
             if not (self.path / "config.json").exists():

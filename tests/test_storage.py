@@ -86,6 +86,21 @@ def test_what_says_whose_the_folder_is_comes_back(tmp_path: pathlib.Path, datase
     assert found == expected.replace(str(tmp_path / "whole"), str(tmp_path / "run"))
 
 
+@pytest.mark.parametrize("name", ["config.json", "data.json", "run.json"])
+def test_a_folder_in_the_place_of_a_file_is_named_and_the_run_goes_on_without_it(tmp_path: pathlib.Path,
+                                                                               dataset: Dataset, name: str) -> None:
+    path = tmp_path / "run" / name
+
+    def put_folder() -> None:
+        path.unlink()
+        path.mkdir()
+
+    line = refusal(tmp_path / "run", dataset, Meddling(12, put_folder))
+    assert line.startswith(str(path))
+    path.rmdir()
+    check_goes_on(tmp_path / "run", dataset)
+
+
 def test_the_file_that_names_the_run_comes_back_as_it_was(tmp_path: pathlib.Path, dataset: Dataset) -> None:
     found: list[str] = []
 
