@@ -15,8 +15,8 @@ from reglab.config.allowed import (
 )
 from reglab.config.configuration import Config
 from reglab.config.errors import ConfigError
-from reglab.config.fields import FIELD_TYPES, FLAGS, HANDLING_FIELDS
+from reglab.config.fields import FLAGS, HANDLING_FIELDS
 from reglab.config.flag import Flag, spelled
 
-__all__ = ["ACTIVATIONS", "DATASETS", "DEFAULT_WEIGHT_DECAY", "FIELD_TYPES", "FLAGS", "HANDLING_FIELDS", "MOST_COUNT",
+__all__ = ["ACTIVATIONS", "DATASETS", "DEFAULT_WEIGHT_DECAY", "FLAGS", "HANDLING_FIELDS", "MOST_COUNT",
            "MOST_CPU_DEVICES", "MOST_LIST", "MOST_SEED", "OPTIMIZERS", "Config", "ConfigError", "Flag", "spelled"]

@@ -19,7 +19,7 @@ from reglab.numerals import beyond, rounded
 from reglab.strengths import numbers
 from reglab.texts import did_you_mean, shown
 
-_USUAL: Final = {"model": "mlp", "dropout": 0.0}
+_USUAL: Final = {name: FLAGS[name].default for name in ("model", "dropout")}
 
 
 @by_penalty_name

@@ -70,7 +70,6 @@ class Fields:
         holds(lambda widths: all(width <= allowed.MOST_COUNT for width in widths),
               f"give widths of at most {allowed.MOST_COUNT:,}"))
     activation: str = _MODEL.flag("relu", f"{', '.join(allowed.ACTIVATIONS)}.", one_of(*allowed.ACTIVATIONS))
-
     dropout: float = _MODEL.flag(
         0.0, "Part of the outputs of each hidden Dense layer that a training step sets to 0, drawn anew.",
         holds(lambda rate: 0 <= rate < 1, "give a fraction from 0 to less than 1"))
@@ -80,8 +79,7 @@ class Fields:
     penalize: str = _OBJECTIVE.flag(
         "all", "Penalized kernels: all or hidden (all but the last) of the Dense layers, or a regular expression that "
         "matches whole layer names (dense_0, dense_1, ..., logits; of --model=cnn also conv_0, conv_1). "
-        "A strength may name its layers instead: "
-        "dense_0=1e-3;logits=1e-4.", text, pattern_or("all", "hidden"))
+        "A strength may name its layers instead: dense_0=1e-3;logits=1e-4.", text, pattern_or("all", "hidden"))
 
     optimizer: str = _OPTIMIZATION.flag("adam", f"{', '.join(allowed.OPTIMIZERS)}.", one_of(*allowed.OPTIMIZERS))
     learning_rate: float = _OPTIMIZATION.flag(
@@ -184,4 +182,3 @@ registry.reserve({*flags_of(Fields), "config_file", "flagfile", "help", "json", 
 FLAGS: Final = RunFlags()
 HANDLING_FIELDS: Final = frozenset(flag.name for flag in FLAGS.values() if flag.handling)
 """Fields that say where a run is kept and what carries it, not what is trained: they may differ on resume."""
-FIELD_TYPES: Final[Mapping[str, str]] = {flag.name: flag.annotation for flag in FLAGS.values()}

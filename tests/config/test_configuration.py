@@ -149,7 +149,7 @@ ODD = Config(dataset="a.npz", hidden=(7,), l1=1e-5, l2=1, optimizer="adamw", wei
 def test_json_brings_back_an_equal_config(made: Config, tmp_path: pathlib.Path) -> None:
     again = Config.from_dict(json.loads(made.to_json()))
     assert again == made
-    assert all(type(getattr(again, name)) is type(getattr(made, name)) for name in config.FIELD_TYPES)
+    assert all(type(getattr(again, name)) is type(getattr(made, name)) for name in config.FLAGS)
     path = tmp_path / "config.json"
     path.write_text(made.to_json())
     assert Config.from_file(path) == made
@@ -172,7 +172,7 @@ def test_differences_name_what_makes_another_experiment() -> None:
 
 def test_where_a_run_is_kept_is_no_difference() -> None:
     assert not Config().differences(Config(model_dir="x", data_dir="y", resume="must", keep=9, checkpoint_every=7))
-    assert set(config.FIELD_TYPES) >= config.HANDLING_FIELDS
+    assert set(config.FLAGS) >= config.HANDLING_FIELDS
 
 
 def test_every_handled_name_has_its_implementation() -> None:

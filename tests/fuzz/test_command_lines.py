@@ -16,7 +16,7 @@ from reglab import flags, launch
 from reglab.benchmark import settings as benchmark
 from reglab.compare import __main__ as compare
 from reglab.compare.arms import arms_of, check_seeds
-from reglab.config import FIELD_TYPES, Config
+from reglab.config import FLAGS, Config
 from reglab.export import __main__ as export
 from reglab.grid import parse_grid, parse_numbers, parse_patterns
 from reglab.patterns import BadPattern, compile_pattern
@@ -99,7 +99,7 @@ def arguments(names: list[str]) -> st.SearchStrategy[list[str]]:
 @given(data=st.data())
 def test_flags(command: str, data: st.DataObject, survives: Survives) -> None:
     parse, own = COMMANDS[command]
-    names = own if command in ("export", "launch") else [*FIELD_TYPES, *own]
+    names = own if command in ("export", "launch") else [*FLAGS, *own]
     argv = data.draw(arguments(names))
     made = survives(lambda: parse(argv))
     if isinstance(made, Config):
@@ -109,7 +109,7 @@ def test_flags(command: str, data: st.DataObject, survives: Survives) -> None:
 JSON = st.recursive(st.one_of(st.none(), st.booleans(), INTEGERS, FLOATS, TEXTS),
                     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(TEXTS, inner, max_size=3)),
                     max_leaves=8)
-FIELDS = st.dictionaries(st.one_of(st.sampled_from(list(FIELD_TYPES)), st.sampled_from(list(FIELD_TYPES)), TEXTS),
+FIELDS = st.dictionaries(st.one_of(st.sampled_from(list(FLAGS)), st.sampled_from(list(FLAGS)), TEXTS),
                          st.one_of(JSON, st.lists(INTEGERS, max_size=5), VALUES), max_size=5)
 
 
@@ -125,7 +125,7 @@ def test_strengths_layer_by_layer(text: str, survives: Survives) -> None:
         assert survives(lambda: Config.from_dict(json.loads(made.to_json()))) == made
 
 
-@given(name=st.sampled_from(list(FIELD_TYPES)), value=st.one_of(JSON, st.binary(), st.complex_numbers(), st.decimals()))
+@given(name=st.sampled_from(list(FLAGS)), value=st.one_of(JSON, st.binary(), st.complex_numbers(), st.decimals()))
 def test_values_of_python(name: str, value: Any, survives: Survives) -> None:
     survives(lambda: dataclasses.replace(Config(), **{name: value}))
 
