@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from reglab.config import Config, ConfigError
 
 if TYPE_CHECKING:
-    from reglab.loop import Diverged, History, Interrupted, PeerLost, fit
+    from reglab.run.loop import Diverged, History, Interrupted, PeerLost, fit
 
 __version__ = "0.1.0"
 __all__ = ["Config", "ConfigError", "Diverged", "History", "Interrupted", "PeerLost", "fit"]
@@ -22,8 +22,8 @@ __all__ = ["Config", "ConfigError", "Diverged", "History", "Interrupted", "PeerL
 
 def __getattr__(name: str) -> Any:
     if name in ("Diverged", "History", "Interrupted", "PeerLost", "fit"):
-        from reglab.startup import quiet_tensorflow
+        from reglab.engine.startup import quiet_tensorflow
         quiet_tensorflow()
-        from reglab import loop
+        from reglab.run import loop
         return getattr(loop, name)
     raise AttributeError(f"module 'reglab' has no attribute {name!r}")

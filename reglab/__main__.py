@@ -8,19 +8,19 @@ from __future__ import annotations
 import importlib
 from typing import Final, NoReturn
 
-from reglab import exit_codes
-from reglab.commands import run_command, run_process
+from reglab.cli.commands import run_command, run_process
 from reglab.config import ConfigError
-from reglab.texts import did_you_mean, shown
+from reglab.inputs import exit_codes
+from reglab.inputs.texts import did_you_mean, shown
 
 COMMANDS: Final = {
     "train": ("reglab.train", "Train one network on cross-entropy plus penalties of its kernels."),
     "compare": ("reglab.compare.__main__", "Compare no penalty, each alone and all together, over several seeds."),
     "sweep": ("reglab.sweep.__main__", "Train a grid or a path of penalties, and choose by the validation data."),
     "export": ("reglab.export.__main__", "Write the network of a run as a Keras model, a SavedModel or NumPy arrays."),
-    "certify": ("reglab.certify", "Check that replicas compute what one device does, or that a run repeats itself."),
+    "certify": ("reglab.certify.__main__", "Check that replicas compute what one device does, or that a run repeats."),
     "benchmark": ("reglab.benchmark.__main__", "Measure how fast this machine trains, and what the penalties cost."),
-    "launch": ("reglab.launch", "Start a cluster of workers on this machine, to try one out."),
+    "launch": ("reglab.launch.__main__", "Start a cluster of workers on this machine, to try one out."),
 }
 """Name to module, which has a `main`, and what it does, in a line. Only the module that is asked for is imported."""
 

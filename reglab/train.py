@@ -7,15 +7,15 @@ import json
 import sys
 from typing import Final
 
-from reglab import exit_codes
+from reglab.cli.commands import Command, run_process
+from reglab.cli.flags import CommandLine
+from reglab.cli.preflight import preflight
 from reglab.cluster import find_cluster
-from reglab.commands import Command, run_process
 from reglab.config import Config
 from reglab.core import penalties
-from reglab.exit_codes import advising
-from reglab.flags import CommandLine
-from reglab.preflight import preflight
-from reglab.run_directory import check_folder, own_folder, with_default_name
+from reglab.inputs import exit_codes
+from reglab.inputs.exit_codes import advising
+from reglab.run.run_directory import check_folder, own_folder, with_default_name
 
 
 def purpose() -> str:
@@ -37,10 +37,10 @@ def _train(given: CommandLine) -> int:
 def _train_into(config: Config, as_json: bool) -> int:
     dataset = preflight(config)
     # TensorFlow is imported only now, so that help, a bad flag and a folder in use are answered at once.
-    from reglab.startup import quiet_tensorflow
+    from reglab.engine.startup import quiet_tensorflow
     quiet_tensorflow(whole_process=True)
     from reglab.console import open_console
-    from reglab.loop import Interrupted, fit
+    from reglab.run.loop import Interrupted, fit
 
     console = open_console(sys.stderr if as_json else sys.stdout)
     resume = " --resume=auto" if config.resume == "restart" else ""

@@ -32,8 +32,8 @@ import pytest
 from reglab.data import Dataset, Examples
 
 if TYPE_CHECKING:
-    from reglab.program import Program
-    from reglab.step import Step
+    from reglab.core.step import Step
+    from reglab.engine.program import Program
 
 FEATURES, CLASSES = 6, 3
 
@@ -76,10 +76,10 @@ def make_step() -> Callable[..., Step]:
     """`make_step(penalize=…, optimizer=…, …)`: a `Step` of a tanh network 6-5-4-3 in float64, by default SGD."""
     import tensorflow as tf
 
-    from reglab.assembly import make_terms
     from reglab.core.models.mlp import MLP
-    from reglab.optimizers import make_optimizer, scheduled
-    from reglab.step import Step
+    from reglab.core.optimizers import make_optimizer, scheduled
+    from reglab.core.step import Step
+    from reglab.engine.assembly import make_terms
 
     def make(*, hidden: tuple[int, ...] = (5, 4), activation: str = "tanh", penalize: str = "all",
              optimizer: Any = "sgd", schedule: str = "constant", warmup_steps: int = 0, total_steps: int = 100,
@@ -101,8 +101,8 @@ def make_program(make_step: Callable[..., Step]) -> Callable[..., Program]:
     """
     import tensorflow as tf
 
-    from reglab.program import Program
-    from reglab.step import Hyperparameters, stack_lanes
+    from reglab.core.step import Hyperparameters, stack_lanes
+    from reglab.engine.program import Program
 
     def make(dataset: Dataset, *, l1: float | Sequence[float] = 0.0, l2: float | Sequence[float] = 0.0,
              learning_rate: float | Sequence[float] = 0.125, seed: int | Sequence[int] = 0, batch_size: int = 8,
@@ -132,7 +132,7 @@ def shared_compilation() -> Iterator[None]:
 
     For modules that ask what a run leaves and how it goes on, not how it is compiled: tracing took most of their time.
     """
-    from reglab.assembly import shared_programs
+    from reglab.engine.assembly import shared_programs
 
     with shared_programs():
         yield
@@ -141,8 +141,8 @@ def shared_compilation() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def report_of() -> Callable[..., dict[str, float]]:
     """`report_of(step, state, batch, hyper)`: the report of one step on one device, TensorBoard tag to number."""
-    from reglab.measurement import Reporter
-    from reglab.parameters import map_arrays
+    from reglab.core.measurement import Reporter
+    from reglab.core.parameters import map_arrays
 
     def report(step: Step, state: Any, batch: Any, hyper: Any) -> dict[str, float]:
         parameters = state["parameters"]

@@ -6,7 +6,7 @@ import pathlib
 import re
 from collections.abc import Iterator
 
-from reglab import flags
+from reglab.cli import flags
 from reglab.compare import __main__ as compare
 from reglab.config import FLAGS, spelled
 from reglab.sweep import __main__ as sweep

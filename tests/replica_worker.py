@@ -22,13 +22,14 @@ import numpy as np
 import tensorflow as tf
 
 import reglab
-from reglab import certify, strategies
-from reglab.assembly import load_dataset, shared_programs
+from reglab.certify import __main__ as certify
 from reglab.config import Config
 from reglab.console import Console
 from reglab.data import Examples
-from reglab.distribution import Replicas
-from reglab.program import Program
+from reglab.engine import strategies
+from reglab.engine.assembly import load_dataset, shared_programs
+from reglab.engine.program import Program
+from reglab.engine.replicas import Replicas
 
 CERTIFY = ["replicas", "--train_size=1003", "--batch_size=100", "--l1=1e-3", "--l2=1e-3", "--clip_norm=1",
            "--hidden=8", "--strategy=mirrored", "--json"]

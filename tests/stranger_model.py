@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from reglab.core.models import ArrayInfo, Mode, Model
 from reglab.core.models.base import parameter_dtype
-from reglab.parameters import Buffers, Parameters, Weights
+from reglab.core.parameters import Buffers, Parameters, Weights
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reglab import exit_codes
 from reglab.cluster import Cluster
+from reglab.inputs import exit_codes
 
 ROOT = pathlib.Path(__file__).parent.parent
 FLAGS = ["--hidden=4", "--l1=1e-3", "--l2=1e-3", "--epochs=60", "--evaluate_every=30", "--checkpoint_every=100",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import pathlib
 import re
 import subprocess
@@ -14,41 +15,25 @@ import pytest
 ROOT = pathlib.Path(__file__).parent.parent
 PACKAGE = ROOT / "reglab"
 
-# A folder stands for every module in it, but for `core`, whose modules and folders are rooms of their own.
+# A room is a folder right under the package, or a module there; all that is in a folder stands on one floor.
 FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
-    ("texts", "core/lazily"),
-    ("numerals", "inputs", "patterns", "exit_codes", "core/penalties", "parameters"),
-    ("strengths", "core/models"),
-    ("config", "signals", "environment", "intervals",
-     "files", "locks", "noise", "reading"),
-    ("layers",),
-    ("memory",),
-    ("compile_cache", "listener", "processes", "arguments", "grid", "core/terms", "optimizers", "data",
-     "distribution", "cluster", "console", "plots", "event_file", "ownership", "records", "run_file", "result_file"),
-    ("step", "strategies", "startup", "flags", "preflight", "summaries", "checkpoint_files", "logged"),
-    ("kept_run", "measurement", "commands", "checkpoint_reading", "restart", "logs"),
-    ("program", "run_directory", "checkpoint"),
-    ("best", "lane_program", "divergence"),
-    ("assembly",),
-    ("opening", "nonfinite", "lane_blowups"),
-    ("journal",),
-    ("report", "lanes", "exactness"),
-    ("loop", "lane_summaries"),
-    ("sweep", "compare", "benchmark", "export", "launch", "rerun"),
-    ("train", "certify", "__main__"),
+    ("inputs", "core", "console"),
+    ("config", "signals"),
+    ("storage", "data"),
+    ("cluster",),
+    ("engine",),
+    ("run", "cli"),
+    ("lab", "export", "benchmark", "certify", "launch", "train"),
+    ("sweep", "compare"),
+    ("__main__",),
 )) for name in names}
 
-MODULES = sorted(path for path in PACKAGE.rglob("*.py")
-                 if path not in (PACKAGE / "__init__.py", PACKAGE / "core" / "__init__.py"))
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 
 def room(path: pathlib.Path) -> str:
-    """The module's or folder's name right under the package; an entry of a folder stands where all entries stand."""
-    return "__main__" if path.stem == "__main__" else _room(path.relative_to(PACKAGE).with_suffix("").parts)
-
-
-def _room(parts: tuple[str, ...]) -> str:
-    return "/".join(parts[:2 if parts[:1] == ("core",) else 1])
+    """The name of the folder or module right under the package."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
 def imported_rooms(source: str, folders: tuple[str, ...]) -> Iterator[tuple[int, str]]:
@@ -61,12 +46,12 @@ def imported_rooms(source: str, folders: tuple[str, ...]) -> Iterator[tuple[int,
         elif isinstance(node, ast.ImportFrom):
             absolute = ("reglab", *folders)[:len(folders) + 2 - node.level] if node.level else ()
             start = ".".join([*absolute, *([node.module] if node.module else [])])
-            names = [f"{start}.{alias.name}" for alias in node.names] if start in ("reglab", "reglab.core") else [start]
+            names = [f"{start}.{alias.name}" for alias in node.names] if start == "reglab" else [start]
         else:
             continue
         for name in names:
             if name.startswith("reglab.") and name != "reglab.__version__":
-                yield node.lineno, _room(tuple(name.split(".")[1:]))
+                yield node.lineno, name.split(".")[1]
 
 
 def violations(name: str, source: str, folders: tuple[str, ...] = ()) -> list[str]:
@@ -78,7 +63,7 @@ def violations(name: str, source: str, folders: tuple[str, ...] = ()) -> list[st
         if target not in FLOORS:
             found.append(f"line {line}: reglab.{target} is no module with a floor: import the module "
                          "that defines it")
-        elif FLOORS[target] >= FLOORS[name] and target != _room(folders):
+        elif FLOORS[target] >= FLOORS[name] and (target,) != folders[:1]:
             found.append(f"line {line}: {name} (floor {FLOORS[name]}) imports {target} (floor {FLOORS[target]}): "
                          "imports point downward only")
     return found
@@ -91,17 +76,17 @@ def test_imports_point_downward(path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "source", "folders", "problem"), [
-    ("step", "import reglab.program", (), "point downward"),
-    ("step", "import reglab.step", (), "point downward"),
-    ("distribution", "from reglab import optimizers", (), "point downward"),
-    ("distribution", "def f():\n  from reglab.optimizers import Adam", (), "line 2.*point downward"),
-    ("distribution", "from . import optimizers", (), "point downward"),
-    ("distribution", "from .optimizers import Adam", (), "point downward"),
-    ("data", "from ..optimizers import SGD", ("data",), "point downward"),
-    ("data", "from .. import optimizers", ("data",), "point downward"),
-    ("distribution", "from reglab import Config", (), "import the module that defines it"),
-    ("distribution", "import reglab\nreglab.fit()", (), "line 2.*import the module that defines it"),
-    ("distribution", "import reglab\nreglab.optimizers.Adam()", (), "line 2.*point downward"),
+    ("engine", "import reglab.run.loop", ("engine",), "point downward"),
+    ("train", "import reglab.train", (), "point downward"),
+    ("data", "from reglab import engine", ("data",), "point downward"),
+    ("data", "def f():\n  from reglab.engine.program import Program", ("data",), "line 2.*point downward"),
+    ("train", "from . import sweep", (), "point downward"),
+    ("train", "from .sweep import plan", (), "point downward"),
+    ("data", "from ..core.optimizers import SGD\nfrom ..engine import program", ("data",), "line 2.*point downward"),
+    ("core", "from ...data import idx", ("core", "models"), "point downward"),
+    ("data", "from reglab import Config", ("data",), "import the module that defines it"),
+    ("train", "import reglab\nreglab.fit()", (), "line 2.*import the module that defines it"),
+    ("data", "import reglab\nreglab.engine.program.run()", ("data",), "line 2.*point downward"),
     ("novelty", "", (), "novelty has no floor: add it")])
 def test_a_wrong_import_is_found(name: str, source: str, folders: tuple[str, ...], problem: str) -> None:
     found = violations(name, source, folders)
@@ -110,15 +95,34 @@ def test_a_wrong_import_is_found(name: str, source: str, folders: tuple[str, ...
 
 
 @pytest.mark.parametrize(("name", "source", "folders"), [
-    ("step", "import reglab.optimizers as m, tensorflow as tf\nfrom reglab.config import Config", ()),
+    ("engine", "import reglab.core.optimizers as m, tensorflow as tf\nfrom reglab.config import Config", ("engine",)),
     ("data", "from reglab.data.idx import read\nfrom .npz import read\nfrom . import digits", ("data",)),
-    ("distribution", "import reglab\nprint(reglab.__version__)", ()),
-    ("distribution", "import regular\nfrom reglabel import x", ())])
+    ("core", "from ..parameters import Arrays", ("core", "models")),
+    ("data", "import reglab\nprint(reglab.__version__)", ("data",)),
+    ("train", "import regular\nfrom reglabel import x", ())])
 def test_a_right_import_passes(name: str, source: str, folders: tuple[str, ...]) -> None:
     assert not violations(name, source, folders)
 
 
-@pytest.mark.parametrize("modules", ["reglab, reglab.config", "reglab.data, reglab.console, reglab.startup"])
+def test_modules_import_one_another_in_one_direction() -> None:
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in MODULES}
+    graph: dict[str, set[str]] = {}
+    for name, path in names.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module in names:
+                targets = (f"{node.module}.{alias.name}" for alias in node.names)
+                graph.setdefault(name, set()).update(t if t in names else node.module for t in targets)
+    graphlib.TopologicalSorter({name: targets - {name} for name, targets in graph.items()}).prepare()
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES if path.parent != PACKAGE}),
+                         ids=lambda folder: str(folder.relative_to(PACKAGE)))
+def test_every_folder_says_in_a_sentence_what_lives_there(folder: pathlib.Path) -> None:
+    docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    assert docstring.split("\n")[0].endswith((".", ":", "?"))
+
+
+@pytest.mark.parametrize("modules", ["reglab, reglab.config", "reglab.data, reglab.console, reglab.engine.startup"])
 def test_what_needs_no_tensorflow_does_not_import_it(modules: str) -> None:
     code = f"import sys, {modules}; print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

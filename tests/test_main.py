@@ -12,8 +12,10 @@ import sys
 import pytest
 
 import reglab
-from reglab import exit_codes, flags, train
+from reglab import train
 from reglab.__main__ import COMMANDS, main
+from reglab.cli import flags
+from reglab.inputs import exit_codes
 
 ROOT = pathlib.Path(__file__).parent.parent
 

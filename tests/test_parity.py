@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reglab.core.optimizers import SGD, Adam, Optimizer
+from reglab.core.parameters import Parameters
 from reglab.data import Dataset, epoch_order
-from reglab.optimizers import SGD, Adam, Optimizer
-from reglab.parameters import Parameters
-from reglab.program import Program
+from reglab.engine.program import Program
 
 # Keras rounds its coefficients to float32, even in float64. These are not changed by that.
 BETAS = {"beta1": 0.875, "beta2": 1 - 2.0**-10}

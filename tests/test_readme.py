@@ -9,7 +9,7 @@ import shlex
 
 import pytest
 
-from reglab import flags
+from reglab.cli import flags
 from tests.readme_tables import written
 
 README = pathlib.Path(__file__).parent.parent / "README.md"

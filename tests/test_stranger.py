@@ -13,16 +13,16 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
-from reglab import flags
-from reglab.assembly import make_hyperparameters, make_step
+from reglab.cli import flags
 from reglab.compare import compare
 from reglab.config import Config
 from reglab.core.penalties import Penalty, registry
+from reglab.core.step import Batch
 from reglab.data import Dataset, epoch_order
-from reglab.grid import Grid
-from reglab.journal import hyperparameters
-from reglab.loop import fit
-from reglab.step import Batch
+from reglab.engine.assembly import make_hyperparameters, make_step
+from reglab.lab.grid import Grid
+from reglab.run.journal import hyperparameters
+from reglab.run.loop import fit
 from reglab.sweep import path, sweep
 
 

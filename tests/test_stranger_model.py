@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 
 from reglab.config import Config, ConfigError
+from reglab.config.selection import make_model, penalized_layers
 from reglab.core import models
+from reglab.core.parameters import map_arrays
 from reglab.data import Dataset
 from reglab.export import export
-from reglab.grid import Grid
-from reglab.lanes import Lane, LaneTrainer
-from reglab.layers import make_model, penalized_layers
-from reglab.loop import fit
-from reglab.parameters import map_arrays
-from reglab.report import describe_run
+from reglab.lab.grid import Grid
+from reglab.lab.lanes import Lane, LaneTrainer
+from reglab.run.loop import fit
+from reglab.run.report import describe_run
 from reglab.sweep import sweep
 from tests.stranger_model import Gated
 
@@ -65,7 +65,7 @@ def test_it_is_trained_killed_resumed_to_the_same_bits_and_exported(
     whole = fit(dataclasses.replace(chosen, model_dir=str(tmp_path / "whole")))
     killed = dataclasses.replace(chosen, model_dir=str(tmp_path / "killed"))
     done = run("import os, reglab; from reglab.console import Console; Console.progress = lambda self, step, *_: "
-               f"step > 9 and os.kill(os.getpid(), 9); from reglab.loop import fit; "
+               f"step > 9 and os.kill(os.getpid(), 9); from reglab.run.loop import fit; "
                f"fit(reglab.Config.from_dict({killed.to_dict()!r}), console=Console())")
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert list((tmp_path / "killed/checkpoints").glob("ckpt-*.index"))
@@ -106,7 +106,7 @@ def test_its_replicas_compute_what_one_device_computes() -> None:
 
 
 def test_its_words_and_layers_are_those_that_it_tells(dataset: Dataset) -> None:
-    from reglab.assembly import make_program
+    from reglab.engine.assembly import make_program
 
     model = make_model(config(), (6,), 3)
     assert penalized_layers(model, "all") == ("logits",)

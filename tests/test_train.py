@@ -19,7 +19,9 @@ import pytest
 import tensorflow as tf
 
 import reglab
-from reglab import exit_codes, flags, train
+from reglab import train
+from reglab.cli import flags
+from reglab.inputs import exit_codes
 
 ROOT = pathlib.Path(__file__).parent.parent
 SMALL = ["--hidden=4", "--epochs=2", "--nojit", "--train_size=200"]
@@ -147,7 +149,7 @@ def test_help_and_a_bad_flag_import_no_tensorflow(tmp_path: pathlib.Path, argv: 
     found, out, err = finish(start(*argv, cwd=tmp_path, options=("-X", "importtime")))
     imported = set(re.findall(r"\| +([\w.]+)$", err, re.MULTILINE))
     assert found == code
-    assert "reglab.flags" in imported
+    assert "reglab.cli.flags" in imported
     assert not {"tensorflow", "numpy", "keras", "tensorboard", "rich"} & imported
     assert out == (flags.help_text("reglab.train", train.purpose()) + "\n" if code == 0 else "")
 

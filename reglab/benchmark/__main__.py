@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from typing import Any, Final
 
-from reglab import exit_codes
 from reglab.benchmark.settings import WITHOUT, Settings, extra_flags, make_settings
-from reglab.commands import Command, run_process
-from reglab.files import write_atomically, writing
-from reglab.flags import CommandLine
-from reglab.ownership import owning
+from reglab.cli.commands import Command, run_process
+from reglab.cli.flags import CommandLine
+from reglab.inputs import exit_codes
+from reglab.storage.files import write_atomically, writing
+from reglab.storage.ownership import owning
 
 PURPOSE: Final = ("Measure training on this machine: its pace against what the device can do, and what the penalties, "
                   "summaries and checkpoints cost; on demand how it grows, and a race against other libraries. Every "

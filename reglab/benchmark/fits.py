@@ -15,7 +15,7 @@ from reglab.benchmark.task import Task
 from reglab.config import Config
 from reglab.console import Console
 from reglab.data import Dataset
-from reglab.loop import fit
+from reglab.run.loop import fit
 
 WARM_EPOCHS: Final = 2  # Not timed: compilation, and the first checkpoint.
 MOST_EPOCHS: Final = 300

@@ -15,8 +15,8 @@ from typing import Any, Final
 import tensorflow as tf
 
 from reglab.benchmark.timing import Steps
-from reglab.distribution import traced
-from reglab.optimizers import Optimizer
+from reglab.core.optimizers import Optimizer
+from reglab.engine.replicas import traced
 
 PRODUCTS: Final = ("products by XLA", "products by TensorFlow")
 OPTIMIZER: Final = "optimizer"

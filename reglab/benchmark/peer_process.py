@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import reglab.benchmark
-from reglab.listener import heard_by_children
-from reglab.signals import command_request
+from reglab.signals.listener import heard_by_children
+from reglab.signals.stop import command_request
 
 # Several libraries hold the same GPU at a time, so none may take all of its memory in advance.
 ENVIRONMENT: Final = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false",

@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from reglab.assembly import make_program as make_training_program
-from reglab.assembly import parameter_dtype
 from reglab.benchmark.limit import OPTIMIZER, PRODUCTS, Limit, step_flops
 from reglab.benchmark.peers.protocol import peak_memory_bytes
 from reglab.benchmark.spread import Spread, ratios, spread
@@ -23,10 +21,12 @@ from reglab.benchmark.timing import interleaved, stretch, timed
 from reglab.config import Config
 from reglab.core.penalties.by_name import ByPenalty
 from reglab.data import Dataset, epoch_order
-from reglab.distribution import Replicas
-from reglab.environment import device_name
-from reglab.program import Program
-from reglab.strategies import make_replicas
+from reglab.engine.assembly import make_program as make_training_program
+from reglab.engine.assembly import parameter_dtype
+from reglab.engine.environment import device_name
+from reglab.engine.program import Program
+from reglab.engine.replicas import Replicas
+from reglab.engine.strategies import make_replicas
 
 
 def speed(config: Config, dataset: Dataset, task: Task) -> dict[str, Any]:

@@ -10,14 +10,14 @@ from typing import Any, Final
 
 from reglab.benchmark.known_peers import PEERS, REFERENCE
 from reglab.config import MOST_COUNT, MOST_CPU_DEVICES, Config, ConfigError
+from reglab.config.memory import check_memory
+from reglab.config.selection import make_model, penalized_layers
+from reglab.config.strengths import is_zero
 from reglab.core import penalties
 from reglab.core.penalties.by_name import ByPenalty
-from reglab.inputs import Unusable, place_of
-from reglab.layers import make_model, penalized_layers
-from reglab.memory import check_memory
-from reglab.numerals import read_integer
-from reglab.strengths import is_zero
-from reglab.texts import did_you_mean, shown
+from reglab.inputs.numerals import read_integer
+from reglab.inputs.paths import Unusable, place_of
+from reglab.inputs.texts import did_you_mean, shown
 
 DEFAULT_SECTIONS: Final = ("speed", "start", "penalty", "logging")
 """Those measured unless `--sections` says otherwise; further ones by giving their values, such as `--lanes=1,16`."""

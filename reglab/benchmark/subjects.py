@@ -8,14 +8,14 @@ from typing import Final
 
 import numpy as np
 
-from reglab.assembly import make_hyperparameters, make_lane_program, make_step
 from reglab.config import Config
 from reglab.core.penalties.by_name import ByPenalty
+from reglab.core.step import stack_lanes
 from reglab.data import Dataset, check_batch_size, epoch_order
-from reglab.distribution import Replicas
-from reglab.lane_program import LaneProgram
-from reglab.program import Program
-from reglab.step import stack_lanes
+from reglab.engine.assembly import make_hyperparameters, make_lane_program, make_step
+from reglab.engine.lane_program import LaneProgram
+from reglab.engine.program import Program
+from reglab.engine.replicas import Replicas
 
 FIRST_STEPS: Final = 3
 

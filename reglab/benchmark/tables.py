@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reglab.config.strengths import Strength, in_words
 from reglab.console.format import number
 from reglab.core import penalties
-from reglab.strengths import Strength, in_words
 
 _NAMES = {"bare": "neither", "both": "summaries and checkpoints"}
 

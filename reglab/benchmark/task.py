@@ -6,8 +6,8 @@ import dataclasses
 import json
 
 from reglab.config import Config
+from reglab.config.strengths import Strength, weakened
 from reglab.core.penalties.by_name import ByPenalty
-from reglab.strengths import Strength, weakened
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,7 +25,7 @@ from reglab.benchmark.spread import ratios, spread
 from reglab.benchmark.workers import WorkerError
 from reglab.config import HANDLING_FIELDS, Config
 from reglab.data import Dataset
-from reglab.listener import heard_by_children
+from reglab.signals.listener import heard_by_children
 
 SCRIPTS: Final = {"keras": "keras_fit.py", "torch": "torch_loop.py"}
 """Library to the script in `scripts/` that does the job with it."""

@@ -22,7 +22,7 @@ def main(argv: list[str]) -> int:
     with private_stdout() as answers:
         try:
             began = time.monotonic()
-            from reglab.startup import quiet_tensorflow, start_devices
+            from reglab.engine.startup import quiet_tensorflow, start_devices
             quiet_tensorflow(whole_process=True)
             start_devices(task.config.compile_cache, lambda problem: print(problem, file=sys.stderr))
             task = dataclasses.replace(task, import_seconds=time.monotonic() - began)
@@ -45,8 +45,8 @@ def measure(task: Task) -> dict[str, Any]:
       ConfigError: the devices or the data are not there.
       KeyError: there is no such section.
     """
-    from reglab.assembly import load_dataset
     from reglab.benchmark import fits, sections
+    from reglab.engine.assembly import load_dataset
 
     functions = {"speed": sections.speed, "start": sections.start, "penalty": sections.penalty,
                  "lanes": sections.lanes, "logging": fits.logging}
@@ -54,8 +54,8 @@ def measure(task: Task) -> dict[str, Any]:
 
 
 def _scaling(task: Task) -> Any:
-    from reglab.assembly import load_dataset
     from reglab.benchmark.sections import Scaling
+    from reglab.engine.assembly import load_dataset
 
     return Scaling(task.config, load_dataset(task.config), task)
 

@@ -7,7 +7,7 @@ import functools
 import json
 from typing import Final
 
-from reglab.texts import shown
+from reglab.inputs.texts import shown
 
 MOST_WORKERS: Final = 10_000
 

@@ -9,11 +9,11 @@ import socket
 import time
 from typing import Any, Final
 
-from reglab import exit_codes
 from reglab.cluster.base import Cluster
-from reglab.reading import is_number
-from reglab.signals import EarlyStop, StopRequest
-from reglab.texts import shown
+from reglab.inputs import exit_codes
+from reglab.inputs.texts import shown
+from reglab.signals.stop import EarlyStop, StopRequest
+from reglab.storage.reading import is_number
 
 PROTOCOL: Final = "reglab-rendezvous-1"
 LONGEST: Final = 65_536

@@ -25,7 +25,7 @@ from typing import Any, Final
 from reglab.cluster import gathering
 from reglab.cluster.base import Cluster, split_address
 from reglab.cluster.gathering import GOODBYE, LONGEST, POLL, PROTOCOL, Gathering, RendezvousError, absent, message
-from reglab.signals import EarlyStop, StopRequest
+from reglab.signals.stop import EarlyStop, StopRequest
 
 _PAUSE: Final = 0.2  # seconds between two attempts to reach the chief
 _ATTEMPT: Final = 3.0  # seconds for one attempt, as a lost packet should not cost the whole time

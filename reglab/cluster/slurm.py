@@ -13,7 +13,7 @@ from typing import Final
 
 from reglab.cluster.base import MOST_WORKERS, Cluster
 from reglab.config import ConfigError
-from reglab.texts import shown
+from reglab.inputs.texts import shown
 
 # Slurm numbers the steps of `srun` from 0 and the others (batch script, interactive shell, extern) from 2^32 downward.
 _FIRST_SPECIAL_STEP: Final = 2**32 - 16

@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 
 from reglab.cluster.base import MOST_WORKERS, Cluster, split_address
 from reglab.config import ConfigError
-from reglab.texts import one_line, shown
+from reglab.inputs.texts import one_line, shown
 
 # Types of task that train, in the order in which tf.distribute counts them.
 _WORKERS: Final = ("chief", "master", "worker")

@@ -18,7 +18,7 @@ __all__ = ["Comparison", "compare"]
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from reglab.startup import quiet_tensorflow
+        from reglab.engine.startup import quiet_tensorflow
         quiet_tensorflow()
         from reglab.compare import experiment
         return getattr(experiment, name)

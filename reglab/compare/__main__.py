@@ -12,17 +12,17 @@ import json
 import sys
 from typing import Any, Final
 
-from reglab import exit_codes
-from reglab.commands import Command, run_process
+from reglab.cli.commands import Command, run_process
+from reglab.cli.flags import CommandLine
+from reglab.cli.preflight import preflight
 from reglab.compare.arms import arms_of, check_seeds
 from reglab.compare.presets import check_preset, judge, preset_flags, verdict_text
 from reglab.config import Config
 from reglab.core import penalties
-from reglab.exit_codes import advising
-from reglab.flags import CommandLine
-from reglab.preflight import preflight
-from reglab.run_directory import own_folder
-from reglab.signals import STARTS_AGAIN
+from reglab.inputs import exit_codes
+from reglab.inputs.exit_codes import advising
+from reglab.run.run_directory import own_folder
+from reglab.signals.stop import STARTS_AGAIN
 
 EXTRA: Final = {
     "seeds": (int, "How many seeds, from --seed on: of the initial weights; the data are the same.", 5),
@@ -58,12 +58,12 @@ def _compare(config: Config, seeds: int, preset: str | None, as_json: bool) -> i
     lanes = len(arms_of(config)) * check_seeds(seeds, config.seed)
     dataset = preflight(config, lanes=lanes, replicas=False)
     # TensorFlow is imported only now, so that help, a bad flag and a folder in use are answered at once.
-    from reglab.startup import quiet_tensorflow
+    from reglab.engine.startup import quiet_tensorflow
     quiet_tensorflow(whole_process=True)
     from reglab.compare.experiment import compare
     from reglab.compare.files import ComparisonFolder
     from reglab.console import open_console
-    from reglab.loop import Interrupted
+    from reglab.run.loop import Interrupted
 
     console = open_console(sys.stderr if as_json else sys.stdout)
     with contextlib.closing(ComparisonFolder(str(config.model_dir))) as folder:

@@ -7,16 +7,16 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reglab.config import MOST_SEED, Config, ConfigError
+from reglab.config.strengths import Strength, is_zero
 from reglab.core import penalties
 from reglab.core.penalties.by_name import ByPenalty, by_penalty_name
-from reglab.grid import MOST_LANES
-from reglab.strengths import Strength, is_zero
-from reglab.texts import shown
+from reglab.inputs.texts import shown
+from reglab.lab.grid import MOST_LANES
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from reglab.lanes import LaneCurves
+    from reglab.lab.lanes import LaneCurves
 
 
 @by_penalty_name
@@ -101,7 +101,7 @@ def check_seeds(seeds: int, first: int) -> int:
 
 def measure(curves: LaneCurves) -> dict[str, np.ndarray]:
     """Each of `metrics_of` at each evaluation of each lane: [evaluations, lanes]."""
-    from reglab.measurement import joined_norms  # With TensorFlow, and bad flags are answered without.
+    from reglab.core.measurement import joined_norms  # With TensorFlow, and bad flags are answered without.
 
     return {
         "train_accuracy": curves.train["accuracy"], "validation_accuracy": curves.validation["accuracy"],

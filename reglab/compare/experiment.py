@@ -9,22 +9,22 @@ from typing import Any, Final
 
 import numpy as np
 
-from reglab import environment
-from reglab.assembly import load_dataset, total_steps
 from reglab.compare.arms import Arm, arms_of, check_seeds, measure
 from reglab.config import Config
+from reglab.config.selection import make_model
+from reglab.config.strengths import in_words
 from reglab.console import Console
 from reglab.core.penalties.by_name import as_dict
 from reglab.core.terms import SPARSITY_THRESHOLD
 from reglab.data import Dataset
-from reglab.intervals import CONFIDENCE, mean_and_half_width
-from reglab.lanes import Lane, LaneCurves, LaneTrainer
-from reglab.layers import make_model
-from reglab.loop import Interrupted
-from reglab.signals import StopRequest, stop_request
-from reglab.startup import start_devices
-from reglab.strengths import in_words
-from reglab.summaries import json_number
+from reglab.engine import environment
+from reglab.engine.assembly import load_dataset, total_steps
+from reglab.engine.startup import start_devices
+from reglab.lab.intervals import CONFIDENCE, mean_and_half_width
+from reglab.lab.lanes import Lane, LaneCurves, LaneTrainer
+from reglab.run.logs.summaries import json_number
+from reglab.run.loop import Interrupted
+from reglab.signals.stop import StopRequest, stop_request
 
 SEEDS: Final = 5
 

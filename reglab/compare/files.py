@@ -21,12 +21,12 @@ from typing import Any, Final
 from reglab.compare.experiment import Comparison
 from reglab.config import ConfigError
 from reglab.core import penalties
-from reglab.event_file import WholeEventFile
-from reglab.files import remove_known, write_atomically, writing
-from reglab.lane_summaries import write_lane_runs
-from reglab.locks import LOCK_NAMES
-from reglab.ownership import owning
-from reglab.plots import compare_picture
+from reglab.lab.lane_summaries import write_lane_runs
+from reglab.lab.plots import compare_picture
+from reglab.run.logs.event_file import WholeEventFile
+from reglab.storage.files import remove_known, write_atomically, writing
+from reglab.storage.locks import LOCK_NAMES
+from reglab.storage.ownership import owning
 
 _PARTIAL: Final = ".partial"
 _RESULT: Final = "compare.json"

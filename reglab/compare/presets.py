@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 
 from reglab.compare.arms import METRICS
 from reglab.config import Config, ConfigError
-from reglab.strengths import is_zero
-from reglab.texts import did_you_mean, shown
+from reglab.config.strengths import is_zero
+from reglab.inputs.texts import did_you_mean, shown
 
 # Data set to the flags; what the user gives overrides them.
 PRESETS: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {

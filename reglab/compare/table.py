@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from reglab.compare.arms import Metric, metrics_of
+from reglab.config.strengths import in_words
 from reglab.console.format import number
 from reglab.core import penalties
-from reglab.lane_blowups import describe
-from reglab.strengths import in_words
+from reglab.lab.lane_blowups import describe
 
 _LABEL_WIDTH: Final = 29
 _ARM_WIDTH: Final = 15

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from reglab.config.errors import ConfigError
+from reglab.config.strengths import Strength, numbers
 from reglab.core import models
-from reglab.inputs import Unusable, check_path, check_text
-from reglab.strengths import Strength, numbers
-from reglab.texts import did_you_mean, shown
+from reglab.inputs.paths import Unusable, check_path, check_text
+from reglab.inputs.texts import did_you_mean, shown
 
 Check = Callable[[str, Any], None]
 
@@ -106,7 +106,10 @@ def pattern_or(*names: str) -> Check:
     def check(name: str, value: str) -> None:
         if value in names:
             return
-        from reglab.patterns import BadPattern, compile_pattern  # Few runs have a pattern, and it takes a while.
+        from reglab.inputs.patterns import (  # Few runs have a pattern, and it takes a while.
+            BadPattern,
+            compile_pattern,
+        )
 
         try:
             compile_pattern(value)

@@ -13,11 +13,11 @@ from reglab.config.checks import require
 from reglab.config.errors import ConfigError
 from reglab.config.fields import FLAGS, HANDLING_FIELDS, Fields
 from reglab.config.reading import read_fields
+from reglab.config.strengths import numbers
 from reglab.core import penalties
 from reglab.core.penalties.by_name import ByPenalty, as_dict, by_penalty_name
-from reglab.numerals import beyond, rounded
-from reglab.strengths import numbers
-from reglab.texts import did_you_mean, shown
+from reglab.inputs.numerals import beyond, rounded
+from reglab.inputs.texts import did_you_mean, shown
 
 _USUAL: Final = {name: FLAGS[name].default for name in ("model", "dropout")}
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from reglab import exit_codes
-from reglab.texts import one_line
+from reglab.inputs import exit_codes
+from reglab.inputs.texts import one_line
 
 
 class ConfigError(exit_codes.Ending, ValueError):

@@ -22,10 +22,10 @@ from reglab.config.checks import (
     text,
 )
 from reglab.config.flag import Flag, Section, flags_of
+from reglab.config.strengths import Strength
 from reglab.core import models, penalties
 from reglab.core.penalties import Penalty, registry
 from reglab.core.penalties.by_name import ByPenalty
-from reglab.strengths import Strength
 
 _DATA: Final = Section("Data")
 _MODEL: Final = Section("Model")

@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple
 
 from reglab.config.checks import Check, require
 from reglab.config.errors import ConfigError
-from reglab.strengths import joined, read_layers
-from reglab.texts import shown
+from reglab.config.strengths import joined, read_layers
+from reglab.inputs.texts import shown
 
 _MOST_WHOLE: Final = 2**1023
 """A whole number that stands for a float64 is smaller."""

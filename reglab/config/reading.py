@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from reglab.config.errors import ConfigError
-from reglab.inputs import Unusable, check_path, read_regular, reason
-from reglab.numerals import read_float, read_integer
-from reglab.texts import one_line, shown
+from reglab.inputs.numerals import read_float, read_integer
+from reglab.inputs.paths import Unusable, check_path, read_regular, reason
+from reglab.inputs.texts import one_line, shown
 
 _Number = TypeVar("_Number", int, float)
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from reglab.config import ConfigError
 from reglab.data.examples import Dataset, Examples
 from reglab.data.sampling import split
-from reglab.texts import one_line, shown
+from reglab.inputs.texts import one_line, shown
 
 _MOST_CLASSES: Final = 10**6
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reglab.data.examples import Dataset, Examples
-from reglab.texts import shown
+from reglab.inputs.texts import shown
 
 TRAIN_IMAGES: Final = "train-images-idx3-ubyte"
 TRAIN_LABELS: Final = "train-labels-idx1-ubyte"

@@ -17,8 +17,8 @@ from reglab.data.examples import Dataset, Examples
 from reglab.data.places import DataFile, locate
 from reglab.data.unpacking import Growing, Unzipped
 from reglab.data.unpickle import MOST_READS, PickledBytes, unpickle
-from reglab.inputs import Unusable
-from reglab.texts import one_line
+from reglab.inputs.paths import Unusable
+from reglab.inputs.texts import one_line
 
 _PIXELS: Final = 3 * 32 * 32
 _MOST_MEMBERS: Final = 1000

@@ -11,7 +11,7 @@ import numpy as np
 from reglab.config import ConfigError
 from reglab.data.catalog import IMAGE_SETS
 from reglab.data.examples import Dataset, Examples
-from reglab.texts import one_line
+from reglab.inputs.texts import one_line
 
 
 def download(dataset: str) -> Dataset:

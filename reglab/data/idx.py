@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from reglab.data.places import DataFile
 from reglab.data.unpacking import FREELY, Growing, Unzipped, check_growth
-from reglab.inputs import Unusable
-from reglab.texts import one_line, shown
+from reglab.inputs.paths import Unusable
+from reglab.inputs.texts import one_line, shown
 
 _GZIP: Final = b"\x1f\x8b"
 _UNSIGNED_BYTE: Final = 8

@@ -18,7 +18,7 @@ from reglab.data.examples import Dataset
 from reglab.data.mnist import load_mnist
 from reglab.data.npz import read_npz
 from reglab.data.sampling import sample
-from reglab.texts import shown
+from reglab.inputs.texts import shown
 
 
 def load(dataset: str, *, data_dir: str | os.PathLike[str] | None = None, train_size: int | None = None,

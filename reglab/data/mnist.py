@@ -9,7 +9,7 @@ from reglab.data.catalog import IMAGE_SETS, TEST_IMAGES, TEST_LABELS, TRAIN_IMAG
 from reglab.data.examples import Dataset, Examples
 from reglab.data.idx import read_idx
 from reglab.data.places import DataFile, locate
-from reglab.texts import shown
+from reglab.inputs.texts import shown
 
 
 def load_mnist(dataset: str, data_dir: str) -> Dataset:

@@ -19,8 +19,8 @@ from numpy.lib import format as npy
 
 from reglab.config import ConfigError
 from reglab.data.unpacking import check_growth
-from reglab.inputs import Unusable, open_regular
-from reglab.texts import one_line, shown
+from reglab.inputs.paths import Unusable, open_regular
+from reglab.inputs.texts import one_line, shown
 
 ARRAY_NAMES: Final = ("x_train", "y_train", "x_test", "y_test")
 _MOST_HEADER: Final = 2**14  # NumPy itself takes 10,000 characters.

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import IO
 
 from reglab.config import ConfigError
-from reglab.inputs import Unusable, open_regular, read_regular, reason
-from reglab.texts import shown
+from reglab.inputs.paths import Unusable, open_regular, read_regular, reason
+from reglab.inputs.texts import shown
 
 
 @dataclasses.dataclass(frozen=True)

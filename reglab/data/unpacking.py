@@ -6,8 +6,8 @@ import io
 import zlib
 from typing import IO, Any, Final
 
-from reglab.inputs import Unusable
-from reglab.memory import available_memory
+from reglab.config.memory import available_memory
+from reglab.inputs.paths import Unusable
 
 FREELY: Final = 2**24
 """Bytes that any file may unpack to."""

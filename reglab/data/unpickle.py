@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from reglab.texts import one_line, shown
+from reglab.inputs.texts import one_line, shown
 
 MOST_READS: Final = 600_000
 """Of a pickle: the largest of CIFAR, that of the 50,000 images of CIFAR-100, takes 450,000."""

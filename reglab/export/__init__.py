@@ -18,7 +18,7 @@ __all__ = ["Exported", "WrongCopy", "export"]
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from reglab.startup import quiet_tensorflow
+        from reglab.engine.startup import quiet_tensorflow
         quiet_tensorflow()
         from reglab.export import exporting
         return getattr(exporting, name)

@@ -7,14 +7,14 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from reglab import exit_codes
-from reglab.commands import Command, run_process
+from reglab.cli.commands import Command, run_process
+from reglab.cli.flags import CommandLine, ExtraFlags
 from reglab.config import ConfigError
 from reglab.config.checks import one_of
 from reglab.console.format import percent
 from reglab.export.outputs import check_output, output_path, owning_output, run_folder
 from reglab.export.source import read_source
-from reglab.flags import CommandLine, ExtraFlags
+from reglab.inputs import exit_codes
 
 STATES: Final = ("best", "last")
 PURPOSE: Final = ("Write the network of a run as a Keras model, a SavedModel or NumPy arrays, and check that what was "
@@ -41,7 +41,7 @@ def _export_owned(given: CommandLine) -> int:
 
 def _export(values: Mapping[str, Any], as_json: bool) -> int:
     # TensorFlow is imported only now, so that help, a bad flag, a bad folder and an output in use are answered at once.
-    from reglab.startup import quiet_tensorflow
+    from reglab.engine.startup import quiet_tensorflow
     quiet_tensorflow(whole_process=True)
     from reglab.export.exporting import export
 

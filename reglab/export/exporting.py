@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from reglab import exit_codes
 from reglab.export.formats import SAVED_MODEL, Format, format_of
 from reglab.export.network import Network, read_network
 from reglab.export.outputs import check_output, output_path, owning_output, run_folder, scratch_folder
-from reglab.files import writing
-from reglab.signals import stop_request
+from reglab.inputs import exit_codes
+from reglab.signals.stop import stop_request
+from reglab.storage.files import writing
 
 TOLERANCE: Final = 1e-5
 """The largest difference of a logit, over the largest logit, that rounding explains: Keras multiplies by 1 / divisor,

@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from reglab.config import ConfigError
+from reglab.core.parameters import Weights
 from reglab.export.network import Network
-from reglab.parameters import Weights
 
 
 class Format(NamedTuple):

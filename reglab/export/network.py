@@ -9,16 +9,16 @@ from typing import Any, Final
 import numpy as np
 import tensorflow as tf
 
-from reglab.checkpoint_files import labelled_run
-from reglab.checkpoint_reading import read_weights
 from reglab.config import Config, ConfigError
 from reglab.config.checks import one_of
+from reglab.config.selection import make_model
 from reglab.core.models import EVALUATION, Model
+from reglab.core.parameters import Parameters, Weights, map_arrays
 from reglab.export.source import object_in, read_source
-from reglab.layers import make_model
-from reglab.parameters import Parameters, Weights, map_arrays
-from reglab.reading import Unreadable
-from reglab.run_file import read_run_file
+from reglab.run.checkpoints.files import labelled_run
+from reglab.run.checkpoints.reading import read_weights
+from reglab.run.run_file import read_run_file
+from reglab.storage.reading import Unreadable
 
 STATES: Final = ("best", "last")
 

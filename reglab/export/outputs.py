@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from reglab.config import ConfigError
-from reglab.files import remove_known
-from reglab.inputs import Unusable, place_of
-from reglab.ownership import owning
-from reglab.texts import shown
+from reglab.inputs.paths import Unusable, place_of
+from reglab.inputs.texts import shown
+from reglab.storage.files import remove_known
+from reglab.storage.ownership import owning
 
 _OWN: Final = ("network.keras", "network.npz", *(f"network/{name}" for name in (
     "saved_model.pb", "fingerprint.pb", "keras_metadata.pb", "assets/*", "variables/variables.*",

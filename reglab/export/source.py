@@ -8,8 +8,8 @@ import pathlib
 from typing import Any, NamedTuple
 
 from reglab.config import MOST_COUNT, Config, ConfigError
-from reglab.memory import check_memory
-from reglab.reading import Unreadable, is_count, is_number, read_object
+from reglab.config.memory import check_memory
+from reglab.storage.reading import Unreadable, is_count, is_number, read_object
 
 
 class Source(NamedTuple):

@@ -1,7 +1,7 @@
 """A grid of configurations times seeds (times folds) as lanes, the choice among them, and warm-started paths.
 
     from reglab import Config
-    from reglab.grid import Grid
+    from reglab.lab.grid import Grid
     from reglab.sweep import sweep
     result = sweep(Config(model_dir="runs/my-sweep"), Grid(l1=(0.0, 1e-4, 1e-3)), seeds=3)
     result.best
@@ -24,7 +24,7 @@ _HOMES: Final = {"Sweep": "experiment", "sweep": "experiment", "Path": "warm", "
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        from reglab.startup import quiet_tensorflow
+        from reglab.engine.startup import quiet_tensorflow
         quiet_tensorflow()
         return getattr(importlib.import_module(f"reglab.sweep.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'reglab.sweep' has no attribute {name!r}")

@@ -7,15 +7,15 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from reglab import exit_codes
-from reglab.commands import Command, run_process
+from reglab.cli.commands import Command, run_process
+from reglab.cli.flags import CommandLine, ExtraFlags
+from reglab.cli.preflight import preflight
 from reglab.config import Config
 from reglab.core import penalties
-from reglab.exit_codes import advising
-from reglab.flags import CommandLine, ExtraFlags
-from reglab.grid import Grid, parse_grid
-from reglab.preflight import preflight
-from reglab.run_directory import own_folder
+from reglab.inputs import exit_codes
+from reglab.inputs.exit_codes import advising
+from reglab.lab.grid import Grid, parse_grid
+from reglab.run.run_directory import own_folder
 from reglab.sweep.files import SweepFolder
 from reglab.sweep.options import check_folds, check_options, check_path, check_size
 
@@ -65,10 +65,10 @@ def _sweep(config: Config, grid: Grid, values: Mapping[str, Any], as_json: bool)
     if dataset is not None:
         check_folds(values["folds"], dataset)
     # TensorFlow is imported only now, so that help, a bad flag, a bad file and a folder in use are answered at once.
-    from reglab.startup import quiet_tensorflow
+    from reglab.engine.startup import quiet_tensorflow
     quiet_tensorflow(whole_process=True)
     from reglab.console import open_console
-    from reglab.loop import Interrupted
+    from reglab.run.loop import Interrupted
     from reglab.sweep.progress import Stopped, goes_on
 
     console = open_console(sys.stderr if as_json else sys.stdout)

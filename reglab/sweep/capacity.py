@@ -7,10 +7,10 @@ from typing import Final
 
 import tensorflow as tf
 
-from reglab.assembly import make_step
 from reglab.config import Config
 from reglab.data import Dataset
-from reglab.program import EVALUATION_BATCH
+from reglab.engine.assembly import make_step
+from reglab.engine.program import EVALUATION_BATCH
 
 CPU_LANES: Final = 32
 """More make no step faster, since `LaneProgram` keeps those at work in the cache, and a finished call is what a killed

@@ -8,17 +8,17 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from reglab.assembly import load_dataset, shared_programs, total_steps
 from reglab.config import Config, ConfigError
 from reglab.console import Console
 from reglab.data import Dataset
-from reglab.files import writing
-from reglab.grid import Grid
-from reglab.lanes import LaneTrainer
-from reglab.loop import Diverged, fit
-from reglab.ownership import owning
-from reglab.signals import StopRequest, stop_request
-from reglab.startup import start_devices
+from reglab.engine.assembly import load_dataset, shared_programs, total_steps
+from reglab.engine.startup import start_devices
+from reglab.lab.grid import Grid
+from reglab.lab.lanes import LaneTrainer
+from reglab.run.loop import Diverged, fit
+from reglab.signals.stop import StopRequest, stop_request
+from reglab.storage.files import writing
+from reglab.storage.ownership import owning
 from reglab.sweep.capacity import choose_lanes_per_call
 from reglab.sweep.files import SweepFolder
 from reglab.sweep.folds import fold_dataset

@@ -17,9 +17,9 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any, Final
 
 from reglab.config import ConfigError
-from reglab.files import StorageError, misplaced, remove_temporaries, write_atomically, writing
-from reglab.locks import LOCK_NAMES
-from reglab.reading import read_bytes
+from reglab.storage.files import StorageError, misplaced, remove_temporaries, write_atomically, writing
+from reglab.storage.locks import LOCK_NAMES
+from reglab.storage.reading import read_bytes
 from reglab.sweep.parts import NotThePart, digest_of, read_sealed, sealed
 
 _FILES: Final = ("plan.json", "timing.json", "sweep.json", "sweep.csv", "path.json", "path.csv", "heatmap.png",

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from reglab.config import MOST_SEED, Config, ConfigError
 from reglab.config.checks import one_of
-from reglab.grid import MOST_LANES, Grid
-from reglab.memory import check_memory
-from reglab.texts import shown
+from reglab.config.memory import check_memory
+from reglab.inputs.texts import shown
+from reglab.lab.grid import MOST_LANES, Grid
 
 if TYPE_CHECKING:
     from reglab.data import Dataset

@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from reglab.config.strengths import in_names
 from reglab.console.format import number, percent
 from reglab.core import penalties
-from reglab.lane_blowups import describe
-from reglab.lane_summaries import write_lane_runs
-from reglab.plots import sweep_pictures
-from reglab.strengths import in_names
+from reglab.lab.lane_blowups import describe
+from reglab.lab.lane_summaries import write_lane_runs
+from reglab.lab.plots import sweep_pictures
 from reglab.sweep.files import SweepFolder
 from reglab.sweep.plan import Plan
 from reglab.sweep.results import join_chunks

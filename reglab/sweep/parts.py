@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from reglab.core.penalties.by_name import as_dict
-from reglab.reading import Missing, Unreadable, read_bytes
+from reglab.storage.reading import Missing, Unreadable, read_bytes
 
 if TYPE_CHECKING:
-    from reglab.lanes import Lane
+    from reglab.lab.lanes import Lane
 
 
 class NotThePart(ValueError):

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from reglab import plots
 from reglab.core import penalties
 from reglab.core.terms import SPARSITY_THRESHOLD
-from reglab.lanes import LaneCurves
+from reglab.lab import plots
+from reglab.lab.lanes import LaneCurves
 from reglab.sweep.files import SweepFolder
 from reglab.sweep.plan import Plan
 from reglab.sweep.results import join_chunks, lane_figures, mean_and_error

@@ -6,8 +6,8 @@ import dataclasses
 from typing import Any
 
 from reglab.config import HANDLING_FIELDS, Config
-from reglab.grid import Grid, Point
-from reglab.lanes import LANE_FIELDS, Lane
+from reglab.lab.grid import Grid, Point
+from reglab.lab.lanes import LANE_FIELDS, Lane
 from reglab.sweep.options import check_options, check_size
 
 

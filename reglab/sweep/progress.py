@@ -8,13 +8,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from reglab import environment, exit_codes
+from reglab.config.selection import make_model
+from reglab.config.strengths import in_words
 from reglab.console import Console
 from reglab.console.format import duration, number, percent
 from reglab.data import Dataset
-from reglab.layers import make_model
-from reglab.signals import StopRequest
-from reglab.strengths import in_words
+from reglab.engine import environment
+from reglab.inputs import exit_codes
+from reglab.signals.stop import StopRequest
 from reglab.sweep.plan import Chunk, Plan
 from reglab.sweep.results import join_chunks
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from reglab.core.measurement import joined_norms
 from reglab.core.penalties.by_name import as_dict
 from reglab.core.terms import SPARSITY_THRESHOLD
-from reglab.lane_blowups import Blowup
-from reglab.lanes import LaneCurves
-from reglab.measurement import joined_norms
-from reglab.summaries import json_number
+from reglab.lab.lane_blowups import Blowup
+from reglab.lab.lanes import LaneCurves
+from reglab.run.logs.summaries import json_number
 from reglab.sweep.choice import choose
 from reglab.sweep.plan import Plan
 

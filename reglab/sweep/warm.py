@@ -20,20 +20,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reglab.assembly import load_dataset, make_step, total_steps
 from reglab.config import Config, ConfigError
 from reglab.console import Console
 from reglab.console.format import duration
+from reglab.core.parameters import Weights, map_arrays
+from reglab.core.step import stack_lanes
 from reglab.data import Dataset
-from reglab.files import writing
-from reglab.grid import Grid
-from reglab.lanes import Lane, LaneCurves, LaneTrainer
-from reglab.ownership import owning
-from reglab.parameters import Weights, map_arrays
-from reglab.reading import Unreadable, read_bytes
-from reglab.signals import StopRequest, stop_request
-from reglab.startup import start_devices
-from reglab.step import stack_lanes
+from reglab.engine.assembly import load_dataset, make_step, total_steps
+from reglab.engine.startup import start_devices
+from reglab.lab.grid import Grid
+from reglab.lab.lanes import Lane, LaneCurves, LaneTrainer
+from reglab.signals.stop import StopRequest, stop_request
+from reglab.storage.files import writing
+from reglab.storage.ownership import owning
+from reglab.storage.reading import Unreadable, read_bytes
 from reglab.sweep.files import SweepFolder
 from reglab.sweep.options import check_options, check_path, check_size
 from reglab.sweep.parts import NotThePart, identity

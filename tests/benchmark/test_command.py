@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 
 import pytest
 
-from reglab import exit_codes, flags
 from reglab.benchmark import __main__ as command
 from reglab.benchmark import experiment, workers
 from reglab.benchmark.experiment import benchmark
@@ -22,7 +21,9 @@ from reglab.benchmark.tables import tables
 from reglab.benchmark.task import Task
 from reglab.benchmark.worker import measure
 from reglab.benchmark.workers import WorkerError, measure_apart
+from reglab.cli import flags
 from reglab.config import Config, ConfigError
+from reglab.inputs import exit_codes
 
 TINY = ["--hidden=5", "--train_size=100", "--jit=false", "--repeats=1", "--seconds=0.001"]
 

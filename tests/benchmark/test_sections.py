@@ -15,10 +15,10 @@ from reglab.benchmark.subjects import FIRST_STEPS, Stepper, make_program
 from reglab.benchmark.task import Task, lane_configs
 from reglab.benchmark.worker import measure
 from reglab.config import Config
+from reglab.core.optimizers import make_optimizer
+from reglab.core.parameters import map_arrays
 from reglab.data import load
-from reglab.distribution import Replicas
-from reglab.optimizers import make_optimizer
-from reglab.parameters import map_arrays
+from reglab.engine.replicas import Replicas
 
 CONFIG = Config(hidden=(5,), l1=1e-3, l2=1e-3, train_size=100, jit=False)
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from reglab import flags
 from reglab.benchmark import whole as module
 from reglab.benchmark.tables import tables
 from reglab.benchmark.whole import _flags, _Jobs, whole
 from reglab.benchmark.workers import WorkerError
+from reglab.cli import flags
 from reglab.config import Config
 from reglab.data import Dataset
 

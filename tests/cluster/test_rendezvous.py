@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from reglab.cluster import Cluster, RendezvousError, wait_for_peers
-from reglab.launch import _free_ports
-from reglab.signals import EarlyStop, StopRequest
+from reglab.launch.__main__ import _free_ports
+from reglab.signals.stop import EarlyStop, StopRequest
 
 Outcome = RendezvousError | tuple[float, float]  # what was raised, or when it came and when it left
 

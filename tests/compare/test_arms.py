@@ -12,7 +12,7 @@ from scipy import stats
 from reglab.compare.arms import METRICS, Arm, arms_of, measure, metrics_of
 from reglab.compare.experiment import lanes_of, tabulate
 from reglab.config import Config, ConfigError
-from reglab.lanes import Lane, LaneCurves
+from reglab.lab.lanes import Lane, LaneCurves
 
 ARMS = [arm.described(Config(l1=0.5)) for arm in (Arm("none", "no penalty"), Arm("l1", "L1 alone", l1=0.5))]
 

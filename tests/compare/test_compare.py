@@ -18,13 +18,13 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
-from reglab import exit_codes
 from reglab.compare import Comparison, compare, presets
 from reglab.compare.__main__ import main
 from reglab.compare.arms import metrics_of
 from reglab.config import Config, ConfigError
 from reglab.data import Dataset
-from reglab.loop import fit
+from reglab.inputs import exit_codes
+from reglab.run.loop import fit
 
 pytestmark = pytest.mark.usefixtures("shared_compilation")
 

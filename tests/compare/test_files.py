@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from reglab import files
 from reglab.compare import compare
 from reglab.compare.files import ComparisonFolder
 from reglab.config import Config, ConfigError
 from reglab.data import Dataset
-from reglab.files import StorageError
-from reglab.ownership import owning
+from reglab.storage import files
+from reglab.storage.files import StorageError
+from reglab.storage.ownership import owning
 
 pytestmark = pytest.mark.usefixtures("shared_compilation")
 

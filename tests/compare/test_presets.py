@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reglab import flags
+from reglab.cli import flags
 from reglab.compare.__main__ import EXTRA, WITHOUT
 from reglab.compare.presets import CRITERIA, PRESETS, check_preset, judge, preset_flags, verdict_text
 from reglab.config import Config, ConfigError

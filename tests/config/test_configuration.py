@@ -177,7 +177,7 @@ def test_where_a_run_is_kept_is_no_difference() -> None:
 
 def test_every_handled_name_has_its_implementation() -> None:
     from reglab.core.models.dense import ACTIVATIONS
-    from reglab.optimizers import make_optimizer
+    from reglab.core.optimizers import make_optimizer
 
     assert tuple(ACTIVATIONS) == config.ACTIVATIONS
     for name in config.OPTIMIZERS:

@@ -14,21 +14,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from reglab.assembly import make_step
 from reglab.config import Config, ConfigError
+from reglab.config.selection import make_model, penalized_layers
 from reglab.core.models import EVALUATION, Mode
 from reglab.core.models.cnn import CNN
 from reglab.core.models.random import threefry
+from reglab.core.parameters import Weights, map_arrays
+from reglab.core.step import Batch, step_seed
 from reglab.data import Dataset, Examples
+from reglab.engine.assembly import make_step
 from reglab.export import export
-from reglab.lanes import Lane, LaneTrainer
-from reglab.layers import make_model, penalized_layers
-from reglab.loop import Interrupted, fit
-from reglab.parameters import Weights, map_arrays
-from reglab.step import Batch, step_seed
+from reglab.lab.lanes import Lane, LaneTrainer
+from reglab.run.loop import Interrupted, fit
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-ROOT = pathlib.Path(__file__).parent.parent.parent
+ROOT = pathlib.Path(__file__).parents[2]
 SHAPE = (6, 5, 2)
 CONFIG = Config(model="cnn", hidden=(7,), dropout=0.25, precision="float64", epochs=2, batch_size=8, l1=1e-3, l2=1e-3,
                 learning_rate=0.01, summary_every=3)

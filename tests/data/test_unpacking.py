@@ -19,7 +19,7 @@ from reglab.config import ConfigError
 from reglab.data import load, unpacking
 from reglab.data.unpacking import Growing, Unzipped, check_growth
 from reglab.data.unpickle import unpickle
-from reglab.inputs import Unusable
+from reglab.inputs.paths import Unusable
 
 
 def npy(shape: object, dtype: str = "<f4", body: bytes = b"") -> bytes:

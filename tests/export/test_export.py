@@ -18,11 +18,11 @@ import reglab
 from reglab import data
 from reglab.config import ACTIVATIONS, ConfigError
 from reglab.core.models.mlp import MLP
+from reglab.core.parameters import map_arrays
 from reglab.export import exporting
 from reglab.export.exporting import WrongCopy, export
 from reglab.export.formats import SAVED_MODEL, keras_model
 from reglab.export.network import Network, read_network
-from reglab.parameters import map_arrays
 
 # Keras' own: it gives NumPy 2 its variables in a way that NumPy will drop.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -8,9 +8,9 @@ import pathlib
 import pytest
 
 import reglab
-from reglab import exit_codes
 from reglab.export import exporting
 from reglab.export.__main__ import main
+from reglab.inputs import exit_codes
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

@@ -12,7 +12,7 @@ import pytest
 
 from reglab.config import ConfigError
 from reglab.export.outputs import output_path, owning_output, scratch_folder
-from reglab.ownership import owning
+from reglab.storage.ownership import owning
 
 
 def refused(model_dir: pathlib.Path, output: pathlib.Path | None) -> str:

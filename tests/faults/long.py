@@ -80,9 +80,9 @@ def run(steps: int = 1_000_000, rows: int = 20, **fields: Any) -> list[Row]:
     Args:
       fields: of `CONFIG`, to be replaced.
     """
-    from reglab.startup import quiet_tensorflow
+    from reglab.engine.startup import quiet_tensorflow
     quiet_tensorflow()
-    from reglab.loop import fit
+    from reglab.run.loop import fit
 
     config = dataclasses.replace(CONFIG, **fields)
     epochs = max(1, steps // -(-1437 // config.batch_size))

@@ -24,8 +24,8 @@ import time
 import warnings
 from typing import Any, Final
 
-_PRELOADED: Final = ("reglab.startup", "reglab.loop", "reglab.sweep.experiment", "reglab.sweep.warm",
-                     "reglab.compare.experiment", "reglab.export.exporting", "reglab.console", "reglab.plots",
+_PRELOADED: Final = ("reglab.engine.startup", "reglab.run.loop", "reglab.sweep.experiment", "reglab.sweep.warm",
+                     "reglab.compare.experiment", "reglab.export.exporting", "reglab.console", "reglab.lab.plots",
                      "matplotlib.pyplot", "tests.faults.reading")
 _POLL: Final = 0.005
 
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def _preload() -> None:
-    importlib.import_module("reglab.startup").quiet_tensorflow()
+    importlib.import_module("reglab.engine.startup").quiet_tensorflow()
     for name in _PRELOADED:
         with contextlib.suppress(ImportError):  # A module of that name is no part of the contract, only its speed.
             importlib.import_module(name)

@@ -313,7 +313,7 @@ def _check_saved(process: Process, phase: Phase, line: str) -> None:
     if "; the same command with --model_dir=run goes on" not in line:
         raise Wrong(line)
     if step := re.search(r"after step (\d+), saved", line):
-        from reglab.startup import quiet_tensorflow
+        from reglab.engine.startup import quiet_tensorflow
         load_checkpoint = quiet_tensorflow().train.load_checkpoint
         found = sorted(process.folder.glob(f"run/**/ckpt-{step[1]}.index"))
         if not found:
@@ -351,7 +351,7 @@ def _heed() -> None:
 
 def _serve() -> None:
     """Forks a command for each line on stdin, with TensorFlow imported; answers its process and how it ended."""
-    from reglab.startup import quiet_tensorflow
+    from reglab.engine.startup import quiet_tensorflow
     quiet_tensorflow()
     for line in sys.stdin:
         argv, folder = json.loads(line)

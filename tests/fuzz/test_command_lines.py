@@ -12,14 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reglab import flags, launch
 from reglab.benchmark import settings as benchmark
+from reglab.cli import flags
 from reglab.compare import __main__ as compare
 from reglab.compare.arms import arms_of, check_seeds
 from reglab.config import FLAGS, Config
 from reglab.export import __main__ as export
-from reglab.grid import parse_grid, parse_numbers, parse_patterns
-from reglab.patterns import BadPattern, compile_pattern
+from reglab.inputs.patterns import BadPattern, compile_pattern
+from reglab.lab.grid import parse_grid, parse_numbers, parse_patterns
+from reglab.launch import __main__ as launch
 from reglab.sweep import __main__ as sweep
 from reglab.sweep.options import check_options, check_size
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reglab.lanes import Lane
+from reglab.lab.lanes import Lane
 from reglab.sweep.parts import NotThePart, identity, read_sealed, sealed
 
 NUMBERS = {"epochs": [1, 2], "train": {"data": [[0.1, None], [1e-300, 3.0]]}}

@@ -14,7 +14,7 @@ import pytest
 from reglab.config import Config, ConfigError
 from reglab.console import Console
 from reglab.data import Dataset
-from reglab.grid import Grid
+from reglab.lab.grid import Grid
 
 pytestmark = pytest.mark.usefixtures("shared_compilation")
 
@@ -30,8 +30,8 @@ def run(path: pathlib.Path, dataset: Dataset, grid: Grid = GRID, **options: Any)
 
 
 def test_each_point_starts_where_the_last_ended(tmp_path: pathlib.Path, dataset: Dataset) -> None:
-    from reglab.lanes import LaneTrainer
-    from reglab.parameters import Weights
+    from reglab.core.parameters import Weights
+    from reglab.lab.lanes import LaneTrainer
 
     done = run(tmp_path, dataset)
     trainer, start = LaneTrainer(done.plan.shared, dataset, 2), None
@@ -147,8 +147,8 @@ def test_epochs_needed_to_the_total_that_both_reach() -> None:
 
 
 def test_a_diverged_lane_starts_again_where_it_started() -> None:
-    from reglab.lanes import LaneCurves
-    from reglab.parameters import Weights
+    from reglab.core.parameters import Weights
+    from reglab.lab.lanes import LaneCurves
     from reglab.sweep.warm import next_start
 
     start = {"logits": {"kernel": np.ones((2, 1, 1)), "bias": np.ones((2, 1))}}

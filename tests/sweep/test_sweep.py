@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reglab import files
 from reglab.config import Config, ConfigError
 from reglab.console import Console
 from reglab.data import Dataset
-from reglab.files import StorageError
-from reglab.grid import Grid
+from reglab.lab.grid import Grid
+from reglab.storage import files
+from reglab.storage.files import StorageError
 
 pytestmark = pytest.mark.usefixtures("shared_compilation")
 
@@ -66,8 +66,8 @@ def run(path: pathlib.Path, dataset: Dataset, grid: Grid = SMALL, *, complete: b
 @pytest.mark.parametrize("jit", [False, True])
 def test_each_lane_equals_the_same_configuration_trained_alone(tmp_path: pathlib.Path, dataset: Dataset,
                                                                jit: bool) -> None:
-    from reglab.lanes import LaneTrainer
-    from reglab.loop import fit
+    from reglab.lab.lanes import LaneTrainer
+    from reglab.run.loop import fit
     from reglab.sweep.results import join_chunks
 
     done = run(tmp_path, dataset, GRID, seeds=2, lanes_per_call=12, config=dataclasses.replace(SHARED, jit=jit))
@@ -92,8 +92,8 @@ def test_each_lane_equals_the_same_configuration_trained_alone(tmp_path: pathlib
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, as it saves.
 def test_the_winner_is_a_run_with_the_weights_of_its_lane(tmp_path: pathlib.Path, dataset: Dataset) -> None:
     from reglab.export import export
-    from reglab.lanes import LaneTrainer
-    from reglab.loop import fit
+    from reglab.lab.lanes import LaneTrainer
+    from reglab.run.loop import fit
 
     done = run(tmp_path, dataset, seeds=2, complete=True)
     lanes = done.plan.lanes
@@ -143,7 +143,7 @@ def test_one_compilation_serves_all_chunks_and_padding_changes_nothing(tmp_path:
 @pytest.mark.parametrize(("folds", "compilations"), [(2, 2), (4, 2)])
 def test_cross_validation(tmp_path: pathlib.Path, dataset: Dataset, trainers: list[Any], folds: int,
                           compilations: int) -> None:
-    from reglab.loop import fit
+    from reglab.run.loop import fit
     from reglab.sweep.folds import fold_dataset
 
     done = run(tmp_path, dataset, Grid(l1=(0.0, 0.1)), seeds=2, folds=folds)

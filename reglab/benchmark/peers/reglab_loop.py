@@ -9,18 +9,17 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from reglab import optimizers
 from reglab.benchmark.peers.job import Job, Weights
 from reglab.benchmark.peers.protocol import serve
-from reglab.core import penalties
+from reglab.core import optimizers, penalties
 from reglab.core.models.mlp import MLP
+from reglab.core.parameters import Parameters
+from reglab.core.parameters import Weights as AllArrays
+from reglab.core.step import Hyperparameters, Step
 from reglab.core.terms import Term
 from reglab.data import Dataset, Examples
-from reglab.lane_program import LaneProgram
-from reglab.parameters import Parameters
-from reglab.parameters import Weights as AllArrays
-from reglab.program import Program
-from reglab.step import Hyperparameters, Step
+from reglab.engine.lane_program import LaneProgram
+from reglab.engine.program import Program
 
 
 class Trainer:

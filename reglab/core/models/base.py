@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 from reglab.core.lazily import tf
-from reglab.parameters import Buffers, Parameters, Weights
+from reglab.core.parameters import Buffers, Parameters, Weights
 
 
 class ArrayInfo(NamedTuple):

@@ -11,7 +11,7 @@ from reglab.core.models.base import ArrayInfo, Mode, Model, Settings, parameter_
 from reglab.core.models.dense import DenseLayers, glorot_uniform, matmul
 from reglab.core.models.normalization import EPSILON, MOMENTUM, batch_norm
 from reglab.core.models.random import dropout
-from reglab.parameters import Buffers, Parameters, Weights
+from reglab.core.parameters import Buffers, Parameters, Weights
 
 CHANNELS: Final = (16, 32)
 _WINDOW: Final = 3

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from reglab.core.lazily import tf
 from reglab.core.models.base import ArrayInfo
-from reglab.parameters import Parameters
+from reglab.core.parameters import Parameters
 
 ACTIVATIONS: Final[dict[str, Callable[[tf.Tensor], tf.Tensor]]] = {
     "relu": lambda x: tf.nn.relu(x), "gelu": lambda x: tf.nn.gelu(x), "elu": lambda x: tf.nn.elu(x),

@@ -10,7 +10,7 @@ from reglab.core.lazily import tf
 from reglab.core.models.base import ArrayInfo, Mode, Model, Settings, parameter_dtype, product_dtype
 from reglab.core.models.dense import DenseLayers
 from reglab.core.models.random import dropout
-from reglab.parameters import Buffers, Parameters, Weights
+from reglab.core.parameters import Buffers, Parameters, Weights
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Final
 
 from reglab.core.lazily import tf
 from reglab.core.models.base import Mode
-from reglab.parameters import Buffers, Parameters
+from reglab.core.parameters import Buffers, Parameters
 
 MOMENTUM: Final = 0.9
 """How much of the moving averages stays at each step; Keras' 0.99 takes more steps than a small data set has."""

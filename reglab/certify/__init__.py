@@ -1,0 +1,1 @@
+"""`python -m reglab.certify`: does this machine compute what one device computes, and the same bits again?"""

@@ -1,0 +1,99 @@
+"""Do replicas compute what one device computes? The check behind `python -m reglab.certify replicas`.
+
+Every case trains twice in this process, on one device and on the replicas, in float64: there rounding is 1e-16, and a
+penalty counted twice or an example weighed wrongly stands out. Adam amplifies float32 rounding to 1e-3 within a few
+hundred steps, so float32 would prove nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+import tensorflow as tf
+
+from reglab.config import Config
+from reglab.data import Dataset, epoch_order
+from reglab.engine.assembly import make_program
+from reglab.engine.program import Program
+from reglab.engine.replicas import Replicas
+
+TOLERANCE: Final = 1e-12
+STEPS: Final = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """How far the replicas were from one device in one case.
+
+    Attributes:
+      case: what was trained, for people.
+      differences: quantity to largest |a − b| / max(1, |a|) over all its numbers.
+    """
+
+    case: str
+    differences: dict[str, float]
+
+    @property
+    def largest(self) -> float:
+        """The largest difference of all; NaN counts as infinite."""
+        return max(value if np.isfinite(value) else np.inf for value in self.differences.values())
+
+    @property
+    def exact(self) -> bool:
+        """Whether all differences are rounding."""
+        return self.largest <= TOLERANCE
+
+
+def cases(config: Config, replicas: int) -> Iterator[tuple[str, Config, int]]:
+    """Name, configuration and steps of each case for a number of replicas.
+
+    One SGD step at learning rate 1 shows the gradient of the total itself.
+    """
+    exact = dataclasses.replace(config, precision="float64", model_dir=None, summary_every=7, schedule="constant",
+                                warmup_steps=0, weight_decay=None)
+    for optimizer in ("adam", "sgd"):
+        chosen = dataclasses.replace(exact, optimizer=optimizer)
+        yield f"{optimizer}, batch {chosen.batch_size}, {STEPS} steps", chosen, STEPS
+    yield "gradient of the total", dataclasses.replace(exact, optimizer="sgd", learning_rate=1.0, clip_norm=None), 1
+    if replicas > 1:
+        small = replicas - 1
+        yield (f"adam, batch {small} for {replicas} replicas, {STEPS} steps",
+               dataclasses.replace(exact, optimizer="adam", batch_size=small), STEPS)
+
+
+def check_replicas(config: Config, dataset: Dataset, replicas: Replicas) -> Iterator[Finding]:
+    """Trains each case on one device and on `replicas`, and yields what differs, case by case."""
+    for case, chosen, steps in cases(config, replicas.count):
+        alone, together = make_program(chosen, dataset), make_program(chosen, dataset, replicas)
+        alone.prepare()  # It compiles while the other one trains.
+        several = _train(chosen, dataset, together, steps)
+        single = _train(chosen, dataset, alone, steps)
+        yield Finding(case, {name: _difference(single[name], several[name]) for name in single})
+
+
+def _train(config: Config, dataset: Dataset, program: Program, steps: int) -> dict[str, np.ndarray]:
+    """The numbers to compare: weights, slots, losses of every step, reports and evaluations of both splits."""
+    losses, reports, taken = [], [], 0
+    while taken < steps:
+        epoch, first = divmod(taken, program.steps_per_epoch)
+        count = min(steps - taken, program.steps_per_epoch - first)
+        calls = program.run(epoch_order(config.resolved_data_seed, epoch, len(dataset.train)), first, count)
+        losses.append(calls.data_losses)
+        reports += [np.ravel(values) for values in calls.reports.values()]
+        taken += count
+    evaluations = [value for split in ("train", "validation") for value in program.evaluate(split).values()]
+    return {"weights": _flat((program.state["parameters"], program.state["buffers"])),
+            "optimizer": _flat(program.state["slots"]),
+            "losses": np.concatenate(losses), "reports": np.concatenate(reports), "evaluations": np.array(evaluations)}
+
+
+def _flat(structure: object) -> np.ndarray:
+    arrays = [np.ravel(variable.numpy()) for variable in tf.nest.flatten(structure)]
+    return np.concatenate(arrays) if arrays else np.zeros(0)
+
+
+def _difference(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.max(np.abs(a - b) / np.maximum(1, np.abs(a)), initial=0))

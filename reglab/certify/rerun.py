@@ -1,0 +1,197 @@
+"""Does a run give the same bits again? The check behind `python -m reglab.certify rerun DIR`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+
+from reglab.config import ConfigError
+from reglab.console import Console
+from reglab.data import Dataset
+from reglab.engine.assembly import load_dataset
+from reglab.inputs import exit_codes
+from reglab.run.checkpoints.files import check_ordinary
+from reglab.run.kept_run import check_data, kept_config, kept_result, last_step
+from reglab.run.logs.points import line_stays
+from reglab.run.loop import Diverged, Interrupted, fit
+from reglab.signals.stop import EarlyStop
+from reglab.storage.reading import Unreadable, read_bytes
+
+FIGURES: Final = ("epochs", "steps", "train", "validation", "gap", "sparsity", "weights", "best", "nonfinite")
+"""What of `result.json` has to be equal; all else is of the clock, the machine or the folder."""
+
+
+class NotRepeated(exit_codes.Ending, ArithmeticError):
+    """The rerun came to an end that the run did not come to."""
+
+    exit_code = exit_codes.VERDICT_FAILED
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """The first number of a file that differs.
+
+    Attributes:
+      file: in the folder of the run.
+      place: which number of it, for people.
+      first, second: its values, of the run and of the rerun.
+    """
+
+    file: str
+    place: str
+    first: Any
+    second: Any
+
+    def __str__(self) -> str:
+        return f"{self.file}, {self.place}: {self.first!r}, and again {self.second!r}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What came of a rerun.
+
+    Attributes:
+      step: up to which step the two were compared.
+      finished: whether the run was; else it was compared up to its last checkpoint.
+      differences: the first one in each file that differs; none where the two are equal to the bit.
+      facts: what decides the bits and was recorded otherwise, name to (of the run, of the rerun); of a finished run.
+      figures: how many numbers were compared, by file.
+      steps_per_second: of the run and of the rerun, where they are known.
+    """
+
+    step: int
+    finished: bool
+    differences: list[Difference]
+    facts: dict[str, tuple[Any, Any]]
+    figures: dict[str, int]
+    steps_per_second: tuple[float | None, float | None]
+
+    @property
+    def equal(self) -> bool:
+        """Whether all is equal to the bit."""
+        return not self.differences
+
+
+def rerun(directory: str, temporary: str, *, data: Dataset | None = None, console: Console | None = None) -> Verdict:
+    """Runs a folder's configuration again and compares weights, slots, metrics and figures, bit by bit.
+
+    Nothing is written to the folder itself.
+
+    Args:
+      temporary: a new or empty folder for the rerun.
+      data: the data, where they are not what the configuration names.
+
+    Raises:
+      ConfigError: the folder holds no run, no whole checkpoint, or one on other data.
+    """
+    folder, again = pathlib.Path(directory), pathlib.Path(temporary) / "run"
+    config = kept_config(folder)
+    dataset = load_dataset(config) if data is None else data
+    check_data(folder, dataset)
+    result, step = kept_result(folder), last_step(folder)
+    finished = result is not None and result.get("steps") == step
+    try:
+        fit(dataclasses.replace(config, model_dir=str(again), resume="auto"), dataset, console=console,
+            until=None if finished else step)
+    except Interrupted as stop:
+        if stop.step != step:  # A signal, not the end that was asked for; what the rerun saved is nobody's.
+            raise EarlyStop(stop.signal_name) from None
+    except Diverged as error:
+        raise NotRepeated(f"the rerun did what the run did not: {error}") from error
+    mine, theirs = result if finished else None, kept_result(again)
+    files: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        f"checkpoints/ckpt-{step}": (arrays(folder, step), arrays(again, step)),
+        "metrics.jsonl": (metrics(folder, step), metrics(again, step))}
+    if mine is not None:
+        files["result.json"] = (_figures(mine, mine), _figures(theirs or {}, mine))
+    differences = [found for file, pair in files.items() if (found := first_difference(file, *pair)) is not None]
+    return Verdict(step, finished, differences, different_facts(mine, theirs),
+                   {file: sum(len(part) for part in pair[0].values()) for file, pair in files.items()},
+                   ((mine or {}).get("steps_per_second"), (theirs or {}).get("steps_per_second")))
+
+
+def arrays(folder: pathlib.Path, step: int) -> dict[str, np.ndarray]:
+    """Every array of a checkpoint, flat, by its name.
+
+    Raises:
+      ConfigError: it cannot be read.
+    """
+    prefix = folder / "checkpoints" / f"ckpt-{step}"
+    try:
+        check_ordinary(prefix.parent, step)
+        reader = tf.train.load_checkpoint(str(prefix))
+        names = [name for name in sorted(reader.get_variable_to_shape_map()) if name.endswith("VARIABLE_VALUE")]
+        return {name.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE"): np.ravel(reader.get_tensor(name)) for name in names}
+    except (tf.errors.OpError, ValueError, IndexError, RuntimeError) as error:
+        raise ConfigError(f"{prefix} cannot be read ({(str(error).splitlines() or ['?'])[0][:120]}): go on with the "
+                          "run, which passes damaged checkpoints over") from None
+
+
+def metrics(folder: pathlib.Path, step: int) -> dict[str, dict[str, Any]]:
+    """The numbers of `metrics.jsonl` up to a checkpoint's step, by line; without what the clock decides.
+
+    Raises:
+      ConfigError: the file cannot be read.
+    """
+    try:
+        lines = read_bytes(folder / "metrics.jsonl").decode(errors="replace").splitlines()
+    except Unreadable as error:
+        raise ConfigError(f"{folder / 'metrics.jsonl'} {error}: rerun needs what the run measured; going on with the "
+                          "run writes it again") from None
+    found = {}
+    for record in [json.loads(line) for line in lines if line_stays(line, step)]:
+        evaluated = "evaluation/accuracy" in record
+        if evaluated and record["split"] == "train":
+            record.setdefault("updates/left_out", 0.0)  # Not written as long as --on_nonfinite was stop.
+        found[f"{'evaluation at ' if evaluated else ''}step {record['step']}, {record['split']}"] = {
+            tag: value for tag, value in record.items() if not tag.startswith("perf/")}
+    return found
+
+
+def first_difference(file: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Difference | None:
+    """The first number that differs of two files: part to numbers, which are an array or named."""
+    for part in [*mine, *(part for part in theirs if part not in mine)]:
+        if part not in mine or part not in theirs:
+            return Difference(file, part, *("there" if part in side else "missing" for side in (mine, theirs)))
+        for place, first, second in _differing(mine[part], theirs[part]):
+            return Difference(file, f"{part}, {place}" if place else part, first, second)
+    return None
+
+
+def different_facts(mine: Mapping[str, Any] | None, theirs: Mapping[str, Any] | None) -> dict[str, tuple[Any, Any]]:
+    """What decides the bits and is not the same in two `result.json`."""
+    if mine is None or theirs is None:
+        return {}
+    a, b = ({**side.get("versions", {}), **side.get("numerics", {})} for side in (mine, theirs))
+    return {name: (a.get(name), b.get(name)) for name in {**a, **b} if a.get(name) != b.get(name)}
+
+
+def _differing(mine: Any, theirs: Any) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(mine, np.ndarray):
+        if mine.dtype != theirs.dtype or mine.shape != theirs.shape:
+            yield "dtype and size", f"{mine.dtype} {mine.size}", f"{theirs.dtype} {theirs.size}"
+        elif mine.tobytes() != theirs.tobytes():
+            at = next(k for k in range(mine.size) if mine[k].tobytes() != theirs[k].tobytes())
+            yield f"entry {at}", mine[at].item(), theirs[at].item()
+    else:
+        for tag in [*mine, *(tag for tag in theirs if tag not in mine)]:
+            if repr(mine.get(tag)) != repr(theirs.get(tag)):  # -0.0 is not 0.0.
+                yield tag, mine.get(tag), theirs.get(tag)
+
+
+def _figures(result: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The figures of a result that another has too: an older reglab wrote fewer."""
+    return {name: _flat(result.get(name)) for name in FIGURES if name in like}
+
+
+def _flat(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {"": value}
+    return {f"{name}{f'/{inner}' if inner else ''}": number for name, item in value.items()
+            for inner, number in _flat(item).items()}

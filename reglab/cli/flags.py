@@ -1,0 +1,177 @@
+"""The command line of a run: flags to a `Config`, exactly once. The only module that reads absl flags."""
+
+from __future__ import annotations
+
+import dataclasses
+import textwrap
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from absl import flags
+
+from reglab.cli.arguments import Arguments
+from reglab.config import FLAGS, MOST_LIST, Config, ConfigError, spelled
+from reglab.core import penalties
+from reglab.inputs.numerals import read_integer
+from reglab.inputs.paths import Unusable, check_path, check_text
+from reglab.inputs.texts import shown
+
+OTHER: Final = {
+    "config_file": "Start from this config.json of a run; flags that are given override it.",
+    "json": "Print the result as one JSON object on stdout, all else on stderr.",
+    "help": "Show this help.", "version": "Show the version.", "flagfile": "Read flags from a file, one a line.",
+}
+"""What every command has besides: name to help."""
+
+_PATHS: Final = frozenset({"model_dir", "output"})  # Of the flags that commands have of their own.
+
+ExtraFlags = Mapping[str, tuple[type, str, Any]]
+"""Flags that a command has of its own: name to (str, int, float or bool; help; default). One that has the name of a
+run's flag stands in its place."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CommandLine:
+    """What the user asked for.
+
+    Attributes:
+      config: the run.
+      json: print the result as JSON.
+      help: print the help and do nothing.
+      values: of the flags that the command has of its own, by name.
+    """
+
+    config: Config
+    json: bool
+    help: bool
+    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def parse(argv: list[str]) -> CommandLine:
+    """Parses the command line of a run, without the program's name.
+
+    Raises:
+      ConfigError: a flag is unknown or its value cannot be used.
+    """
+    config, _, json, help_wanted = parse_with(argv, {})
+    return CommandLine(config, json, help_wanted)
+
+
+def parse_with(argv: list[str], extra: ExtraFlags,
+               without: Collection[str] = ()) -> tuple[Config, dict[str, Any], bool, bool]:
+    """Parses the command line of a command that has further flags than a run.
+
+    Args:
+      extra: the command's own flags.
+      without: flags of a run that the command does not have.
+
+    Returns:
+      The configuration, which the extra flags leave alone; their values by name; `json`; `help`.
+
+    Raises:
+      ConfigError: a flag is unknown or its value cannot be used.
+    """
+    hidden = {*extra, *without}
+    values = _parsed(argv, extra, hidden, example=f"--{penalties.names()[0]}=1e-3")
+    given: dict[str, Any] = {
+        name: _widths(name, values[name].value) if flag.kind == "tuple[int, ...]" else values[name].value
+        for name, flag in FLAGS.items() if name not in hidden and values[name].present}
+    base = Config.from_file(values.config_file) if values.config_file else Config()
+    return (dataclasses.replace(base, **given), {name: values[name].value for name in extra}, values.json,
+            values.help)
+
+
+def parse_own(argv: list[str], extra: ExtraFlags) -> tuple[dict[str, Any], bool, bool]:
+    """Parses the command line of a command that trains nothing: its own flags by name; `json`; `help`.
+
+    Raises:
+      ConfigError: a flag is unknown or its value cannot be used.
+    """
+    values = _parsed(argv, extra, _of_runs(), example=f"--{next(iter(extra))}=...")
+    return {name: values[name].value for name in extra}, values.json, values.help
+
+
+def help_text(command: str, purpose: str, extra: ExtraFlags | None = None,
+              without: Collection[str] = (), *, trains: bool = True) -> str:
+    """The help of a command: its purpose and every flag with its default, by section, its own first.
+
+    Args:
+      trains: whether it has the flags of a run.
+    """
+    without = without if trains else _of_runs()
+    extra = extra or {}
+    lines = [f"usage: python -m {command} [--flag=value ...]", "", purpose]
+    if extra:
+        lines += ["", "Of this command:"]
+        for name, (_, text, default) in extra.items():
+            lines += _entry(name, text, spelled(default))
+    offered = [flag for name, flag in FLAGS.items() if name not in extra and name not in without]
+    for section in dict.fromkeys(flag.section for flag in offered):
+        lines += ["", f"{section}:"]
+        for flag in offered:
+            lines += _entry(flag.name, flag.help, spelled(flag.default)) if flag.section == section else []
+    lines += ["", "Other:"]
+    for name, text in OTHER.items():
+        lines += _entry(name, text, "") if name not in without else []
+    return "\n".join(lines)
+
+
+def _of_runs() -> frozenset[str]:
+    return frozenset({"config_file", *FLAGS})
+
+
+def _parsed(argv: list[str], extra: ExtraFlags, hidden: Collection[str], *, example: str) -> Arguments:
+    values = _define(extra, hidden)
+    rest = values.parsed(argv)
+    if rest:
+        raise ConfigError(f"unexpected argument '{shown(rest[0])}': every setting is a flag such as {example}")
+    for name in extra:
+        if isinstance(values[name].value, str):
+            try:
+                (check_path if name in _PATHS else _check_list)(values[name].value)
+            except Unusable as error:
+                raise ConfigError(f"--{name}={shown(values[name].value)} cannot be used: {error}") from None
+    return values
+
+
+def _check_list(text: str) -> None:
+    check_text(text, MOST_LIST)
+
+
+def _define(extra: ExtraFlags, hidden: Collection[str]) -> Arguments:
+    """Fresh flags, apart from absl's global ones: parsing twice in one process is harmless."""
+    values = Arguments()
+
+    def define(kind: str, name: str, default: Any, text: str) -> None:
+        if kind in ("float", "int"):
+            values.define_number(name, default, text, float if kind == "float" else int)
+        elif kind == "Strength":
+            values.define_strength(name, default, text)
+        else:
+            (flags.DEFINE_bool if kind == "bool" else flags.DEFINE_string)(name, default, text, flag_values=values)
+
+    for name, flag in FLAGS.items():
+        if name not in hidden:  # Without a default: what is not given is left to `Config`.
+            define(flag.kind, name, None, flag.help)
+    for name, (type_, text, default) in extra.items():
+        define(type_.__name__, name, default, text)
+    if "config_file" not in hidden:
+        define("str", "config_file", None, OTHER["config_file"])
+    define("str", "flagfile", "", OTHER["flagfile"])
+    define("bool", "json", False, OTHER["json"])
+    flags.DEFINE_bool("help", False, OTHER["help"], short_name="h", flag_values=values)
+    return values
+
+
+def _widths(name: str, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(read_integer(width) for width in text.split(",") if width.strip())
+    except ValueError:
+        raise ConfigError(f"--{name}={shown(text)}: give layer widths such as 128,64, or nothing for softmax "
+                          "regression") from None
+
+
+def _entry(name: str, text: str, default: str) -> list[str]:
+    text = f"{text} Default: {default}." if default else text
+    wrapped = textwrap.wrap(text, 72)
+    return [f"  --{name:<20}{wrapped[0]}", *(" " * 24 + line for line in wrapped[1:])]

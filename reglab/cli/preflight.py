@@ -1,0 +1,63 @@
+"""What a command refuses before it imports TensorFlow, which takes seconds, and before anything is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from reglab.cluster import cluster_from_environment
+from reglab.config import Config, ConfigError
+from reglab.config.memory import check_memory
+from reglab.config.selection import make_model, penalized_layers, strengths_by_layer
+from reglab.config.strengths import Strength
+from reglab.engine.compile_cache import VARIABLE
+from reglab.inputs.paths import Unusable, check_path
+from reglab.inputs.texts import shown
+
+if TYPE_CHECKING:
+    from reglab.data import Dataset
+
+
+def preflight(config: Config, *, lanes: int = 1, penalize: Sequence[str] = (),
+              strengths: Mapping[str, Sequence[Strength]] | None = None, replicas: bool = True) -> Dataset | None:
+    """Checks the memory, the environment and the data of a configuration.
+
+    Args:
+      lanes: how many train together.
+      penalize, strengths: what the lanes penalize, and how much, where it is not what the configuration says.
+      replicas: whether the command runs on a cluster.
+
+    Returns:
+      The data; None where they must be downloaded first, which needs TensorFlow.
+
+    Raises:
+      ConfigError: something cannot be used.
+    """
+    from reglab import data  # NumPy takes a while too, and help and a bad flag do without.
+
+    _check_environment(config, replicas)
+    model = make_model(config)
+    for pattern in penalize or (config.penalize,):
+        penalized_layers(model, pattern)
+    for name, given in (strengths or {name: (value,) for name, value in config.strengths.items()}).items():
+        for strength in given:
+            if isinstance(strength, str):
+                strengths_by_layer(model, config.penalize, name, strength)
+    check_memory(config, lanes=lanes)
+    if not data.is_here(config.dataset, config.data_dir):
+        return None
+    dataset = data.load_configured(config)
+    data.check_batch_size(config, dataset)
+    check_memory(config, input_shape=dataset.input_shape, classes=dataset.classes, lanes=lanes)
+    return dataset
+
+
+def _check_environment(config: Config, replicas: bool) -> None:
+    if replicas and config.strategy in ("auto", "multi_worker"):
+        cluster_from_environment(os.environ)
+    try:
+        check_path(os.environ.get(VARIABLE, ""))
+    except Unusable as error:
+        raise ConfigError(f"{VARIABLE}={shown(os.environ[VARIABLE])} cannot be used ({error}): name a folder, or unset "
+                          "it") from None

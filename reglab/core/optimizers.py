@@ -1,0 +1,140 @@
+"""Optimizers as pure functions: (gradients, slots, parameters, step, learning rate) to (parameters, slots).
+
+They are reglab's own because they are mapped over lanes, compiled by XLA inside the loop and joined with proximal
+steps; each is tested against its Keras namesake, whose defaults and conventions they keep. `parameters`, `gradients`
+and every slot are equal structures of tensors, layer name to {array name: tensor}; `step` is the number of updates
+made before this one, an int64 scalar; `learning_rate` is a scalar of the parameters' dtype.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+import tensorflow as tf
+
+from reglab.core.parameters import Parameters, global_norm, map_arrays
+
+Slots = dict[str, Parameters]
+_EXACT_STEPS: Final = 2**24
+"""Up to here float32 has every whole number."""
+
+
+class Optimizer(Protocol):
+    """One rule of descent."""
+
+    def slots(self, parameters: Parameters) -> Slots:
+        """The optimizer's own arrays before the first update, all zero."""
+
+    def update(self, gradients: Parameters, slots: Slots, parameters: Parameters, step: tf.Tensor,
+               learning_rate: tf.Tensor) -> tuple[Parameters, Slots]:
+        """One update: the new parameters and slots."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SGD:
+    """Gradient descent, with heavy-ball momentum if `momentum` > 0 (Polyak 1964):
+
+        v ← momentum·v − learning_rate·g,    W ← W + v
+    """
+
+    momentum: float = 0.0
+
+    def slots(self, parameters: Parameters) -> Slots:
+        """{"velocity": zeros} with momentum, else nothing."""
+        return {"velocity": _zeros(parameters)} if self.momentum else {}
+
+    def update(self, gradients: Parameters, slots: Slots, parameters: Parameters, step: tf.Tensor,
+               learning_rate: tf.Tensor) -> tuple[Parameters, Slots]:
+        """See the class."""
+        del step
+        if not self.momentum:
+            return map_arrays(lambda w, g: w - learning_rate * g, parameters, gradients), {}
+        velocity = map_arrays(lambda v, g: self.momentum * v - learning_rate * g, slots["velocity"], gradients)
+        return map_arrays(lambda w, v: w + v, parameters, velocity), {"velocity": velocity}
+
+
+@dataclasses.dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma and Ba 2015, the form of section 2's last paragraph, as Keras has it), at update t = step + 1:
+
+        m ← m + (1 − β1)·(g − m),    v ← v + (1 − β2)·(g² − v)
+        W ← W − learning_rate·√(1 − β2ᵗ)/(1 − β1ᵗ) · m / (√v + ε)
+
+    With `weight_decay` > 0 it is AdamW (Loshchilov and Hutter 2019): before that, what is `decayed` (layer to the name
+    of one of its arrays: the kernels of a model) shrinks by the factor 1 − learning_rate·weight_decay. This decay is
+    apart from the objective: it is in no loss and no penalty.
+    """
+
+    weight_decay: float = 0.0
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-7
+    decayed: Mapping[str, str] | None = None
+
+    def slots(self, parameters: Parameters) -> Slots:
+        """{"m": zeros, "v": zeros}."""
+        return {"m": _zeros(parameters), "v": _zeros(parameters)}
+
+    def update(self, gradients: Parameters, slots: Slots, parameters: Parameters, step: tf.Tensor,
+               learning_rate: tf.Tensor) -> tuple[Parameters, Slots]:
+        """See the class."""
+        m = map_arrays(lambda m, g: m + (g - m) * (1 - self.beta1), slots["m"], gradients)
+        v = map_arrays(lambda v, g: v + (g * g - v) * (1 - self.beta2), slots["v"], gradients)
+        t = tf.cast(step + 1, learning_rate.dtype)
+        rate = learning_rate * tf.sqrt(1 - self.beta2**t) / (1 - self.beta1**t)
+        if self.weight_decay:
+            parameters = _decay(parameters, self.decayed or {}, 1 - learning_rate * self.weight_decay)
+        parameters = map_arrays(lambda w, m, v: w - rate * m / (tf.sqrt(v) + self.epsilon), parameters, m, v)
+        return parameters, {"m": m, "v": v}
+
+
+def make_optimizer(name: str, *, momentum: float = 0.9, weight_decay: float = 0.0,
+                   decayed: Mapping[str, str] | None = None) -> Optimizer:
+    """The optimizer of a configuration: `name` is one of `config.OPTIMIZERS`, `decayed` as `Adam` has it.
+
+    Raises:
+      KeyError: the name is unknown.
+    """
+    optimizers: dict[str, Optimizer] = {
+        "adam": Adam(), "adamw": Adam(weight_decay=weight_decay, decayed=decayed), "sgd": SGD(),
+        "momentum": SGD(momentum=momentum)}
+    return optimizers[name]
+
+
+def clip_by_global_norm(gradients: Parameters, clip_norm: float) -> Parameters:
+    """g·min(1, clip_norm/‖g‖), ‖g‖ the global norm (Pascanu et al. 2013, algorithm 1)."""
+    norm = global_norm(gradients)
+    scale = clip_norm / tf.maximum(norm, clip_norm)
+    return map_arrays(lambda g: g * scale, gradients)
+
+
+def scheduled(learning_rate: tf.Tensor, step: tf.Tensor, *, schedule: str, warmup_steps: int,
+              total_steps: int) -> tf.Tensor:
+    """The learning rate of the update after `step` updates: a scalar like `learning_rate`.
+
+    It rises linearly from 0 over `warmup_steps`; then it is constant, or falls as half a cosine to 0 at `total_steps`
+    (Loshchilov and Hutter 2017, eq. 5, one period).
+    """
+    longest = max(total_steps if schedule == "cosine" else 0, warmup_steps)
+    # Beyond, float32 does not have every step. Up to there float64 would change last bits of runs that there are.
+    dtype = learning_rate.dtype if longest <= _EXACT_STEPS else tf.float64
+    position, rate = tf.cast(step, dtype), tf.cast(learning_rate, dtype)
+    full = rate
+    if schedule == "cosine":
+        progress = tf.clip_by_value((position - warmup_steps) / max(total_steps - warmup_steps, 1), 0, 1)
+        rate = rate * (1 + tf.cos(math.pi * progress)) / 2
+    if warmup_steps:
+        rate = tf.where(position < warmup_steps, full * position / warmup_steps, rate)
+    return tf.cast(rate, learning_rate.dtype)
+
+
+def _zeros(parameters: Parameters) -> Parameters:
+    return map_arrays(tf.zeros_like, parameters)
+
+
+def _decay(parameters: Parameters, decayed: Mapping[str, str], factor: tf.Tensor) -> Parameters:
+    return {layer: {name: array * factor if decayed.get(layer) == name else array for name, array in arrays.items()}
+            for layer, arrays in parameters.items()}

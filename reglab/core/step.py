@@ -1,0 +1,254 @@
+"""The objective and the steps on it, as pure functions written for one lane. Start reading here.
+
+For one lane over a global batch, w_i = 1 for a real example and 0 for padding:
+
+    data  = Σ_i w_i · CE(logits_i, label_i) / Σ_i w_i
+    total = data + Σ_terms Σ_k λ_k · Ω(W_k)          over the kernels W_k that the term covers
+
+A term (`core/terms.py`) is a penalty Ω (`core/penalties/`), the layers whose kernels it covers and a strength λ for
+each of them.
+
+`Step.objective` is this sum, word for word. Training takes the gradient of the penalties in closed form
+(`Step.penalty_gradient`), because XLA then never has to sum them at steps nobody looks at; `tests/core/test_step.py`
+holds the one against the other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import operator
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypedDict
+
+import tensorflow as tf
+
+from reglab.core.models import EVALUATION, Mode, Model
+from reglab.core.models.random import threefry
+from reglab.core.optimizers import Optimizer, Slots, clip_by_global_norm
+from reglab.core.parameters import Buffers, Parameters, Weights, global_norm, map_arrays
+from reglab.core.terms import Term, kernel_sums, sums_of
+
+
+class Batch(NamedTuple):
+    """One replica's part of a global batch."""
+
+    x: tf.Tensor  # [examples, *input_shape], the model's dtype.
+    y: tf.Tensor  # [examples] int32 labels.
+    weights: tf.Tensor  # [examples], 1 for a real example, 0 for padding.
+    total_weight: tf.Tensor  # Scalar: Σ w_i over the whole global batch, all replicas.
+    places: tf.Tensor = ()  # [examples] int32: where each is in the global batch; for models that draw.
+
+
+class Hyperparameters(NamedTuple):
+    """What may differ from lane to lane; inputs of the compiled program, never constants in it."""
+
+    strengths: dict[str, tf.Tensor]  # Name of a penalty to [layers of its term] λ of each kernel.
+    learning_rate: tf.Tensor  # Scalar, before the schedule.
+    seed: tf.Tensor = ()  # [2] uint32 of what the model draws in training; there only if it does.
+
+
+class State(TypedDict):
+    """All that training changes. `step` counts updates and is shared by all lanes."""
+
+    parameters: Parameters
+    buffers: Buffers
+    slots: Slots
+    step: tf.Tensor
+
+
+class Objective(NamedTuple):
+    """The objective and its terms: scalars."""
+
+    data: tf.Tensor
+    penalties: dict[str, tf.Tensor]
+    total: tf.Tensor
+
+
+class Measurement(NamedTuple):
+    """What is brought home of a step, as it stands before its update; scalars but for `kernels`."""
+
+    data: tf.Tensor
+    accuracy: tf.Tensor
+    data_gradient_norm: tf.Tensor
+    learning_rate: tf.Tensor
+    kernels: tuple[tf.Tensor, ...]  # [layers] for each sum, see `Step.inspect`.
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """The functions of one lane.
+
+    Attributes:
+      model: the network.
+      terms: what the objective adds to the data loss, at most one for each penalty; their layers are some of
+        `model.kernel_layers`, in that order.
+      optimizer: the rule of descent.
+      schedule: (learning rate, step) to the learning rate of that step.
+      clip_norm: bound on the global norm of the total's gradient, or None.
+      skip_nonfinite: whether updates are left out that are not finite; then `update_if_finite` is what is taken.
+    """
+
+    model: Model
+    terms: tuple[Term, ...]
+    optimizer: Optimizer
+    schedule: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    clip_norm: float | None = None
+    skip_nonfinite: bool = False
+
+    @property
+    def penalized_layers(self) -> tuple[str, ...]:
+        """The layers whose kernels some term covers."""
+        return tuple(layer for layer in self.model.kernel_layers if any(layer in term.layers for term in self.terms))
+
+    def mode(self, batch: Batch, seed: tf.Tensor = (), at: tf.Tensor | int = 0,
+             total: Callable[[tf.Tensor], tf.Tensor] = lambda share: share) -> Mode:
+        """How the model is applied to a batch in the step after `at` updates.
+
+        Args:
+          seed: that of the hyper-parameters.
+          total: of a sum over this replica's share, that over all replicas.
+        """
+        drawn = step_seed(seed, at) if self.model.draws else ()
+        return Mode(True, batch.weights, batch.total_weight, batch.places, drawn, total)
+
+    def data_loss(self, parameters: Parameters, batch: Batch, buffers: Buffers | None = None,
+                  mode: Mode | None = None) -> tuple[tf.Tensor, Buffers]:
+        """Σ w_i · CE(logits_i, label_i) / Σ w_i: this replica's share of the data loss; and the buffers after it."""
+        logits, after = self.model.apply(parameters, buffers or {}, batch.x, mode or self.mode(batch))
+        return tf.reduce_sum(batch.weights * _cross_entropy(logits, batch.y)) / batch.total_weight, after
+
+    def objective(self, parameters: Parameters, batch: Batch, hyper: Hyperparameters, buffers: Buffers | None = None,
+                  mode: Mode | None = None) -> Objective:
+        """The objective in its plain form: what every other function here must agree with."""
+        data, _ = self.data_loss(parameters, batch, buffers, mode)
+        kernels = self.model.kernels(parameters)
+        penalties = {term.name: term.value(kernels, hyper.strengths[term.name], data.dtype) for term in self.terms}
+        total = data + sum(penalties.values())
+        return Objective(data, penalties, total)
+
+    def data_gradient(self, parameters: Parameters, batch: Batch, buffers: Buffers | None = None,
+                      mode: Mode | None = None) -> tuple[tf.Tensor, Parameters, Buffers]:
+        """This replica's share of the data loss and of its gradient: summed over replicas they are the whole.
+
+        And the buffers after the step, which are the same on every replica.
+        """
+        with tf.GradientTape() as tape:
+            tape.watch(parameters)
+            data, after = self.data_loss(parameters, batch, buffers, mode)
+        return data, tape.gradient(data, parameters), after
+
+    def penalty_gradient(self, parameters: Parameters, hyper: Hyperparameters) -> dict[str, tf.Tensor]:
+        """Σ_terms λ·∇Ω(W) for each penalized kernel, by layer."""
+        kernels = self.model.kernels(parameters)
+        return {layer: functools.reduce(operator.add, [term.gradient(kernels, hyper.strengths[term.name], layer)
+                                                       for term in self.terms if layer in term.layers])
+                for layer in self.penalized_layers}
+
+    def update(self, state: State, gradients: Parameters, hyper: Hyperparameters,
+               buffers: Buffers | None = None) -> State:
+        """One descent step on the total, given the data loss's gradient over the whole global batch and the buffers
+        after it.
+
+        The penalty enters here, after any sum over replicas, so it counts once whatever their number.
+        """
+        total = self._total_gradient(state["parameters"], gradients, hyper)
+        return self._descend(state, total, hyper, buffers)
+
+    def update_if_finite(self, state: State, data: tf.Tensor, gradients: Parameters, hyper: Hyperparameters,
+                         buffers: Buffers | None = None) -> tuple[State, tf.Tensor]:
+        """`update`, or the old state with its step counted where `data` or the norm of the total's gradient is not
+        finite; and the data loss, NaN where the update was left out.
+
+        Data loss and gradient are those of the global batch, so every replica decides alike. Of the norm, since a
+        gradient whose square overflows breaks Adam's slots and clipping as an infinite one does.
+        """
+        total = self._total_gradient(state["parameters"], gradients, hyper)
+        finite = tf.math.is_finite(data) & tf.math.is_finite(global_norm(total))
+        new = self._descend(state, total, hyper, buffers)
+        kept = {name: map_arrays(lambda after, before: tf.where(finite, after, before), new[name], state[name])
+                for name in ("parameters", "buffers", "slots")}
+        return ({"parameters": kept["parameters"], "buffers": kept["buffers"], "slots": kept["slots"],
+                 "step": new["step"]}, tf.where(finite, data, tf.constant(math.nan, data.dtype)))
+
+    def _total_gradient(self, parameters: Parameters, gradients: Parameters, hyper: Hyperparameters) -> Parameters:
+        of_data = self.model.kernels(gradients)
+        return self.model.with_kernels(gradients, {
+            layer: of_data[layer] + of_penalty
+            for layer, of_penalty in self.penalty_gradient(parameters, hyper).items()})
+
+    def _descend(self, state: State, gradients: Parameters, hyper: Hyperparameters, buffers: Buffers | None) -> State:
+        if self.clip_norm is not None:
+            gradients = clip_by_global_norm(gradients, self.clip_norm)
+        parameters, slots = self.optimizer.update(gradients, state["slots"], state["parameters"], state["step"],
+                                                  self.schedule(hyper.learning_rate, state["step"]))
+        return {"parameters": parameters, "buffers": state["buffers"] if buffers is None else buffers,
+                "slots": slots, "step": state["step"] + 1}
+
+    def accuracy(self, parameters: Parameters, batch: Batch, buffers: Buffers | None = None,
+                 mode: Mode | None = None) -> tf.Tensor:
+        """Σ w_i · [prediction i is right] / Σ w_i: this replica's share of the batch's accuracy."""
+        logits, _ = self.model.apply(parameters, buffers or {}, batch.x, mode or self.mode(batch))
+        return tf.reduce_sum(batch.weights * _correct(logits, batch.y)) / batch.total_weight
+
+    def measure(self, state: State, data: tf.Tensor, accuracy: tf.Tensor, gradients: Parameters,
+                hyper: Hyperparameters) -> Measurement:
+        """What is reported of a step before its update, given data loss, accuracy and gradient of the global batch.
+
+        See `measurement.Reporter` for what is made of it.
+        """
+        return Measurement(data, accuracy, global_norm(gradients),
+                           self.schedule(hyper.learning_rate, state["step"]), self.inspect(state["parameters"]))
+
+    def inspect(self, parameters: Parameters) -> tuple[tf.Tensor, ...]:
+        """What `sums_of` the terms names, [layers] for each: over each kernel."""
+        sums = sums_of(self.terms)
+        of_layers = [kernel_sums(sums, kernel) for kernel in self.model.kernels(parameters).values()]
+        return tuple(tf.unstack(tf.stack(of_layers, axis=1)))
+
+    def evaluate(self, parameters: Parameters, batch: Batch,
+                 buffers: Buffers | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Σ w_i·CE_i and Σ w_i·[prediction is right], in float64: sums, so that batches of any size add up."""
+        logits, _ = self.model.apply(parameters, buffers or {}, batch.x, EVALUATION)
+        loss = tf.reduce_sum(tf.cast(batch.weights * _cross_entropy(logits, batch.y), tf.float64))
+        return loss, tf.reduce_sum(tf.cast(batch.weights * _correct(logits, batch.y), tf.float64))
+
+
+def over_lanes(function: Callable[..., Any], lanes: int | None) -> Callable[..., Any]:
+    """`function(lane, *shared)` mapped over the leading lane axis of every array in `lane`.
+
+    None lanes means one lane without a lane axis: the same function, called as it is, which saves a single lane
+    the 8-15 % that the map costs.
+    """
+    if lanes is None:
+        return function
+    return lambda lane, *shared: tf.vectorized_map(lambda one: function(one, *shared), lane,
+                                                   fallback_to_while_loop=False)
+
+
+def initial_state(step: Step, weights: Weights) -> State:
+    """The state before the first update."""
+    parameters, buffers = weights
+    return {"parameters": parameters, "buffers": buffers, "slots": step.optimizer.slots(parameters),
+            "step": tf.constant(0, tf.int64)}
+
+
+def step_seed(seed: tf.Tensor, at: tf.Tensor | int) -> tf.Tensor:
+    """[2] uint32: what the model draws from in the step after `at` updates."""
+    at = tf.cast(at, tf.int64)
+    counter = tf.cast(at % 2**32, tf.uint32), tf.cast(at // 2**32, tf.uint32)
+    return tf.stack(threefry((seed[0], seed[1]), counter))
+
+
+def stack_lanes(lanes: list[Any]) -> Any:
+    """Equal structures of arrays, stacked along a new leading lane axis."""
+    return map_arrays(lambda *arrays: tf.stack(arrays), *lanes)
+
+
+def _cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+
+
+def _correct(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.equal(tf.argmax(logits, -1, tf.int32), labels), logits.dtype)

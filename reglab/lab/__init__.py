@@ -1,0 +1,1 @@
+"""Many configurations side by side: their lanes, intervals and pictures."""

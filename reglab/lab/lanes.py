@@ -1,0 +1,188 @@
+"""Many configurations side by side: lanes of one compiled program, on the same batches.
+
+Lanes share data, model, optimizer, batch size, epochs and the order of the data; they may differ in the strengths of
+the penalties, learning rate, seed of the initial weights and penalized layers. A lane is exactly the run that
+`loop.fit` makes of `Lane.config(shared)`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import tensorflow as tf
+
+from reglab.config import Config, ConfigError
+from reglab.config.memory import check_memory
+from reglab.config.strengths import Strength, in_words
+from reglab.core.parameters import Weights, map_arrays
+from reglab.core.penalties.by_name import ByPenalty, by_penalty_name
+from reglab.core.step import Hyperparameters, stack_lanes
+from reglab.data import Dataset, check_batch_size, epoch_order
+from reglab.engine.assembly import make_hyperparameters, make_lane_program, make_step, make_terms, parameter_dtype
+from reglab.engine.lane_program import LaneProgram
+from reglab.lab.lane_blowups import Blowup, LaneWatch
+
+SECONDS_PER_CALL: Final = 0.5  # Short enough that Ctrl-C is answered, long enough to cost nothing.
+FIRST_CALL_STEPS: Final = 20
+LANE_FIELDS: Final = ("learning_rate", "seed", "penalize")
+"""Besides the strengths of the penalties."""
+
+
+@by_penalty_name
+@dataclasses.dataclass(frozen=True)
+class Lane:
+    """What one lane has of its own: fields of `Config`, the penalties' names among them."""
+
+    strengths: ByPenalty[Strength] = ByPenalty(0.0, {})
+    learning_rate: float = 1e-3
+    seed: int = 0
+    penalize: str = "all"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "strengths", ByPenalty(0.0, self.strengths))
+
+    @staticmethod
+    def of(config: Config) -> Lane:
+        """The lane of a configuration."""
+        return Lane(config.strengths, *(getattr(config, name) for name in LANE_FIELDS))
+
+    def config(self, shared: Config) -> Config:
+        """The configuration that trains this lane alone: the lanes' data seed is the shared one."""
+        return dataclasses.replace(shared, **vars(self), data_seed=shared.resolved_data_seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class LaneCurves:
+    """What a set of lanes gave, at each evaluation.
+
+    Attributes:
+      epochs: [evaluations] epochs done.
+      train: "data" and "accuracy" to [evaluations, lanes] over the whole training split.
+      validation: the same over the validation split.
+      weights: TensorBoard tag to [evaluations, lanes]: penalties, norms, sparsity.
+      parameters: the final weights, by layer and name, with a leading lane axis.
+      blowups: the lanes with steps that are not finite.
+      buffers: those that belong to the parameters.
+      kernel_entries: the number of entries of all kernels of a lane.
+    """
+
+    epochs: np.ndarray
+    train: dict[str, np.ndarray]
+    validation: dict[str, np.ndarray]
+    weights: dict[str, np.ndarray]
+    parameters: dict[str, dict[str, np.ndarray]]
+    blowups: tuple[Blowup, ...] = ()
+    buffers: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
+    kernel_entries: int = 0
+
+    @property
+    def diverged(self) -> np.ndarray:
+        """[lanes] whether the final data loss of a lane is not finite."""
+        return ~np.isfinite(self.train["data"][-1])
+
+
+class LaneTrainer:
+    """Trains sets of lanes, one after another, with one compilation.
+
+    Args:
+      shared: what all lanes have in common; its strengths and `LANE_FIELDS` do not count.
+      dataset: the data.
+      count: lanes in each set.
+      penalize: every `penalize` that a lane may have; the program penalizes the layers of all of them.
+      strengths: name of a penalty to every strength that a lane may have, where that is more than a number for one of
+        the standing penalties.
+
+    Raises:
+      ConfigError: the batch is larger than the training data, the lanes are larger than memory, a `penalize` matches
+        no layer, or lanes are to be restored.
+    """
+
+    def __init__(self, shared: Config, dataset: Dataset, count: int, penalize: Sequence[str] = ("all",),
+                 strengths: Mapping[str, Sequence[Strength]] | None = None) -> None:
+        check_batch_size(shared, dataset)
+        if shared.on_nonfinite == "restore":
+            raise ConfigError("--on_nonfinite=restore goes back to checkpoints, and lanes have none: give skip or stop")
+        check_memory(shared, input_shape=dataset.input_shape, classes=dataset.classes, lanes=count)
+        self._shared, self._dataset, self._count = shared, dataset, count
+        step = make_step(shared, dataset)
+        self._step = dataclasses.replace(step, terms=make_terms(step.model, penalize, strengths))
+        self._program: LaneProgram | None = None
+        self._call_steps, self._has_compiled = FIRST_CALL_STEPS, False
+
+    def train(self, lanes: Sequence[Lane], *, weights: Weights | None = None,
+              on_epoch: Callable[[int], None] = lambda epoch: None,
+              on_step: Callable[[int], None] = lambda step: None,
+              warn: Callable[[str], None] = lambda text: None) -> LaneCurves:
+        """Trains `count` lanes for all epochs.
+
+        Args:
+          weights: where to start, with a leading lane axis, instead of each seed's initial weights.
+          on_epoch: called after each epoch with how many are done; what it raises ends the training.
+          on_step: the same with steps, at least once a second or so.
+          warn: told, in a line, of the first lanes whose steps are not finite.
+        """
+        assert len(lanes) == self._count, "a set of lanes has the size the trainer was made for"
+        program = self._restart(lanes, weights)
+        watch = LaneWatch([_name(lane) for lane in lanes], self._step.skip_nonfinite, self._order, warn)
+        epochs, evaluations = [], []
+        for epoch in range(self._shared.epochs):
+            self._run_epoch(program, epoch, on_step, watch)
+            if epoch + 1 == self._shared.epochs or (epoch + 1) % self._shared.evaluate_every == 0:
+                epochs.append(epoch + 1)
+                evaluations.append((program.evaluate("train"), program.evaluate("validation"), program.inspect()))
+            on_epoch(epoch + 1)
+        train, validation, of_weights = ({name: np.stack([split[name] for split in splits]) for name in splits[0]}
+                                      for splits in zip(*evaluations, strict=True))
+        parameters, buffers = program.weights()
+        return LaneCurves(np.array(epochs), train, validation, of_weights, parameters, watch.blowups, buffers,
+                          sum(self._step.model.kernel_sizes.values()))
+
+    def use_data(self, dataset: Dataset) -> None:
+        """From now on other data, with splits of the same sizes; compiles nothing anew."""
+        if dataset is not self._dataset:
+            self._dataset = dataset
+            if self._program is not None:
+                self._program.use_data(dataset)
+
+    def _order(self, epoch: int) -> np.ndarray:
+        return epoch_order(self._shared.resolved_data_seed, epoch, len(self._dataset.train))
+
+    def _run_epoch(self, program: LaneProgram, epoch: int, on_step: Callable[[int], None], watch: LaneWatch) -> None:
+        order = self._order(epoch)
+        first = 0
+        while first < program.steps_per_epoch:
+            count = min(self._call_steps, program.steps_per_epoch - first)
+            watch.before_call(program.programs)
+            began = time.perf_counter()
+            calls = program.run(order, first, count)
+            if self._has_compiled:
+                self._call_steps = max(1, round(count * SECONDS_PER_CALL / (time.perf_counter() - began)))
+            self._has_compiled = True
+            watch.after_call(program.programs, calls.data_losses)
+            first += count
+            on_step(epoch * program.steps_per_epoch + first)
+
+    def _restart(self, lanes: Sequence[Lane], weights: Weights | None) -> LaneProgram:
+        if weights is None:
+            weights = stack_lanes([self._step.model.initialize(lane.seed) for lane in lanes])
+        else:
+            weights = map_arrays(lambda array: tf.constant(array, parameter_dtype(self._shared)), weights)
+        hyper = stack_lanes([self._hyperparameters(lane) for lane in lanes])
+        if self._program is None:
+            self._program = make_lane_program(self._shared, self._step, weights, hyper, self._dataset)
+            self._program.prepare()
+        else:
+            self._program.restart(weights, hyper)
+        return self._program
+
+    def _hyperparameters(self, lane: Lane) -> Hyperparameters:
+        return make_hyperparameters(lane.config(self._shared), self._step)
+
+
+def _name(lane: Lane) -> str:
+    strengths = ", ".join(f"{name} = {in_words(strength)}" for name, strength in lane.strengths.told.items())
+    return f"{strengths}, learning rate {lane.learning_rate:g}, seed {lane.seed}"

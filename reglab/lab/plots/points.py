@@ -1,0 +1,78 @@
+"""Panels that a sweep's picture and a path's have in common: figures of points along a penalty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from reglab.core import penalties
+from reglab.lab.plots.style import TRAIN, VALIDATION, numbers, places
+
+Point = Mapping[str, Any]
+_WIDE_RANGE: Final = 4
+
+
+def strength_label(name: str) -> str:
+    """What an axis with the strengths of a penalty says."""
+    penalty = penalties.get(name)
+    return f"{penalty.title} strength (nats per {penalty.symbol})"
+
+
+def mean(point: Point | None, *names: str) -> float:
+    """A figure's mean, NaN where it is not finite or there is no such point."""
+    entry: Any = point
+    for name in names:
+        entry = entry and entry[name]
+    return float("nan") if entry is None or entry["mean"] is None else float(entry["mean"])
+
+
+def draw_points(panels: Sequence[Any], strengths: Sequence[float], points: Sequence[Point], along: str) -> np.ndarray:
+    """Accuracy, data loss and nonzero entries on three panels, with standard errors; returns the places on the x axis.
+
+    Args:
+      strengths: of the points, ascending.
+      along: the name of the penalty.
+    """
+    x, ticks, labels = places(strengths)
+    for axis, metric, scale in ((panels[0], "accuracy", 100.0), (panels[1], "data", 1.0)):
+        for split, style in (("train", TRAIN), ("validation", VALIDATION)):
+            error = scale * numbers([point[split][metric]["se"] for point in points])
+            axis.errorbar(x, [scale * mean(point, split, metric) for point in points], np.nan_to_num(error), capsize=3,
+                          marker="o" if split == "train" else "s", markersize=5, **style)
+    _spread_losses(panels[1], [mean(point, split, "data") for point in points for split in ("train", "validation")])
+    panels[2].plot(x, [mean(point, "nonzero") for point in points], marker="o", color="0.2")
+    panels[2].yaxis.set_major_formatter("{x:,.0f}")
+    panels[-1].set_xticks(ticks, labels, rotation=45)
+    panels[-1].set_xlabel(strength_label(along))
+    return x
+
+
+def _spread_losses(axis: Any, losses: Sequence[float]) -> None:
+    """A logarithmic axis where strong penalties would press the losses worth comparing into one line."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    known = [loss for loss in losses if np.isfinite(loss)]
+    if known and min(known) > 0 and max(known) > _WIDE_RANGE * min(known):
+        axis.set_yscale("log")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter(NullFormatter())
+
+
+def label_rows(axes: Any, threshold: float) -> None:
+    """What is on the y axes of the panels that `draw_points` draws."""
+    for axis, label in zip(axes[:, 0], ("accuracy (%)", "data loss (nats)",
+                                        f"nonzero kernel entries\n(|w| > {threshold:g})"), strict=False):
+        axis.set_ylabel(label)
+    axes[2, 0].set_ylim(bottom=0)
+
+
+def add_legend(drawing: Any, axes: Any, last: Sequence[str] = ()) -> None:
+    """One legend below for all axes, the labels in `last` at its end."""
+    drawing.align_ylabels()
+    handles = {label: handle for axis in axes.flat for handle, label in
+               zip(*axis.get_legend_handles_labels(), strict=True)}
+    ordered = sorted(handles, key=lambda label: label in last)
+    drawing.legend([handles[label] for label in ordered], ordered, loc="outside lower center", ncols=2)

@@ -1,0 +1,80 @@
+"""How all pictures look, and how they are saved."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from reglab.config.strengths import Strength, in_words
+from reglab.storage.files import write_atomically
+
+# Of Okabe and Ito's palette; line styles and markers differ too, for print in black and white.
+BLUE: Final = "#0072B2"
+VERMILION: Final = "#D55E00"
+GREEN: Final = "#009E73"
+PURPLE: Final = "#CC79A7"
+ORANGE: Final = "#E69F00"
+TRAIN: Final[dict[str, Any]] = {"color": BLUE, "linestyle": "-", "label": "training"}
+VALIDATION: Final[dict[str, Any]] = {"color": VERMILION, "linestyle": "--", "label": "validation"}
+GAP_FILL: Final[dict[str, Any]] = {"color": "0.5", "alpha": 0.35, "linewidth": 0, "label": "gap: worse on validation"}
+NEGATIVE_GAP_FILL: Final[dict[str, Any]] = {"facecolor": "none", "edgecolor": "0.8", "hatch": "///", "linewidth": 0,
+                                            "label": "worse on training"}
+BEST: Final[dict[str, Any]] = {"marker": "*", "markersize": 19, "markerfacecolor": ORANGE, "markeredgecolor": "black"}
+ONE_SE: Final[dict[str, Any]] = {"marker": "D", "markersize": 7, "markerfacecolor": "white",
+                                 "markeredgecolor": "black", "markeredgewidth": 1.5}
+
+_SETTINGS: Final = {
+    "font.size": 11, "axes.titlesize": 11, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+    "grid.color": "0.9", "axes.axisbelow": True, "lines.linewidth": 1.8, "figure.dpi": 100, "savefig.dpi": 150,
+    "svg.fonttype": "none", "svg.hashsalt": "reglab", "legend.frameon": False, "path.simplify": False,
+}
+
+
+@contextlib.contextmanager
+def figure(directory: str | os.PathLike[str], name: str, **of_subplots: Any) -> Iterator[tuple[Any, Any]]:
+    """Figure and axes [rows, columns] to draw on; at the end of the block saved as `name`.png and `name`.svg."""
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **_SETTINGS, "backend": matplotlib.rcParams["backend"]}):
+        drawing = Figure(figsize=of_subplots.pop("figsize"), layout="constrained")
+        FigureCanvasAgg(drawing)
+        yield drawing, drawing.subplots(squeeze=False, **of_subplots)
+        for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+            picture = io.BytesIO()
+            drawing.savefig(picture, format=suffix, metadata=metadata)
+            write_atomically(pathlib.Path(directory) / f"{name}.{suffix}", picture.getvalue())
+
+
+def numbers(values: Sequence[float | None]) -> np.ndarray:
+    """JSON's numbers as an array: null, where something was not finite, becomes NaN."""
+    return np.array([np.nan if value is None else value for value in values], float)
+
+
+def strength(value: Strength) -> str:
+    """A penalty strength in few characters: `0`, `0.1`, `1e-3`, `3.2e-5`; or of each layer that is named."""
+    if isinstance(value, str):
+        return in_words(value)
+    if value == 0 or 0.1 <= value < 1000:
+        return f"{value:.3g}"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+
+
+def places(values: Sequence[float]) -> tuple[np.ndarray, list[float], list[str]]:
+    """Ascending strengths on a log axis that has 0: their places, and the places and labels of at most nine ticks.
+
+    0 stands one step left of the smallest positive strength.
+    """
+    positive = [np.log10(value) for value in values if value > 0]
+    step = (positive[-1] - positive[0]) / (len(positive) - 1) if len(positive) > 1 else 1.0
+    x = np.array([np.log10(value) if value > 0 else (positive[0] - step if positive else 0.0) for value in values])
+    shown = sorted({*range(0, len(values), -(-len(values) // 9))})
+    return x, [float(x[k]) for k in shown], [strength(values[k]) for k in shown]

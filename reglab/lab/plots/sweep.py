@@ -1,0 +1,140 @@
+"""The pictures of a sweep: a map of the validation data loss over two penalties, and the path along one of them.
+
+A sweep that also varies learning rates, penalized layers or a third penalty is shown at those of its best point. The
+path runs along the penalty that has most values, at the values of the others that the best point has and, beside it,
+the one-standard-error point.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from reglab.core import penalties
+from reglab.lab.plots.points import Point, add_legend, draw_points, label_rows, mean, strength_label
+from reglab.lab.plots.style import BEST, ONE_SE, figure, strength
+
+_MARKS: Final = ("best", "strongest within one standard error")
+
+
+def sweep_pictures(sweep: Mapping[str, Any], directory: str | os.PathLike[str]) -> None:
+    """Draws `heatmap` and `path`, each as .png and .svg.
+
+    Args:
+      sweep: the contents of `sweep.json`. Nothing is drawn if it has no best point, as every lane diverged.
+    """
+    if sweep["best"] is None:
+        return
+    best = sweep["points"][sweep["best"]]
+    chosen = None if sweep["one_standard_error"] is None else sweep["points"][sweep["one_standard_error"]]
+    points = [point for point in sweep["points"]
+              if all(point[name] == best[name] for name in ("learning_rate", "penalize"))]
+    where = f"learning rate {best['learning_rate']:g}, penalized: {best['penalize']}"
+    names = [name for name in penalties.names() if name in best]
+    counts = {name: len({point[name] for point in points}) for name in names}
+    # Python's sort keeps the order of equal ones.
+    ranked = sorted(names, key=lambda name: -counts[name])
+    mapped = [name for name in names if name in ranked[:2]]
+    shown = [point for point in points if all(point[name] == best[name] for name in ranked[2:])]
+    _draw_map(shown, mapped, best, chosen, where, directory)
+    _draw_path(points, ranked[0], best, chosen, where, sweep, directory)
+
+
+def _draw_map(points: Sequence[Point], names: Sequence[str], best: Point, chosen: Point | None, where: str,
+              directory: str | os.PathLike[str]) -> None:
+    along, upward = names[0], names[-1]
+    columns, rows = (sorted({point[name] for point in points}) for name in (along, upward))
+    at = {(point[along], point[upward]): point for point in points}
+    losses = np.array([[mean(at.get((x, y)), "validation", "data") for x in columns] for y in rows])
+    has_errors = best["validation"]["data"]["se"] is not None
+    size = (max(0.95 * len(columns) + 2.6, 5.8), max(0.75 * len(rows) + 2.2, 3.6))
+    with figure(directory, "heatmap", figsize=size) as (drawing, axes):
+        axis = axes[0, 0]
+        brightest, darkest = _color_range(losses)
+        image = axis.imshow(losses, cmap="cividis_r", origin="lower", aspect="auto", vmin=brightest, vmax=darkest)
+        for row, column in np.ndindex(losses.shape):
+            text = _cell_text(at.get((columns[column], rows[row])), losses[row, column])
+            axis.text(column, row - 0.18, text, fontsize=9, ha="center", va="center",
+                      color=_readable_on(image, losses[row, column]))
+        for point, style, label in ((best, BEST, _MARKS[0]), (chosen, ONE_SE, _MARKS[1])):
+            if point is not None and any(point is one for one in points):
+                # Side by side where both are the same point.
+                shift = (-0.22 if label == _MARKS[0] else 0.22) if best is chosen else 0
+                axis.plot(columns.index(point[along]) + shift, rows.index(point[upward]) + 0.24, linestyle="none",
+                          label=label, **style)
+        axis.set_xticks(range(len(columns)), [strength(value) for value in columns])
+        axis.set_yticks(range(len(rows)), [strength(value) for value in rows])
+        axis.set_xlabel(strength_label(along))
+        axis.set_ylabel(strength_label(upward))
+        axis.grid(False)
+        axis.set_title(f"validation data loss{', mean ± standard error' if has_errors else ''}\n{where}")
+        drawing.colorbar(image, ax=axis, label="data loss (nats)",
+                         extend="max" if np.nanmax(losses) > darkest else "neither")
+        drawing.legend(loc="outside lower center", ncols=2)
+
+
+def _draw_path(points: Sequence[Point], along: str, best: Point, chosen: Point | None, where: str,
+               sweep: Mapping[str, Any], directory: str | os.PathLike[str]) -> None:
+    selection = sweep["selection"]
+    others = [name for name in penalties.names() if name in best and name != along]
+    slices = sorted({tuple(point[other] for other in others) for point in (best, chosen) if point is not None})
+    with figure(directory, "path", figsize=(max(7.4, 4.6 * len(slices)), 9), nrows=3, ncols=len(slices), sharex=True,
+                sharey="row") as (drawing, axes):
+        for column, values in enumerate(slices):
+            panels = axes[:, column]
+            shown = sorted((point for point in points if tuple(point[other] for other in others) == values),
+                           key=lambda point: point[along])
+            x = draw_points(panels, [point[along] for point in shown], shown, along)
+            _draw_threshold(panels[0 if selection == "accuracy" else 1], best, selection)
+            for point, style, label in ((best, BEST, _MARKS[0]), (chosen, ONE_SE, _MARKS[1])):
+                if any(point is one for one in shown):
+                    _mark(panels, x[[point is one for one in shown].index(True)], point, style, label)
+            panels[0].set_title(", ".join(f"{other} = {strength(value)}" for other, value in zip(others, values,
+                                                                                                strict=True)))
+        label_rows(axes, sweep["sparsity_threshold"])
+        drawing.suptitle(where, fontsize=11)
+        add_legend(drawing, axes, _MARKS)
+
+
+def _draw_threshold(axis: Any, best: Point, selection: str) -> None:
+    """One standard error from the best: what lies within counts as no worse."""
+    error = best["validation"][selection]["se"]
+    if error is not None:
+        scale, sign = (100, -1) if selection == "accuracy" else (1, 1)
+        axis.axhline(scale * (best["validation"][selection]["mean"] + sign * error), color="0.3", linestyle=":",
+                     linewidth=1.2, label="one standard error from the best")
+
+
+def _mark(panels: Sequence[Any], place: float, point: Point | None, style: Mapping[str, Any], label: str) -> None:
+    values = (100 * mean(point, "validation", "accuracy"), mean(point, "validation", "data"), mean(point, "nonzero"))
+    is_best = label == _MARKS[0]
+    for axis, value in zip(panels, values, strict=True):
+        axis.margins(y=0.12)  # Room for the whole star.
+        axis.axvline(place, color="0.6", linewidth=1, zorder=0)
+        # The diamond stands on the star where both are the same point; it is the smaller one.
+        axis.plot(place, value, linestyle="none", zorder=5 if is_best else 6, label=label, **style)
+
+
+def _color_range(losses: np.ndarray) -> tuple[float, float]:
+    """From the least to the third quartile: the few points that a strong penalty ruined would take all colors."""
+    least, third, most = np.nanquantile(losses, [0, 0.75, 1])
+    return float(least), float(third if np.isfinite(losses).sum() > 4 and third > least else most)
+
+
+def _cell_text(point: Point | None, loss: float) -> str:
+    if point is None:
+        return ""
+    error = point["validation"]["data"]["se"]
+    if np.isnan(loss) or error is None:
+        return "diverged" if np.isnan(loss) else f"{loss:.3f}"
+    return f"{loss:.3f}\n±{error:.3f}" if error >= 0.0005 or error == 0 else f"{loss:.3f}\n±{error:.0e}"
+
+
+def _readable_on(image: Any, value: float) -> str:
+    if np.isnan(value):
+        return "black"
+    red, green, blue, _ = image.cmap(image.norm(value))
+    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"

@@ -1,0 +1,1 @@
+"""One run: the loop around the compiled program, and the folder that it leaves."""

@@ -1,0 +1,178 @@
+"""Where numbers stopped being finite: looked for afterwards, so that training pays nothing for it.
+
+A run keeps its state of a few seconds ago (`Rewind`). Where a step went wrong, the steps from there on are taken once
+more, to the same bits, and looked at one by one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from reglab.core import penalties
+from reglab.core.parameters import map_arrays
+from reglab.core.step import Hyperparameters, State
+from reglab.engine.program import Program
+from reglab.inputs import exit_codes
+
+OrderOf = Callable[[int], np.ndarray]
+"""Epoch, from 0, to the order of its training examples."""
+
+SECONDS: Final = 2.0
+"""How old a kept state may be: so long the search takes at most, and so rarely there is one more to keep."""
+MOST_BYTES: Final = 2**28
+"""A larger state is not kept, and what went wrong in it not looked for."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cause:
+    """What was the first that is not finite.
+
+    Attributes:
+      place: which number of which step, for people.
+      last: the last figures that were finite, for people; empty where none is known.
+      penalty_pulls: whether the penalty's gradient was the larger part of the last one that was finite.
+    """
+
+    place: str
+    last: str = ""
+    penalty_pulls: bool = False
+
+    def __str__(self) -> str:
+        return f"first not finite: {self.place}" + (f"; last finite: {self.last}" if self.last else "")
+
+
+class Diverged(exit_codes.Ending, ArithmeticError):
+    """The data loss is no longer finite. What the last whole checkpoint holds was saved before that.
+
+    Attributes:
+      step: the first step whose data loss, or weights before its update, are not finite.
+      cause: what was found out about it, if anything.
+    """
+
+    exit_code = exit_codes.DIVERGED
+
+    def __init__(self, step: int, cause: Cause | None = None, *, why: str = "", stops: bool = True) -> None:
+        """`why` it could not go on where `--on_nonfinite` would have it; `stops`: that flag would not."""
+        flags = [f"--{name}" for name in ("learning_rate", *penalties.names())]
+        remedy = f"a lower {', '.join(flags[:-1])} or {flags[-1]}" if cause is not None and cause.penalty_pulls else (
+            "a lower --learning_rate, or --clip_norm=1")
+        flag = "; --on_nonfinite=skip or restore goes on without such updates" if stops else ""
+        details = f" ({cause})" if cause is not None else ""
+        super().__init__(f"the data loss is not finite at step {step}{why and f', {why}'}: try {remedy}{flag}{details}")
+        self.step, self.cause = step, cause
+
+
+class Rewind:
+    """Keeps a program's state of a few seconds ago, of which it holds the tensors and copies none."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, most_bytes: int = MOST_BYTES) -> None:
+        self._clock, self._kept_at, self._most_bytes = clock, -float("inf"), most_bytes
+        self._state: State | None = None
+
+    def note(self, program: Program) -> None:
+        """To be called before each call of `program.run`."""
+        if self._clock() - self._kept_at >= SECONDS:
+            self._kept_at = self._clock()
+            self._state = _read(program) if state_bytes(program) <= self._most_bytes else None
+
+    def find_cause(self, program: Program, bad: int, order_of: OrderOf, lane: int | None = None) -> Cause | None:
+        """What went wrong on the way to `bad`, a step that `Diverged` may name; None where that cannot be told.
+
+        The program's state is afterwards what it was before.
+        """
+        if self._state is None or int(self._state["step"]) > bad:
+            return None
+        now = _read(program)
+        try:
+            _write(program, self._state)
+            return _search(program, bad, order_of, lane)
+        finally:
+            _write(program, now)
+
+
+def look(program: Program, order: np.ndarray, first: int, lane: int | None = None) -> Cause:
+    """What is not finite at step `first` of an epoch, in the state as it is: `place` is empty where nothing is.
+
+    `last` then tells its figures.
+    """
+    step, parameters = int(program.state["step"]), _one(program.parameters(), lane)
+    layers = [layer for layer, arrays in parameters.items() if not _finite(arrays)]
+    if layers:
+        return Cause(f"the weights of {_named(layers)} before step {step}")
+    data, gradients = _one(program.data_gradient(order, first), lane)
+    hyper: Hyperparameters = _one(map_arrays(lambda array: array.numpy(), program.hyper), lane)
+    with np.errstate(all="ignore"):
+        penalty = {layer: gradient.numpy() for layer, gradient in
+                   program.step.penalty_gradient(parameters, hyper).items()}
+        kernels = program.step.model.kernels(gradients)
+        total = program.step.model.with_kernels(gradients, {layer: kernel + penalty.get(layer, 0)
+                                                            for layer, kernel in kernels.items()})
+        norm, of_penalty, of_data = _norm(total), _norm(penalty), _norm(gradients)
+    layers = [layer for layer, arrays in total.items() if not _finite(arrays)]
+    if layers:
+        return Cause(f"the gradient of {_named(layers)} at step {step}")
+    if not np.isfinite(data):
+        return Cause(f"the data loss of step {step}")
+    with np.errstate(over="ignore"):
+        square = np.square(np.asarray(norm, data.dtype))
+    if not np.isfinite(square):
+        return Cause(f"the square of the gradient's norm, {norm:.4g}, at step {step}")
+    return Cause("", f"data loss {data:.4g}, gradient norm {norm:.4g} at step {step}", of_penalty > of_data)
+
+
+def state_bytes(program: Program) -> int:
+    """What the state of a program takes."""
+    sizes: list[int] = []
+    map_arrays(lambda v: sizes.append(v.shape.num_elements() * v.dtype.size), program.state)
+    return sum(sizes)
+
+
+def _search(program: Program, bad: int, order_of: OrderOf, lane: int | None) -> Cause | None:
+    last = Cause("")
+    _run_to(program, bad - 2, order_of)
+    for step in range(int(program.state["step"]), bad + 1):
+        _run_to(program, step, order_of)
+        epoch, first = divmod(step, program.steps_per_epoch)
+        found = look(program, order_of(epoch), first, lane)
+        if found.place:
+            return Cause(found.place, last.last, last.penalty_pulls)
+        last = found
+    return None
+
+
+def _run_to(program: Program, step: int, order_of: OrderOf) -> None:
+    while (at := int(program.state["step"])) < step:
+        epoch, first = divmod(at, program.steps_per_epoch)
+        program.run(order_of(epoch), first, min(step - at, program.steps_per_epoch - first))
+
+
+def _read(program: Program) -> State:
+    state: State = map_arrays(lambda variable: variable.read_value(), program.state)
+    return state
+
+
+def _write(program: Program, state: State) -> None:
+    map_arrays(lambda variable, value: variable.assign(value), program.state, state)
+
+
+def _one(arrays: Any, lane: int | None) -> Any:
+    return arrays if lane is None else map_arrays(lambda array: array[lane], arrays)
+
+
+def _finite(arrays: Any) -> bool:
+    return all(np.isfinite(array).all() for array in arrays.values())
+
+
+def _norm(arrays: Any) -> float:
+    squares: list[float] = []
+    map_arrays(lambda array: squares.append(float(np.square(np.asarray(array, np.float64)).sum())), arrays)
+    return float(np.sqrt(sum(squares)))
+
+
+def _named(layers: list[str]) -> str:
+    return layers[0] + (f" and {len(layers) - 1} more" if len(layers) > 1 else "")

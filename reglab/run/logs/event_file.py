@@ -1,0 +1,167 @@
+"""Event files of TensorBoard, written so that nothing that goes wrong is lost: not in a thread, not at the end.
+
+TensorBoard's own writer shows a traceback when its thread is refused, and a second error when it is closed after that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import os
+import pathlib
+import queue
+import socket
+import threading
+import time
+from typing import Any, Final, Protocol
+
+from tensorboard.compat.proto import event_pb2
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from reglab.storage.files import check_not_removed, write_atomically, writing
+
+_FLUSH_SECONDS: Final = 10.0
+_QUEUED: Final = 1000
+_numbers: Final = itertools.count()
+
+
+class EventSink(Protocol):
+    """What takes events; its file is at `path`."""
+
+    path: pathlib.Path
+
+    def add(self, event: event_pb2.Event) -> None:
+        """Takes an event."""
+
+    def flush(self) -> None:
+        """Returns when all that was taken is written."""
+
+    def close(self) -> None:
+        """Flushes and ends the file. Has no effect when it is called again."""
+
+
+class EventFile:
+    """A new event file that grows while a run goes on, written by a thread of its own.
+
+    Args:
+      suffix: the end of its name.
+
+    Raises:
+      StorageError: here and in every method: the file cannot be written or was removed. `close` raises it only where no
+        other method has.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str], suffix: str = "") -> None:
+        directory = pathlib.Path(directory)
+        self.path = directory / (f"events.out.tfevents.{int(time.time()):010}.{socket.gethostname()}.{os.getpid()}."
+                                 f"{next(_numbers)}{suffix}")
+        with writing(self.path):
+            directory.mkdir(parents=True, exist_ok=True)
+            self._file = open(self.path, "xb")  # noqa: SIM115
+        self._records = RecordWriter(self._file)
+        self._queue: queue.Queue[bytes | None] = queue.Queue(_QUEUED)
+        self._failure: Exception | None = None
+        self._is_told = False
+        self._thread = threading.Thread(target=self._write_queued, name="events", daemon=True)
+        self._thread.start()
+        try:
+            self.add(_version())
+            self.flush()
+        except BaseException:
+            self.close()
+            raise
+
+    def add(self, event: event_pb2.Event) -> None:
+        """See `EventSink`."""
+        self._tell()
+        self._queue.put(event.SerializeToString())
+
+    def flush(self) -> None:
+        """See `EventSink`."""
+        self._queue.join()
+        self._tell()
+        self._attempt(self._flush_file)
+        self._tell()
+
+    def close(self) -> None:
+        """See `EventSink`."""
+        if self._file.closed:
+            return
+        self._queue.put(None)
+        self._thread.join()
+        self._attempt(self._file.close)
+        with contextlib.suppress(OSError):
+            self._file.close()
+        if not self._is_told:
+            self._tell()
+
+    def _write_queued(self) -> None:
+        due = time.monotonic() + _FLUSH_SECONDS
+        while True:
+            try:
+                record = self._queue.get(timeout=max(0.0, due - time.monotonic()))
+            except queue.Empty:
+                self._attempt(self._file.flush)
+                due = time.monotonic() + _FLUSH_SECONDS
+                continue
+            if record is not None:
+                self._attempt(self._records.write, record)
+            self._queue.task_done()
+            if record is None:
+                return
+
+    def _flush_file(self) -> None:
+        self._file.flush()
+        check_not_removed(self._file, self.path)
+
+    def _attempt(self, action: Any, *arguments: Any) -> None:
+        """Does something to the file; after a failure nothing more, so that the first one is what is told."""
+        if self._failure is None:
+            try:
+                with writing(self.path):
+                    action(*arguments)
+            except Exception as error:
+                self._failure = error
+
+    def _tell(self) -> None:
+        if self._failure is not None:
+            self._is_told = True
+            raise self._failure
+
+
+class WholeEventFile:
+    """An event file of a known name that is written at once, when it is closed: whole or not at all.
+
+    A sweep has hundreds, which it can write again: none waits for the disk.
+
+    Raises:
+      StorageError: by `close`: it cannot be written.
+    """
+
+    NAME: Final = "events.out.tfevents.0.reglab"
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self.path = pathlib.Path(directory) / self.NAME
+        self._content = io.BytesIO()
+        self._records = RecordWriter(self._content)
+        self.add(_version())
+
+    def add(self, event: event_pb2.Event) -> None:
+        """See `EventSink`."""
+        self._records.write(event.SerializeToString())
+
+    def flush(self) -> None:
+        """See `EventSink`: there is nothing to do before the end."""
+
+    def close(self) -> None:
+        """See `EventSink`."""
+        if not self._content.closed:
+            with self._content, writing(self.path):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(self.path, self._content.getvalue(), sync=False)
+
+
+def _version() -> event_pb2.Event:
+    """The first event of a file."""
+    return event_pb2.Event(wall_time=time.time(), file_version="brain.Event:2")

@@ -1,0 +1,213 @@
+"""Brings `metrics.jsonl` and the event files of a run to where its checkpoint stands, and makes them whole.
+
+A run killed between two checkpoints has logged steps that it will take again: they are dropped, so that no step is told
+twice. What is known up to the checkpoint was on disk before it was: where it is in one of the two places only, it is
+written again in the other, and where it is in neither, that is said. What is not changed is not written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from tensorboard.compat.proto import event_pb2, summary_pb2
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from reglab.config import Config, ConfigError
+from reglab.run.logs.points import (
+    DESCRIPTIONS,
+    SPLITS,
+    EventRecords,
+    Key,
+    MetricLines,
+    Point,
+    agree,
+    read_event_records,
+    read_metric_lines,
+)
+from reglab.run.logs.summaries import metrics_line, scalar_values
+from reglab.storage.files import write_atomically
+from reglab.storage.reading import Missing, Unreadable
+
+Warn = Callable[[str], None]
+
+
+class Rhythm(NamedTuple):
+    """When a run tells what.
+
+    Attributes:
+      interval: steps between measured steps; 0 for none.
+      is_written: whether an epoch's evaluation is.
+    """
+
+    steps_per_epoch: int
+    interval: int
+    is_written: Callable[[int], bool]
+
+
+class Expected(NamedTuple):
+    """What a run must have told up to a step: its points, and the steps with histograms."""
+
+    points: frozenset[Key] = frozenset()
+    histograms: frozenset[int] = frozenset()
+
+    @staticmethod
+    def of(config: Config, rhythm: Rhythm, last_step: int) -> Expected:
+        """What `config` has a run tell."""
+        measured = range(0, last_step, rhythm.interval) if rhythm.interval else range(0)
+        evaluated = [epoch * rhythm.steps_per_epoch for epoch in range(1, last_step // rhythm.steps_per_epoch + 1)
+                     if (epoch == config.epochs or epoch % config.evaluate_every == 0) and rhythm.is_written(epoch)]
+        return Expected(frozenset([*(Key(step, "measured", "train") for step in measured),
+                                   *(Key(step, "evaluation", split) for step in evaluated for split in SPLITS)]),
+                        frozenset(evaluated if config.histograms else ()))
+
+
+class Logs(NamedTuple):
+    """What the logs hold now: the points up to the checkpoint, and whether charts and columns are described."""
+
+    points: Mapping[Key, Point]
+    described: bool
+
+
+def mend_logs(folder: pathlib.Path, event_files: Mapping[str, Sequence[pathlib.Path]], last_step: int, warn: Warn, *,
+              expected: Expected | None = None, ending: str = "") -> Logs:
+    """Drops what lies beyond `last_step` and writes again what is lost before it, as far as it is in the other place.
+
+    Args:
+      event_files: the run's own of each split; no other is looked at.
+      warn: told, in a line each, of what was lost and whether it was made good.
+      expected: what must be there; if not given, what is in one place must be in the other.
+      ending: of the name of a new event file.
+
+    Raises:
+      ConfigError: something that is no file stands in the place of `metrics.jsonl`.
+      OSError: the file system refuses to write.
+    """
+    path = folder / "metrics.jsonl"
+    lines, problem = _read_metrics(path)
+    events = {split: read_event_records(split, event_files.get(split, ())) for split in SPLITS}
+    in_lines = {key: point for key, point in lines.points.items() if key.stays(last_step)}
+    in_events = {key: point for split in SPLITS for key, point in events[split].points.items() if key.stays(last_step)}
+    wrong = [key for key, point in in_lines.items()
+             if not (agree(point.values, in_events[key].values) if key in in_events
+                     else expected is None or key in expected.points)]
+    for key in wrong:
+        del in_lines[key]
+    _mend_metrics(path, lines, in_lines, in_events, lines.damaged + len(wrong), problem, warn)
+    for split in SPLITS:
+        mine = {key: point for key, point in in_lines.items() if key.split == split}
+        _mend_events(folder / split, events[split], mine, last_step, warn, ending)
+    joined = {**in_events, **in_lines}
+    if expected is not None:
+        _warn_of_lost(joined, events["train"], expected, warn)
+    described = last_step > 0 and {tag for records in events["validation"].files.values()
+                                   for record in records for tag in record.tags} >= DESCRIPTIONS
+    return Logs({key: joined[key] for key in sorted(joined)}, described)
+
+
+def _read_metrics(path: pathlib.Path) -> tuple[MetricLines, str | None]:
+    try:
+        return read_metric_lines(path), None
+    except Missing as error:
+        return MetricLines({}, 0, b""), str(error)
+    except Unreadable as error:
+        raise ConfigError(f"--model_dir: {path} {error}: move it away, it is then written again") from None
+
+
+def _mend_metrics(path: pathlib.Path, lines: MetricLines, valid: Mapping[Key, Point], in_events: Mapping[Key, Point],
+                  damaged: int, problem: str | None, warn: Warn) -> None:
+    lost = [key for key in in_events if key not in valid]
+    if lost or damaged:
+        lines_lost = _count(len(lost), "line")
+        what = problem or (f"has {_count(damaged, 'damaged line')}" if damaged else f"lacks {lines_lost}")
+        warn(f"metrics.jsonl {what}" + (f": {lines_lost} written again from the event files, which have float32"
+                                        if lost else ", dropped"))
+    content = {key: point.source for key, point in valid.items()}
+    for key in lost:
+        content[key] = metrics_line(key.step, key.split, in_events[key].values).encode()
+    order = sorted(content) if lost else list(content)
+    new = b"".join(content[key] for key in order)
+    if new != lines.content:
+        write_atomically(path, new)
+    else:
+        _remove_leftover(path)
+
+
+def _mend_events(folder: pathlib.Path, found: EventRecords, in_lines: Mapping[Key, Point], last_step: int, warn: Warn,
+                 ending: str) -> None:
+    lost = [key for key in in_lines if key not in found.points]
+    for path, count in found.damaged.items():
+        warn(f"{folder.name}/{path.name} has {_count(count, 'damaged record')}, dropped")
+    if lost:
+        places = [path.name for path in found.torn] or [path.name for path in found.files if len(found.files) == 1]
+        where = f"{folder.name}/{places[0]}" if places else f"{folder.name}/"
+        warn(f"{where} lacks {_count(len(lost), 'record')}: written again from metrics.jsonl")
+    if lost or found.damaged or found.repeated:
+        _write_anew(folder, found, in_lines, last_step, ending)
+        return
+    for path, records in found.files.items():
+        kept = [record.source for record in records if record.stays(last_step)]
+        if path in found.torn or len(kept) < len(records):
+            _write_records(path, kept)
+        else:
+            _remove_leftover(path)
+
+
+def _write_anew(folder: pathlib.Path, found: EventRecords, in_lines: Mapping[Key, Point], last_step: int,
+                ending: str) -> None:
+    """Writes all that is known of a split as one file, in the place of the first, with each tag described anew."""
+    records = [record for records in found.files.values() for record in records if record.stays(last_step)]
+    points = {**in_lines, **{key: point for key, point in found.points.items() if key.stays(last_step)}}
+    described: set[str] = set()
+    wall_time = min((point.wall_time for point in points.values() if point.wall_time is not None),
+                    default=time.time())
+    entries: list[tuple[tuple[int, str, int], bytes]] = [
+        ((record.step, "evaluation", 1), record.source) for record in records if record.key is None and record.tags]
+    for key in sorted(points):
+        # A line of metrics.jsonl tells no time: that of the point before is near.
+        wall_time = points[key].wall_time or wall_time
+        summary = summary_pb2.Summary(value=scalar_values(points[key].values, described))
+        event = event_pb2.Event(wall_time=wall_time, step=key.step, summary=summary)
+        entries.append(((key.step, key.kind, 0), event.SerializeToString()))
+    entries.sort(key=lambda entry: entry[0])
+    header = event_pb2.Event(wall_time=wall_time, file_version="brain.Event:2")
+    path = next(iter(found.files), folder / f"events.out.tfevents.{int(time.time()) - 1:010d}.again.0.0{ending}")
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_records(path, [header.SerializeToString(), *(source for _, source in entries)])
+    for other in found.files:
+        if other != path:
+            other.unlink()
+
+
+def _write_records(path: pathlib.Path, records: Sequence[bytes]) -> None:
+    def write(file: Any) -> None:
+        writer = RecordWriter(file)
+        for record in records:
+            writer.write(record)
+
+    write_atomically(path, write)
+
+
+def _warn_of_lost(known: Collection[Key], train: EventRecords, expected: Expected, warn: Warn) -> None:
+    lost = sorted(expected.points - set(known))
+    if lost:
+        warn(f"metrics.jsonl and the event files both lack {_count(len(lost), 'point')}, from step {lost[0].step} to "
+             f"{lost[-1].step}: they cannot be written again")
+    found = {record.step for records in train.files.values() for record in records
+             if record.key is None and record.stays(record.step)}
+    if expected.histograms - found:
+        warn(f"train/ lacks the histograms of {_count(len(expected.histograms - found), 'evaluation')}: they cannot be "
+             "written again")
+
+
+def _remove_leftover(path: pathlib.Path) -> None:
+    """What a kill while the file was written anew left beside it."""
+    with contextlib.suppress(OSError):
+        path.with_name(f".{path.name}.tmp").unlink()
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,389 @@
+"""`fit`: the loop around the compiled program. It calls, evaluates, logs and saves; it computes nothing itself."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import time
+from collections.abc import Iterator
+from typing import Any, Final, cast
+
+import numpy as np
+import tensorflow as tf
+
+from reglab.cluster import Cluster, find_cluster
+from reglab.config import Config, ConfigError
+from reglab.console import Console, EpochRow
+from reglab.core.step import State
+from reglab.data import Dataset, epoch_order
+from reglab.engine.assembly import check_fit, load_dataset, make_program, summary_interval, total_steps
+from reglab.engine.program import Program
+from reglab.engine.startup import start_devices
+from reglab.engine.strategies import make_replicas
+from reglab.inputs import exit_codes
+from reglab.run.divergence import Diverged
+from reglab.run.journal import Evaluation, Journal, open_journal, written_epochs
+from reglab.run.logs.mending import Rhythm
+from reglab.run.nonfinite import Guard
+from reglab.run.report import describe_run, make_result
+from reglab.run.run_directory import RunDirectory
+from reglab.signals.stop import StopRequest, stop_request
+from reglab.storage.files import StorageError, closing_after, refusal
+from reglab.storage.ownership import owning
+
+SECONDS_PER_CALL: Final = 0.5  # Short enough that Ctrl-C is answered and progress moves, long enough to cost nothing.
+FIRST_CALL_STEPS: Final = 50
+SECONDS_PER_WORD: Final = 5.0  # How often the chief tells the others that it is still saving.
+
+
+class Interrupted(exit_codes.Ending, KeyboardInterrupt):
+    """A stop signal ended the run early; where there is a model_dir, the state is saved and the run can be resumed.
+
+    Attributes:
+      signal_name: what stopped it.
+      step: after which step.
+    """
+
+    exit_code = exit_codes.STOPPED
+
+    def __init__(self, signal_name: str, step: int, saved: bool) -> None:
+        super().__init__(f"stopped by {signal_name} after step {step}" + (", saved" if saved else ", nothing saved"))
+        self.signal_name, self.step = signal_name, step
+
+
+class PeerLost(exit_codes.Ending, RuntimeError):
+    """Another worker of the cluster ended or hung; the run can be started again from its last checkpoint."""
+
+    exit_code = exit_codes.PEER_LOST
+
+    def __init__(self, name: str, error: Exception) -> None:
+        super().__init__(f"{name} lost touch with another worker, which ended or hangs ({type(error).__name__}); "
+                         "start the job again to go on from the last checkpoint")
+
+
+@dataclasses.dataclass(frozen=True)
+class History:
+    """What a run gave.
+
+    Attributes:
+      config: what was asked for.
+      evaluations: both splits at each evaluation of this process, in order.
+      result: the contents of `result.json`.
+      parameters: the final weights, by layer and name (kernel, bias, …), as NumPy arrays.
+      is_chief: whether this process wrote the files; alone it always is.
+      buffers: those of the model that belong to the parameters, such as moving averages.
+    """
+
+    config: Config
+    evaluations: list[Evaluation]
+    result: dict[str, Any]
+    parameters: dict[str, dict[str, np.ndarray]]
+    is_chief: bool = True
+    buffers: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
+
+
+def fit(config: Config, data: Dataset | None = None, *, console: Console | None = None,
+        until: int | None = None) -> History:
+    """Trains one network as `config` says, from where its `model_dir` stands.
+
+    Args:
+      data: the data to use instead of `config.dataset`; `reglab.data.from_arrays` makes one of NumPy arrays.
+      console: who is told of the progress; nobody if not given.
+      until: stop after so many steps, if that is before the end, as a signal would have it.
+
+    Raises:
+      ConfigError: something in the configuration or the files cannot be used; nothing was written or trained.
+      Interrupted: SIGINT or SIGTERM came, or `until`; the same call goes on from there.
+      EarlyStop: the same, but while the workers of a cluster gathered, so before there was anything to save.
+      Diverged: the data loss became infinite or NaN, and `on_nonfinite` has no way on.
+      RendezvousError: a worker of the cluster did not appear.
+      PeerLost: a worker of the cluster ended or hung.
+      StorageError: the file system refused; the same call goes on from the last checkpoint.
+    """
+    if config.on_nonfinite == "restore" and config.model_dir is None:
+        raise ConfigError("--on_nonfinite=restore goes back to checkpoints, and there are none without a model_dir: "
+                          "name a folder, or give --on_nonfinite=skip")
+    cluster = find_cluster(config)
+    is_chief = cluster is None or cluster.is_chief
+    console = console if console is not None and is_chief else Console()
+    start_devices(config.compile_cache, console.warning)
+    if config.model_dir is None or not is_chief:
+        return _fit(config, data, None, console, cluster, until)
+    with owning(config.model_dir):
+        return _fit(config, data, RunDirectory(config), console, cluster, until)
+
+
+def _fit(config: Config, data: Dataset | None, directory: RunDirectory | None, console: Console,
+         cluster: Cluster | None, until: int | None) -> History:
+    dataset = load_dataset(config) if data is None else data
+    if directory is not None:
+        directory.bind(dataset.facts)
+    check_fit(config, dataset)  # Before other workers are kept waiting.
+    try:
+        with peers_needed(cluster), stop_request() as stop:  # Until the journal has closed, when all is on disk.
+            program = make_program(config, dataset, make_replicas(config, cluster, stop))
+            run = _Run(config, dataset, program, console, until)
+            with _closing(open_journal(config, directory, cast(State, run.guard.state), console.warning,
+                                       run.is_due, run.rhythm)) as journal:
+                return run.fit(journal, stop)
+    finally:
+        console.finish()
+
+
+@contextlib.contextmanager
+def peers_needed(cluster: Cluster | None) -> Iterator[None]:
+    """What TensorFlow reports inside the block when it loses another worker is raised as `PeerLost`."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if cluster is None:
+            raise
+        raise PeerLost(cluster.name(cluster.index), error) from error
+
+
+@contextlib.contextmanager
+def _closing(journal: Journal) -> Iterator[Journal]:
+    """Closes the journal. Any refusal of the file system becomes a `StorageError`, the first one only."""
+    try:
+        with closing_after(journal.close):
+            yield journal
+    except OSError as error:  # Of a file that the journal has not named.
+        raise StorageError(refusal(error.filename or "a file", error)) from error
+
+
+class _Run:
+    """One call of `fit`.
+
+    Attributes:
+      guard: what is done about steps that are not finite.
+    """
+
+    _journal: Journal
+    _stop: StopRequest
+
+    def __init__(self, config: Config, dataset: Dataset, program: Program, console: Console,
+                 until: int | None) -> None:
+        self._config, self._dataset, self._program = config, dataset, program
+        self._console, self._until = console, until
+        self.guard = Guard(config, program, self._go_back, console.warning)
+        self._pace = _Pace()
+        self._evaluations: list[Evaluation] = []
+        self._is_kept = written_epochs(config)
+        self._total_steps = total_steps(config, dataset)
+
+    def is_due(self, step: int) -> bool:
+        """Whether a checkpoint is made at a step however the run is interrupted."""
+        return step % (self._config.checkpoint_every or self._program.steps_per_epoch) == 0
+
+    @property
+    def rhythm(self) -> Rhythm:
+        """When the run tells what."""
+        return Rhythm(self._program.steps_per_epoch, summary_interval(self._config, self._dataset), self._is_kept)
+
+    def fit(self, journal: Journal, stop: StopRequest) -> History:
+        """All epochs from the restored step on, then the result."""
+        self._journal, self._stop = journal, stop
+        config, console = self._config, self._console
+        self._agree_on_start()
+        if journal.finished_result is None:
+            self._program.prepare()
+        console.header(describe_run(config, self._dataset, self._program))
+        begun = time.perf_counter()
+        if journal.finished_result is not None:
+            console.message(f"This run is already complete: {self._total_steps} steps.")
+            console.summary(journal.finished_result)
+            return self._history(journal.finished_result)
+        if journal.restored_step:
+            console.message(f"Resumed after step {journal.restored_step} of {self._total_steps}.")
+        elif journal.begins_again:
+            console.message("Nothing was saved yet: begins at step 0.")
+        console.start(journal.restored_step, self._total_steps, config.epochs)
+        for epoch in range(journal.restored_step // self._program.steps_per_epoch, config.epochs):
+            self._train_epoch(epoch)
+        if not self._evaluations:  # Killed after the last checkpoint, before the result was written.
+            self._evaluations.append(self._evaluate(config.epochs))
+        console.finish()
+        result = make_result(config, self._dataset, self._program, self._evaluations[-1], best=journal.confirm_best(),
+                             seconds=time.perf_counter() - begun, steps_per_second=self._pace.steps_per_second,
+                             resumed_from=journal.restored_step, nonfinite=self.guard.figures)
+        journal.write_result(result)
+        console.summary(result)
+        return self._history(result)
+
+    def _train_epoch(self, epoch: int) -> None:
+        """The steps of one epoch that are still to take, in calls; then evaluation and a checkpoint."""
+        program, config = self._program, self._config
+        order = epoch_order(config.resolved_data_seed, epoch, len(self._dataset.train))
+        first = int(program.state["step"]) - epoch * program.steps_per_epoch
+        began = time.perf_counter()
+        while first < program.steps_per_epoch:
+            count = self._agree(self._next_count(first, epoch * program.steps_per_epoch))
+            self.guard.before_call()
+            with self._pace.measure(count):
+                calls = program.run(order, first, count)
+            if config.on_nonfinite != "restore":  # Which may take some of it back.
+                self._journal.write_reports(calls)
+            calls = self.guard.after_call(calls)
+            if config.on_nonfinite == "restore":
+                self._journal.write_reports(calls)
+            first += len(calls.data_losses)
+            self._show_progress(epoch, calls.data_losses)
+            if first < program.steps_per_epoch and self._checkpoint_due():
+                self._save()
+        last = epoch + 1 == config.epochs
+        if last or (epoch + 1) % config.evaluate_every == 0:
+            self._finish_epoch(epoch, time.perf_counter() - began)
+        if last or config.checkpoint_every is None or self._checkpoint_due():
+            self._save()
+
+    def _finish_epoch(self, epoch: int, seconds: float) -> None:
+        evaluation = self._evaluate(epoch + 1)
+        # With finite weights, skip and restore go on: one example that is not finite makes its whole split so.
+        if not math.isfinite(evaluation.train["data"] + evaluation.validation["data"]) and (
+                self._config.on_nonfinite == "stop" or not self._has_finite_weights()):
+            self.guard.not_finite(evaluation.step, resume_at=evaluation.step)
+            evaluation = self._evaluate(epoch + 1)
+        if self._evaluations and not self._is_kept(self._evaluations[-1].epoch):
+            self._evaluations.pop()
+        self._evaluations.append(evaluation)
+        rate = self._pace.recent
+        pace = {} if rate is None else {
+            "perf/steps_per_second": rate, "perf/examples_per_second": rate * self._config.batch_size}
+        left_out = {} if self._config.on_nonfinite == "stop" else {
+            "updates/left_out": float(self.guard.figures["left_out"])}
+        self._journal.write_evaluation(evaluation, {**left_out, **pace})
+        if self._config.histograms:
+            kernels = self._program.step.model.kernels(self._program.parameters())
+            self._journal.write_histograms(evaluation.step, kernels)
+        self._console.epoch(EpochRow(epoch + 1, self._config.epochs, evaluation.step, evaluation.train,
+                                     evaluation.validation, seconds, rate))
+
+    def _evaluate(self, epoch: int) -> Evaluation:
+        weights = {tag: float(value) for tag, value in self._program.inspect().items()}
+        splits = {split: {name: float(value) for name, value in self._program.evaluate(split).items()}
+                  for split in ("train", "validation")}
+        return Evaluation.of(int(self._program.state["step"]), epoch, splits["train"], splits["validation"], weights)
+
+    def _next_count(self, first: int, epoch_start: int) -> int:
+        """Steps of the next call: to the end of the epoch or the next checkpoint, or as many as the time allows."""
+        ends = [self._program.steps_per_epoch - first, self._pace.affordable_steps]
+        every = self._config.checkpoint_every
+        if every is not None:
+            ends.append(every - (epoch_start + first) % every)
+        if self._until is not None and self._until > epoch_start + first:
+            ends.append(self._until - epoch_start - first)
+        return min(ends)
+
+    def _agree(self, count: int) -> int:
+        """The steps of the next call, the same in every worker; a stop signal to any one of them stops all here."""
+        is_over = bool(self._stop) or int(self._program.state["step"]) == self._until
+        counts, stops = self._program.replicas.gather_numbers(count, is_over).T
+        if stops.any():
+            self._save_and_stop()
+        return int(counts.min())
+
+    def _checkpoint_due(self) -> bool:
+        every = self._config.checkpoint_every
+        return every is not None and int(self._program.state["step"]) % every == 0
+
+    def _show_progress(self, epoch: int, data_losses: np.ndarray) -> None:
+        finite = data_losses[np.isfinite(data_losses)]
+        self._console.progress(int(self._program.state["step"]), epoch + 1,
+                               {"data": float(finite.mean()) if len(finite) else math.nan})
+
+    def _save_and_stop(self) -> None:
+        """Ends the run when the state is on disk, which the others hear from the chief."""
+        saved, written = self._save(), False
+        while not written:  # In parts, as a collective operation does not wait for a slow disk.
+            mine = self._journal.wait(SECONDS_PER_WORD)
+            try:
+                written, saved = map(bool, self._program.replicas.gather_numbers(mine, saved)[0])
+            except tf.errors.OpError:  # Somebody is lost, who may just have been quick to leave.
+                if not (mine and saved):
+                    raise
+                written = True
+        at_request = self._stop.signal is None and int(self._program.state["step"]) == self._until
+        raise Interrupted("request" if at_request else self._stop.name, int(self._program.state["step"]), saved)
+
+    def _save(self) -> bool:
+        """A checkpoint, but never of weights that the last update made infinite, before any loss could tell."""
+        step = int(self._program.state["step"])
+        if not self._has_finite_weights():
+            self.guard.not_finite(step, resume_at=step)
+        if self.is_due(step):
+            self.guard.checkpoint_made()
+        return self._journal.save()
+
+    def _has_finite_weights(self) -> bool:
+        return all(np.isfinite(array).all() for arrays in self._program.parameters().values()
+                   for array in arrays.values())
+
+    def _go_back(self) -> int:
+        """Weights and slots of the last checkpoint that was due and is whole, in every worker; returns its step."""
+        program, replicas = self._program, self._program.replicas
+        at = int(replicas.gather_numbers(self._journal.go_back())[0, 0])
+        if at:
+            self._take_from_chief(tf.nest.flatten(program.state))
+        else:
+            program.restart(program.step.model.initialize(self._config.seed), program.hyper)
+        return at
+
+    def _agree_on_start(self) -> None:
+        """Every worker begins where the chief's journal stands: only the chief reads the folder."""
+        journal = self._journal
+        chief = self._program.replicas.gather_numbers(journal.restored_step, journal.finished_result is not None)[0]
+        journal.restored_step = int(chief[0])
+        if chief[1] and journal.finished_result is None:
+            journal.finished_result = {"completed": True}  # Its figures are with the chief.
+        self._take_from_chief(tf.nest.flatten(self.guard.state))
+
+    def _take_from_chief(self, variables: list[tf.Variable]) -> None:
+        arrays = [variable.numpy() for variable in variables]
+        for variable, array in zip(variables, self._program.replicas.from_chief(arrays), strict=True):
+            variable.assign(array)
+
+    def _history(self, result: dict[str, Any]) -> History:
+        parameters, buffers = self._program.weights()
+        return History(self._config, self._evaluations, result, parameters, self._program.replicas.is_chief, buffers)
+
+
+class _Pace:
+    """Steps a second, the first call apart: it traces and compiles.
+
+    Attributes:
+      recent: of the last call; None before the second.
+    """
+
+    def __init__(self) -> None:
+        self._calls = self._steps = 0
+        self._seconds = 0.0
+        self._first_rate = 0.0
+        self.recent: float | None = None
+
+    @contextlib.contextmanager
+    def measure(self, steps: int) -> Iterator[None]:
+        """Times a call of `steps` steps."""
+        began = time.perf_counter()
+        yield
+        seconds = time.perf_counter() - began
+        if self._calls:
+            self.recent = steps / seconds
+            self._steps += steps
+            self._seconds += seconds
+        else:
+            self._first_rate = steps / seconds
+        self._calls += 1
+
+    @property
+    def steps_per_second(self) -> float:
+        """Over all calls but the first, or of the first if there was only one."""
+        return self._steps / self._seconds if self._seconds else self._first_rate
+
+    @property
+    def affordable_steps(self) -> int:
+        """How many steps take about `SECONDS_PER_CALL`."""
+        return max(1, round(self.steps_per_second * SECONDS_PER_CALL)) if self._seconds else FIRST_CALL_STEPS
+
+
+__all__ = ["ConfigError", "Diverged", "History", "Interrupted", "PeerLost", "fit"]

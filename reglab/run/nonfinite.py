@@ -1,0 +1,132 @@
+"""What a run does about a step that is not finite: `--on_nonfinite`.
+
+All is decided by the data losses that calls bring home, the same in every worker, and by counters that checkpoints
+hold: a run that was interrupted decides as if it had not been.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+
+from reglab.config import Config
+from reglab.data import epoch_order
+from reglab.engine.program import Calls, Program
+from reglab.run.checkpoints.checkpoint import COUNTERS
+from reglab.run.divergence import Cause, Diverged, Rewind, look
+
+MOST_TRIES: Final = 3
+"""How often a run goes back to the same checkpoint."""
+
+
+class Guard:
+    """Looks at what every call of a run brought.
+
+    Args:
+      go_back: gives the program the weights and slots of the last scheduled checkpoint that is whole, in every worker,
+        and returns its step.
+      warn: told, in a line, of what is left out.
+    """
+
+    def __init__(self, config: Config, program: Program, go_back: Callable[[], int],
+                 warn: Callable[[str], None]) -> None:
+        self._mode, self._program, self._go_back, self._warn = config.on_nonfinite, program, go_back, warn
+        self._data_seed = config.resolved_data_seed
+        self._rewind = Rewind()
+        self._has_warned = False
+        # Updates left out; with skip the last of them in a row, with restore the times gone back to one checkpoint;
+        # the times gone back at all.
+        self._counters = tf.Variable([0, 0, 0], dtype=tf.int64)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The variables that checkpoints have to hold: the program's, and the counters where anything is counted."""
+        state = {name: arrays for name, arrays in self._program.state.items() if name != "buffers" or arrays}
+        return {**state, **({} if self._mode == "stop" else {COUNTERS: self._counters})}
+
+    @property
+    def figures(self) -> dict[str, int]:
+        """How many updates were left out, and how often the run went back; of the whole run, interrupted or not."""
+        left_out, _, restores = self._counters.numpy().tolist()
+        return {"left_out": left_out, "restores": restores}
+
+    def before_call(self) -> None:
+        """To be called before each call of `program.run`."""
+        self._rewind.note(self._program)
+
+    def after_call(self, calls: Calls) -> Calls:
+        """What counts of a call: all of it, or the steps up to the one that had the run go back.
+
+        Raises:
+          Diverged: a step is not finite, and the run cannot go on, or is not to.
+        """
+        bad = np.flatnonzero(~np.isfinite(calls.data_losses))
+        start = int(self._program.state["step"]) - len(calls.data_losses)
+        if self._mode == "skip":
+            self._count_skipped(start, bad, len(calls.data_losses))
+        elif len(bad):
+            first = int(bad[0])
+            self.not_finite(start + first, resume_at=start + first + 1)
+            told = calls.report_steps <= start + first
+            return Calls(calls.data_losses[:first + 1], calls.report_steps[told],
+                         {tag: values[told] for tag, values in calls.reports.items()})
+        return calls
+
+    def not_finite(self, step: int, resume_at: int) -> None:
+        """Goes back and on at `resume_at`, with all updates since the checkpoint left out.
+
+        Args:
+          step: the first whose data loss is not finite, or whose weights are not.
+
+        Raises:
+          Diverged: the run is not to go back, or has done so too often.
+        """
+        left_out, tries, restores = self._counters.numpy().tolist()
+        cause = self._rewind.find_cause(self._program, step, self._order)
+        if self._mode != "restore":
+            raise Diverged(step, cause, stops=self._mode == "stop")
+        if tries == MOST_TRIES:
+            raise Diverged(step, cause, stops=False,
+                           why=f"and the run went back to its last checkpoint {tries} times already")
+        at = self._go_back()
+        self._program.state["step"].assign(resume_at)
+        self._counters.assign([left_out + resume_at - at, tries + 1, restores + 1])
+        self._rewind = Rewind()
+        where = f"the checkpoint of step {at}" if at else "the initial weights"
+        self._warn(f"step {step} is not finite{f' ({cause})' if cause else ''}: back to {where}; the "
+                   f"{resume_at - at:,} updates since then are left out")
+
+    def checkpoint_made(self) -> None:
+        """There is a new checkpoint to go back to: to be called before a scheduled one is saved."""
+        if self._mode == "restore":
+            left_out, _, restores = self._counters.numpy().tolist()
+            self._counters.assign([left_out, 0, restores])
+
+    def _count_skipped(self, start: int, bad: np.ndarray, steps: int) -> None:
+        left_out, in_a_row, _ = self._counters.numpy().tolist()
+        if not len(bad) and not in_a_row:
+            return
+        skipped = set(bad.tolist())
+        for place in range(steps):
+            in_a_row = in_a_row + 1 if place in skipped else 0
+            if in_a_row == self._program.steps_per_epoch:
+                raise Diverged(start + place, self._now(), stops=False, why="as in a whole epoch before it")
+        self._counters.assign([left_out + len(bad), in_a_row, 0])
+        if len(bad) and not self._has_warned:
+            self._has_warned = True
+            step = start + int(bad[0])
+            cause = self._rewind.find_cause(self._program, step, self._order)
+            self._warn(f"the update of step {step} is left out{f' ({cause})' if cause else ''}; further ones are only "
+                       "counted")
+
+    def _now(self) -> Cause | None:
+        epoch, first = divmod(int(self._program.state["step"]), self._program.steps_per_epoch)
+        found = look(self._program, self._order(epoch), first)
+        return found if found.place else None
+
+    def _order(self, epoch: int) -> np.ndarray:
+        return epoch_order(self._data_seed, epoch, self._program.sizes["train"])
+

@@ -1,0 +1,135 @@
+"""A run in words (the header) and in numbers (`result.json`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from reglab.config import Config
+from reglab.config.selection import strengths_by_layer
+from reglab.config.strengths import in_words, is_zero
+from reglab.core.step import Step
+from reglab.core.terms import SPARSITY_THRESHOLD
+from reglab.data import Dataset
+from reglab.engine import environment
+from reglab.engine.assembly import summary_interval
+from reglab.engine.program import Program
+from reglab.engine.replicas import Replicas
+from reglab.run.journal import Evaluation
+from reglab.run.logs.summaries import json_number
+
+
+def describe_run(config: Config, dataset: Dataset, program: Program) -> dict[str, str]:
+    """What will be trained, label to text, for people."""
+    step = program.step
+    numerics = f"{config.precision}{', deterministic' if config.deterministic else ''}"
+    rates = f"learning rate {config.learning_rate:g}, {config.schedule}"
+    if config.warmup_steps:
+        rates += f" after {config.warmup_steps:,} steps of warm-up"
+    if config.clip_norm is not None:
+        rates += f", gradients clipped to norm {config.clip_norm:g}"
+    if config.resolved_weight_decay:
+        rates += f", decoupled weight decay {config.resolved_weight_decay:g} on kernels"
+    noise = f", {config.label_noise:.0%} of the training labels changed" if config.label_noise else ""
+    return {
+        "Data": dataset.description + noise,
+        "Model": f"{step.model.describe()}, {step.model.size:,} parameters",
+        "Penalized": f"{', '.join(penalized_kernels(config, step))} (kernels only): " + ", ".join(
+            f"{name} = {in_words(strength)}" for name, strength in config.strengths.told.items()),
+        "Optimizer": f"{config.optimizer}, {rates}",
+        **_unusual(config, dataset),
+        "Batches": f"{config.batch_size} examples, {program.steps_per_epoch:,} steps an epoch, "
+                   f"{_plural(config.epochs, 'epoch')}",
+        "Device": f"{environment.device_name()}, {numerics}",
+        "Strategy": _strategy(program.replicas),
+        "XLA": f"compiles {_compiled(program.replicas)}" if config.jit else "off (--jit=false)",
+        "Seed": str(config.seed) if config.data_seed is None else f"{config.seed}, data {config.data_seed}",
+        "Writing to": config.model_dir or "nothing (no model_dir)",
+    }
+
+
+def _unusual(config: Config, dataset: Dataset) -> dict[str, str]:
+    """What is said of a run only where it is not the default."""
+    facts = {}
+    if config.on_nonfinite != "stop":
+        facts["Not finite"] = {"skip": "such updates are left out", "restore": "back to the last checkpoint, without "
+                               "the updates since"}[config.on_nonfinite] + f" (--on_nonfinite={config.on_nonfinite})"
+    interval = summary_interval(config, dataset)
+    if interval != config.summary_every:
+        facts["Summaries"] = (f"every {interval:,} steps, not {config.summary_every:,}: --max_points="
+                              f"{config.max_points} would be exceeded")
+    if config.max_points is not None and -(-config.epochs // config.evaluate_every) > config.max_points:
+        facts["Evaluations"] = (f"{config.max_points:,} at the most are written, of "
+                                f"{-(-config.epochs // config.evaluate_every):,} (--max_points)")
+    return facts
+
+
+def make_result(config: Config, dataset: Dataset, program: Program, final: Evaluation, *,
+                best: Mapping[str, Any] | None, seconds: float, steps_per_second: float,
+                resumed_from: int, nonfinite: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """The contents of `result.json`: losses in nats, accuracies and sparsities as fractions, times in seconds."""
+    replicas = program.replicas
+    numbers: dict[str, Any] = {
+        "completed": True, "epochs": final.epoch, "steps": final.step,
+        "train": final.train, "validation": final.validation, "gap": final.gap,
+        "sparsity": final.weights["sparsity/total"], "sparsity_threshold": SPARSITY_THRESHOLD,
+        "weights": final.weights, "best": dict(best) if best else None,
+        "nonfinite": {"on_nonfinite": config.on_nonfinite, "left_out": 0, "restores": 0, **(nonfinite or {})},
+        "seconds": seconds, "steps_per_second": steps_per_second,
+        "examples_per_second": steps_per_second * config.batch_size,
+        "resumed_from": resumed_from, "model_dir": config.model_dir,
+        "penalized_kernels": penalized_kernels(config, program.step), "dataset": dataset.description,
+        "device": environment.device_name(), "precision": config.precision,
+        "strategy": {"name": replicas.name, "replicas": replicas.count, "workers": replicas.workers,
+                     "devices": list(replicas.devices), "collective": _collective(replicas)},
+        "xla": _compiled(replicas) if config.jit else None,
+        "versions": environment.versions(), "numerics": {
+            **environment.numerics(), "xla": config.jit, "device": environment.device_name(),
+            "replicas": replicas.count, "workers": replicas.workers, "devices": list(replicas.devices),
+            "data_digest": dataset.digest, "seed": config.seed, "data_seed": config.resolved_data_seed},
+    }
+    return {name: _for_json(value) for name, value in numbers.items()}
+
+
+def penalized_kernels(config: Config, step: Step) -> list[str]:
+    """The layers whose kernels get a strength that is not 0 from some term; where there are none, all that might."""
+    layers = step.model.kernel_layers
+    given = {layer for name, strength in config.strengths.items() if not is_zero(strength)
+             for layer, number in strengths_by_layer(step.model, config.penalize, name, strength).items() if number}
+    return [layer for layer in layers if layer in (given or step.penalized_layers)]
+
+
+def _strategy(replicas: Replicas) -> str:
+    if replicas.name == "one_device":
+        return "one device"
+    workers = f" of {replicas.workers} workers" if replicas.workers > 1 else ""
+    return (f"{replicas.name}: {_plural(replicas.count, 'replica')}{workers} ({', '.join(replicas.devices)}), "
+            f"all-reduce by {_collective(replicas)}")
+
+
+def _collective(replicas: Replicas) -> str | None:
+    """What carries the sums over replicas: TensorFlow takes NCCL where every device is a GPU."""
+    if replicas.name == "one_device":
+        return None
+    if all("GPU" in device for device in replicas.devices):
+        return "NCCL"
+    return "TensorFlow's ring" if replicas.workers > 1 else "a sum on the first device"
+
+
+def _compiled(replicas: Replicas) -> str:
+    if replicas.name == "one_device":
+        return "the whole training loop; not evaluation"
+    return "gradient and update of each step; not the loop, the all-reduce and evaluation"
+
+
+def _for_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _for_json(item) for name, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return json_number(value)
+    return value
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -1,0 +1,38 @@
+"""`--resume=restart`: the files of the run that a folder holds are moved aside; nothing is deleted."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Iterable
+from typing import Final
+
+from reglab.run.checkpoints.files import own_files
+
+_FILES: Final = ("result.json", "metrics.jsonl", "data.json", "run.json", "config.json")
+
+
+def move_aside(folder: pathlib.Path, event_files: Iterable[pathlib.Path]) -> pathlib.Path | None:
+    """Moves a run's files to a new folder `replaced-<number>` in its own; `config.json` last.
+
+    Returns:
+      The new folder, or None where there was nothing to move.
+
+    Raises:
+      OSError: the file system refuses.
+    """
+    best = folder / "checkpoints" / "best"
+    moving = [*event_files, *own_files(folder / "checkpoints"), *own_files(best), best / "best.json",
+              *(folder / name for name in _FILES)]
+    moving = [path for path in moving if os.path.lexists(path)]
+    if not moving:
+        return None
+    number = 1
+    while os.path.lexists(folder / f"replaced-{number}"):
+        number += 1
+    aside = folder / f"replaced-{number}"
+    for path in moving:
+        place = aside / path.relative_to(folder)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.rename(path, place)
+    return aside

@@ -1,0 +1,1 @@
+"""Signals as requests to stop, and processes that live and die together."""

@@ -1,0 +1,155 @@
+"""Which devices a run gets: what is asked for, what there is, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import types
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import tensorflow as tf
+
+from reglab import train
+from reglab.certify import __main__ as certify
+from reglab.cluster import Cluster, RendezvousError
+from reglab.config import Config, ConfigError
+from reglab.engine import strategies
+from reglab.inputs import exit_codes
+
+TWO_WORKERS = json.dumps({"cluster": {"worker": ["127.0.0.1:20001", "127.0.0.1:20002"]},
+                          "task": {"type": "worker", "index": 1}})
+ONE_WORKER = json.dumps({"cluster": {"worker": ["127.0.0.1:20001"]}, "task": {"type": "worker", "index": 0}})
+
+
+@pytest.fixture(autouse=True)
+def started_tensorflow() -> None:
+    """One CPU: what a process with a split one does is in certify/test_exactness.py and test_replicas.py."""
+    assert len(tf.config.list_logical_devices()) == 1
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_CONFIG", TWO_WORKERS)
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any]]:
+    """Pretends; the devices and the `cross_device_ops` of the strategies that are made."""
+    made: list[tuple[Any, Any]] = []
+
+    def strategy(devices: list[str], cross_device_ops: Any = None) -> Any:
+        made.append((devices, cross_device_ops))
+        return types.SimpleNamespace(num_replicas_in_sync=len(devices))
+
+    gpus = ["GPU:0", "GPU:1"]
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus if kind == "GPU" else ["CPU:0"])
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: gpus if kind == "GPU" else ["CPU:0"])
+    monkeypatch.setattr(tf.distribute, "MirroredStrategy", strategy)
+    return made
+
+
+# The cluster.
+
+def test_auto_and_multi_worker_take_the_cluster_of_the_environment(cluster: None) -> None:
+    for name in ("auto", "multi_worker"):
+        assert strategies.find_cluster(Config(strategy=name)) == Cluster(("127.0.0.1:20001", "127.0.0.1:20002"), 1,
+                                                                         "TF_CONFIG")
+
+
+def test_one_device_and_mirrored_leave_it_alone(cluster: None) -> None:
+    for name in ("one_device", "mirrored"):
+        assert strategies.find_cluster(Config(strategy=name)) is None
+
+
+@pytest.mark.parametrize("text", [None, ONE_WORKER])
+def test_multi_worker_wants_two_workers(monkeypatch: pytest.MonkeyPatch, text: str | None) -> None:
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if text is not None:
+        monkeypatch.setenv("TF_CONFIG", text)
+    assert strategies.find_cluster(Config()) is None
+    with pytest.raises(ConfigError, match="finds no cluster of two workers"):
+        strategies.find_cluster(Config(strategy="multi_worker"))
+
+
+def test_workers_tell_one_another_what_they_run(cluster: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they keep where, and on which devices, may differ."""
+    digests: list[str] = []
+
+    def wait(cluster: Cluster, timeout: float, digest: str, *rest: object) -> None:
+        digests.append(digest)
+        raise RendezvousError
+
+    monkeypatch.setattr(strategies, "wait_for_peers", wait)
+    config = Config()
+    others = ({}, {"model_dir": "a", "data_dir": "b", "rendezvous_timeout": 5.0}, {"l1": 1e-3}, {"seed": 1})
+    for fields in others:
+        changed = dataclasses.replace(config, **fields)
+        with pytest.raises(RendezvousError):
+            strategies.make_replicas(changed, strategies.find_cluster(changed))
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
+
+
+# Devices of one machine.
+
+def test_one_cpu_is_one_device() -> None:
+    for name in ("auto", "one_device"):
+        replicas = strategies.make_replicas(Config(strategy=name), None)
+        assert (replicas.name, replicas.count, replicas.devices) == ("one_device", 1, ())
+
+
+def test_mirrored_on_one_device_is_a_strategy_of_one_replica() -> None:
+    replicas = strategies.make_replicas(Config(strategy="mirrored"), None)
+    assert (replicas.name, replicas.count, replicas.devices) == ("mirrored", 1, ("CPU:0",))
+
+
+def test_auto_takes_all_gpus(two_gpus: list[Any]) -> None:
+    replicas = strategies.make_replicas(Config(), None)
+    assert (replicas.name, replicas.count, replicas.devices) == ("mirrored", 2, ("GPU:0", "GPU:1"))
+    assert two_gpus == [(["GPU:0", "GPU:1"], None)], "and TensorFlow takes NCCL"
+
+
+@pytest.mark.parametrize("fields", [{"num_devices": 1}, {"strategy": "one_device"}])
+def test_one_of_two_gpus(two_gpus: list[Any], fields: dict[str, Any]) -> None:
+    assert strategies.make_replicas(Config(**fields), None).name == "one_device"
+    assert two_gpus == []
+
+
+def test_three_of_two_gpus(two_gpus: list[Any]) -> None:
+    with pytest.raises(ConfigError, match=r"--num_devices=3, but there are only 2 GPUs: ask for at most that$"):
+        strategies.make_replicas(Config(num_devices=3), None)
+
+
+# What is refused, as the user sees it.
+
+REFUSED = {
+    "--num_devices=2": (None, "--num_devices=2, but there is only 1 CPU: ask for at most that, or split the CPU"),
+    "--strategy=mirrored --num_devices=9": (None, "--num_devices=9, but there is only 1 CPU"),
+    "--strategy=multi_worker": (ONE_WORKER, "--strategy=multi_worker finds no cluster"),
+    "--cpu_devices=3": (None, "--cpu_devices=3, but TensorFlow already runs with 1: start a new process"),
+    "--strategy=auto": ("{", "TF_CONFIG"),
+    "--strategy=auto --seed=1": ('{"cluster": {"worker": ["a", "b"]}, "task": {"type": "worker", "index": 0}}',
+                                 "TF_CONFIG has the address a"),
+    "--strategy=auto --seed=2": (TWO_WORKERS.replace("1}", "2}"), "TF_CONFIG has the task worker 2, but 2 tasks"),
+    "--num_devices=2 --seed=1": (TWO_WORKERS, "--num_devices=2, but this worker has 1"),
+}
+
+
+@pytest.mark.parametrize("line", REFUSED)
+@pytest.mark.parametrize("command", [train.main, lambda argv: certify.main(["replicas", *argv])],
+                         ids=["train", "certify"])
+def test_the_impossible_is_code_2_and_one_line_and_writes_nothing(
+        tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+        tree: Callable[[pathlib.Path], Any], command: Callable[[list[str]], int], line: str) -> None:
+    text, said = REFUSED[line]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if text is not None:
+        monkeypatch.setenv("TF_CONFIG", text)
+    assert command(line.split()) == exit_codes.BAD_INPUT == 2
+    out, err = capfd.readouterr()
+    assert out == "" and err.startswith(f"reglab: {said}") and err.count("\n") == 1
+    assert tree(tmp_path) == {}
