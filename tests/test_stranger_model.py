@@ -99,7 +99,8 @@ def test_its_lanes_are_its_runs_and_a_sweep_takes_it(tmp_path: pathlib.Path, dat
 
 def test_its_replicas_compute_what_one_device_computes() -> None:
     # The first case alone, three batches of which the last is ragged: without XLA, 200 steps take long.
-    done = run("from reglab import certify, exactness; exactness.STEPS, cases = 9, exactness.cases; "
+    done = run("from reglab.certify import __main__ as certify, exactness; "
+               "exactness.STEPS, cases = 9, exactness.cases; "
                "exactness.cases = lambda *of: [next(cases(*of))]; raise SystemExit(certify.main(['replicas', "
                "'--model=gated', '--train_size=53', '--batch_size=25', '--l1=1e-3', '--cpu_devices=2']))")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -54,7 +54,7 @@ class Sum(NamedTuple):
     def entries(self, kernel: tf.Tensor) -> tf.Tensor:
         """What it sums, shaped like the kernel."""
         if not self.penalties:
-            return tf.abs(kernel) <= SPARSITY_THRESHOLD
+            return (kernel >= -SPARSITY_THRESHOLD) & (kernel <= SPARSITY_THRESHOLD)
         if len(self.penalties) == 1:
             return self.penalties[0].terms(kernel)
         return math.prod(penalty.gradient(kernel) for penalty in self.penalties)

@@ -98,6 +98,14 @@ def check_folder_not_removed(folder: str | os.PathLike[str]) -> None:
         raise FileNotFoundError(errno.ENOENT, _REMOVED, os.fspath(folder))
 
 
+def check_file_not_removed(path: str | os.PathLike[str]) -> None:
+    """Raises:
+      FileNotFoundError: the file is no longer there.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(errno.ENOENT, _REMOVED, os.fspath(path))
+
+
 def write_atomically(path: str | os.PathLike[str], content: str | bytes | Callable[[IO[bytes]], Any], *,
                      sync: bool = True, overwrite: bool = True) -> None:
     """Writes a file that is whole or absent, whatever happens meanwhile: beside its place, synced, then moved there.

@@ -114,6 +114,7 @@ def _sweep(shared: Config, grid: Grid, seeds: int, folds: int | None, selection:
             write_outputs(folder, plan, chunks, result, runner.steps_per_epoch)
         with shared_programs():
             winners = _train_winners(plan, result, folder, data, console, stop)
+    folder.check_results()
     return Sweep(plan, result, folder, winners)
 
 

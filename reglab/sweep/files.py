@@ -17,7 +17,14 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any, Final
 
 from reglab.config import ConfigError
-from reglab.storage.files import StorageError, misplaced, remove_temporaries, write_atomically, writing
+from reglab.storage.files import (
+    StorageError,
+    check_file_not_removed,
+    misplaced,
+    remove_temporaries,
+    write_atomically,
+    writing,
+)
 from reglab.storage.locks import LOCK_NAMES
 from reglab.storage.reading import read_bytes
 from reglab.sweep.parts import NotThePart, digest_of, read_sealed, sealed
@@ -47,6 +54,7 @@ class SweepFolder:
 
     def __init__(self, path: str, resume: str, kind: str = "sweep") -> None:
         self.path, self._kind = pathlib.Path(path).expanduser(), kind
+        self._written: set[str] = set()
         self.plan = self._read_plan(f"--model_dir={self.path}")
         if resume == "restart":
             raise ConfigError(f"--resume=restart is of reglab.train: give --model_dir another folder than {self.path}")
@@ -124,6 +132,15 @@ class SweepFolder:
         """
         with writing(self.path / name):
             write_atomically(self.path / name, write)
+            self._written.add(name)
+
+    def check_results(self) -> None:
+        """Raises:
+          StorageError: a result that this process wrote is no longer there; the same call writes it again.
+        """
+        with writing(self.path):
+            for name in sorted(self._written & set(_FILES)):
+                check_file_not_removed(self.path / name)
 
     def read_json(self, name: str) -> Any:
         """The contents of a file; None if there is none or it is damaged."""

@@ -83,6 +83,7 @@ def _path(plan: Plan, dataset: Dataset, folder: SweepFolder, console: Console) -
         done = len(result["points"])
         with stop.interruptible(lambda name: Stopped(name, done, done, "points"), goes_on(folder.path)):
             write_path(folder, result)
+    folder.check_results()
     return Path(plan, result, folder)
 
 

@@ -174,7 +174,7 @@ def test_a_run_goes_on_to_the_same_bits_a_lane_is_the_run_and_export_is_the_netw
 def test_replicas_compute_what_one_device_computes() -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "PYTHON"))}
     # The first case alone, three batches of which the last is ragged: without XLA, 200 steps take minutes.
-    code = ("from reglab import certify, exactness; exactness.STEPS, cases = 6, exactness.cases; "
+    code = ("from reglab.certify import __main__ as certify, exactness; exactness.STEPS, cases = 6, exactness.cases; "
             "exactness.cases = lambda *of: [next(cases(*of))]; raise SystemExit(certify.main(['replicas', "
             "'--model=cnn', '--dropout=0.25', '--train_size=53', '--batch_size=25', '--hidden=8', '--l1=1e-3', "
             "'--cpu_devices=2']))")

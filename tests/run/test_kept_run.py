@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-CODE = ("import sys; from reglab.certify import main; code = main(['rerun', *sys.argv[1:]]); "
+CODE = ("import sys; from reglab.certify.__main__ import main; code = main(['rerun', *sys.argv[1:]]); "
         "sys.exit(code if 'tensorflow' not in sys.modules else 1)")
 
 

@@ -66,6 +66,21 @@ def test_the_files(tmp_path: pathlib.Path, dataset: Dataset) -> None:
     assert len(path_table(done.result).splitlines()) == 6
 
 
+@pytest.mark.parametrize("removed", ["path.csv", "timing.json"])
+def test_a_result_that_was_taken_away_meanwhile_is_named_and_written_again(
+        removed: str, tmp_path: pathlib.Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    from reglab.storage.files import StorageError
+    from reglab.sweep import path_results
+
+    with monkeypatch.context() as context:
+        context.setattr(path_results.plots, "path_picture", lambda result, folder: (folder / removed).unlink())
+        with pytest.raises(StorageError, match=rf"{removed} cannot be written \(it was taken away meanwhile\)"):
+            run(tmp_path, dataset)
+    done = run(tmp_path, dataset)
+    assert (tmp_path / removed).exists()
+    assert json.loads((tmp_path / "path.json").read_text()) == done.result
+
+
 def test_a_killed_path_goes_on_and_ends_with_the_same_bytes(tmp_path: pathlib.Path, dataset: Dataset,
                                                             monkeypatch: pytest.MonkeyPatch) -> None:
     from reglab.sweep import warm

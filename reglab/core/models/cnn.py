@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any, Final
 
+from reglab.core.elementwise import relu
 from reglab.core.lazily import tf
 from reglab.core.models.base import ArrayInfo, Mode, Model, Settings, parameter_dtype, product_dtype
 from reglab.core.models.dense import DenseLayers, glorot_uniform, matmul
@@ -98,7 +99,7 @@ class CNN(Model):
         for i in range(len(CHANNELS)):
             x = convolved(x, parameters[f"conv_{i}"]["kernel"], self.product_dtype)
             x, after[f"norm_{i}"] = batch_norm(parameters, buffers, f"norm_{i}", x, mode)
-            x = pooled(tf.nn.relu(x))
+            x = pooled(relu(x))
         dense = self._dense
         logits = dense.apply(parameters, tf.reshape(x, [-1, dense.features]),
                              lambda x, layer: dropout(x, self.dropout, mode, layer))

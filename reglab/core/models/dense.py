@@ -7,12 +7,13 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
+from reglab.core.elementwise import relu
 from reglab.core.lazily import tf
 from reglab.core.models.base import ArrayInfo
 from reglab.core.parameters import Parameters
 
 ACTIVATIONS: Final[dict[str, Callable[[tf.Tensor], tf.Tensor]]] = {
-    "relu": lambda x: tf.nn.relu(x), "gelu": lambda x: tf.nn.gelu(x), "elu": lambda x: tf.nn.elu(x),
+    "relu": relu, "gelu": lambda x: tf.nn.gelu(x), "elu": lambda x: tf.nn.elu(x),
     "selu": lambda x: tf.nn.selu(x), "silu": lambda x: tf.nn.silu(x), "tanh": lambda x: tf.nn.tanh(x),
     "sigmoid": lambda x: tf.nn.sigmoid(x), "softplus": lambda x: tf.nn.softplus(x), "linear": lambda x: tf.identity(x),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reglab.core.elementwise import sign
 from reglab.core.lazily import tf
 from reglab.core.penalties.base import Penalty, at_least_float32, norm_of
 
@@ -25,13 +26,13 @@ class L1(Penalty):
 
     def gradient(self, w: tf.Tensor) -> tf.Tensor:
         """sign(W), with sign(0) = 0."""
-        return tf.sign(w)
+        return sign(w)
 
     def proximal(self, w: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
         """Soft thresholding, entry by entry: sign(W)·max(|W| − threshold, 0)."""
-        return tf.sign(w) * tf.maximum(tf.abs(w) - threshold, 0)
+        return sign(w) * tf.maximum(tf.abs(w) - threshold, 0)
 
     def distance(self, w: tf.Tensor, gradient: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
         """The norm of gradient + strength·sign(W) where W ≠ 0, and of max(|gradient| − strength, 0) where W = 0."""
         at_zero = tf.maximum(tf.abs(gradient) - strength, 0)
-        return norm_of(tf.where(w == 0, at_zero, gradient + strength * tf.sign(w)))
+        return norm_of(tf.where(w == 0, at_zero, gradient + strength * sign(w)))

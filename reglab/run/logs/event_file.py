@@ -17,8 +17,8 @@ import time
 from typing import Any, Final, Protocol
 
 from tensorboard.compat.proto import event_pb2
-from tensorboard.summary.writer.record_writer import RecordWriter
 
+from reglab.run.logs.records import framed
 from reglab.storage.files import check_not_removed, write_atomically, writing
 
 _FLUSH_SECONDS: Final = 10.0
@@ -59,7 +59,6 @@ class EventFile:
         with writing(self.path):
             directory.mkdir(parents=True, exist_ok=True)
             self._file = open(self.path, "xb")  # noqa: SIM115
-        self._records = RecordWriter(self._file)
         self._queue: queue.Queue[bytes | None] = queue.Queue(_QUEUED)
         self._failure: Exception | None = None
         self._is_told = False
@@ -100,15 +99,15 @@ class EventFile:
         due = time.monotonic() + _FLUSH_SECONDS
         while True:
             try:
-                record = self._queue.get(timeout=max(0.0, due - time.monotonic()))
+                data = self._queue.get(timeout=max(0.0, due - time.monotonic()))
             except queue.Empty:
                 self._attempt(self._file.flush)
                 due = time.monotonic() + _FLUSH_SECONDS
                 continue
-            if record is not None:
-                self._attempt(self._records.write, record)
+            if data is not None:
+                self._attempt(self._file.write, framed(data))
             self._queue.task_done()
-            if record is None:
+            if data is None:
                 return
 
     def _flush_file(self) -> None:
@@ -144,12 +143,11 @@ class WholeEventFile:
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.path = pathlib.Path(directory) / self.NAME
         self._content = io.BytesIO()
-        self._records = RecordWriter(self._content)
         self.add(_version())
 
     def add(self, event: event_pb2.Event) -> None:
         """See `EventSink`."""
-        self._records.write(event.SerializeToString())
+        self._content.write(framed(event.SerializeToString()))
 
     def flush(self) -> None:
         """See `EventSink`: there is nothing to do before the end."""

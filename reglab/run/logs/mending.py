@@ -11,10 +11,9 @@ import contextlib
 import pathlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tensorboard.compat.proto import event_pb2, summary_pb2
-from tensorboard.summary.writer.record_writer import RecordWriter
 
 from reglab.config import Config, ConfigError
 from reglab.run.logs.points import (
@@ -28,6 +27,7 @@ from reglab.run.logs.points import (
     read_event_records,
     read_metric_lines,
 )
+from reglab.run.logs.records import framed
 from reglab.run.logs.summaries import metrics_line, scalar_values
 from reglab.storage.files import write_atomically
 from reglab.storage.reading import Missing, Unreadable
@@ -183,12 +183,7 @@ def _write_anew(folder: pathlib.Path, found: EventRecords, in_lines: Mapping[Key
 
 
 def _write_records(path: pathlib.Path, records: Sequence[bytes]) -> None:
-    def write(file: Any) -> None:
-        writer = RecordWriter(file)
-        for record in records:
-            writer.write(record)
-
-    write_atomically(path, write)
+    write_atomically(path, lambda file: file.writelines(map(framed, records)))
 
 
 def _warn_of_lost(known: Collection[Key], train: EventRecords, expected: Expected, warn: Warn) -> None:

@@ -48,6 +48,12 @@ def read_records(path: pathlib.Path) -> Records:
     return _scan(content)
 
 
+def framed(data: bytes) -> bytes:
+    """The record that has these data. TensorBoard's writer of records imports much else, for a fifth of a second."""
+    length = struct.pack("<Q", len(data))
+    return b"".join((length, struct.pack("<I", masked_crc32c(length)), data, struct.pack("<I", masked_crc32c(data))))
+
+
 def _scan(content: bytes) -> Records:
     whole: list[bytes] = []
     damaged = at = 0

@@ -61,7 +61,7 @@ def test_two_files_of_a_second_are_two(tmp_path: pathlib.Path) -> None:
 def test_a_failure_is_told_once_and_shows_nothing(tmp_path: pathlib.Path, told_by: str,
                                                   capfd: pytest.CaptureFixture[str]) -> None:
     file = EventFile(tmp_path)
-    file._records._writer = Refusing(file._file)
+    file._file = Refusing(file._file)
     file.add(event(1))
     if told_by == "add":
         file._queue.join()
@@ -75,7 +75,7 @@ def test_a_failure_is_told_once_and_shows_nothing(tmp_path: pathlib.Path, told_b
 
 def test_a_failing_writer_never_blocks(tmp_path: pathlib.Path) -> None:
     file = EventFile(tmp_path)
-    file._records._writer = Refusing(file._file)
+    file._file = Refusing(file._file)
     for step in range(5000):
         try:
             file.add(event(step))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from reglab.run.logs.records import Records, read_records
+from reglab.run.logs.records import Records, framed, read_records
 from reglab.storage.reading import Missing, Unreadable
 
 DATA = [bytes([65 + i]) * (40 + i) for i in range(6)]
@@ -85,3 +85,12 @@ def test_what_is_no_file_is_named(tmp_path: pathlib.Path) -> None:
         read_records(tmp_path / "nothing")
     with pytest.raises(Unreadable, match="is a folder"):
         read_records(tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"", b"x", bytes(range(256)) * 50])
+def test_a_record_is_what_tensorflow_writes(data: bytes, tmp_path: pathlib.Path) -> None:
+    import tensorflow as tf
+
+    with tf.io.TFRecordWriter(str(tmp_path / "theirs")) as writer:
+        writer.write(data)
+    assert framed(data) == (tmp_path / "theirs").read_bytes()
