@@ -117,7 +117,7 @@ def tabulate(arms: Sequence[Mapping[str, Any]], seeds: list[int], epochs: np.nda
     for at, arm in enumerate(arms):
         final = {name: numbers[-1, at] for name, numbers in values.items()}
         entries.append({
-            **arm, "diverged": int((~np.isfinite(final["train_data"])).sum()),
+            **arm, "diverged": int((~np.isfinite(final["train_data_loss"])).sum()),
             "final": {name: {**_interval(numbers), "values": _numbers(numbers)} for name, numbers in final.items()},
             "difference": {name: _interval(numbers - values[name][-1, 0]) for name, numbers in final.items()}
             if at else None,

@@ -65,11 +65,11 @@ def summary_facts(result: Mapping[str, Any]) -> dict[str, str]:
     train, best, gap = (result.get(key) or {} for key in ("train", "best", "gap"))
     facts = {"Training": _scores(train), "Validation": _scores(result.get("validation") or {})}
     facts["Gap"] = _listed([
-        f"{number(gap['data'], sign='+')} in data loss" if "data" in gap else "",
+        f"{number(gap['data_loss'], sign='+')} in data loss" if "data_loss" in gap else "",
         f"{100 * gap['accuracy']:+.2f} percentage points in accuracy" if "accuracy" in gap else ""])
     if "penalty" in train:
         terms = " + ".join(f"{name} {number(value)}" for name, value in train.items()
-                           if name not in ("data", "penalty", "total", "accuracy"))
+                           if name not in ("data_loss", "penalty", "total", "accuracy"))
         facts["Penalty"] = number(train["penalty"]) + (f" = {terms}" if terms else "")
     if "total" in train:
         facts["Objective"] = f"{number(train['total'])} = data loss + penalty"
@@ -93,7 +93,7 @@ def tensorboard_command(result: Mapping[str, Any]) -> str | None:
 
 
 def _scores(values: Mapping[str, float]) -> str:
-    return _listed([f"data loss {number(values['data'])}" if "data" in values else "",
+    return _listed([f"data loss {number(values['data_loss'])}" if "data_loss" in values else "",
                     f"accuracy {percent(values['accuracy'])}" if "accuracy" in values else ""])
 
 

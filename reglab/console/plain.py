@@ -51,8 +51,8 @@ class PlainConsole(Console):
         if self._clock() - self._last_line < PROGRESS_SECONDS:
             return
         parts = [f"step {step}/{self._total_steps}", f"epoch {epoch}"]
-        if "data" in losses:
-            parts.append(f"data loss {number(losses['data'])}")
+        if "data_loss" in losses:
+            parts.append(f"data loss {number(losses['data_loss'])}")
         if "accuracy" in losses:
             parts.append(f"accuracy {percent(losses['accuracy'])}")
         left = self._pace.seconds_left(self._total_steps)

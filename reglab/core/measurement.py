@@ -52,7 +52,7 @@ class Reporter:
     def of_step(self, measured: Measurement) -> dict[str, np.ndarray]:
         """Tag to [...] values of a measured step. `loss/total` = `loss/data` + `penalty/total`."""
         weights = self.of_weights(measured.kernels)
-        return {"loss/total": measured.data + weights["penalty/total"], "loss/data": measured.data,
+        return {"loss/total": measured.data_loss + weights["penalty/total"], "loss/data": measured.data_loss,
                 "accuracy": measured.accuracy, "gradient_norm/data": measured.data_gradient_norm,
                 "learning_rate": measured.learning_rate, **weights}
 

@@ -158,10 +158,11 @@ class Program:
                 tf.constant(count, tf.int32), self.hyper)
 
     def evaluate(self, split: str) -> dict[str, np.ndarray]:
-        """Mean cross-entropy ("data") and accuracy over every example of "train" or "validation", each once."""
+        """Mean cross-entropy ("data_loss") and accuracy over every example of "train" or "validation", each once."""
         first = 0 if split == "train" else self.sizes["train"]
         sums = self._evaluate(self._weights, self._data, tf.constant(first), tf.constant(self.sizes[split]))
-        return {name: total.numpy() / self.sizes[split] for name, total in zip(("data", "accuracy"), sums, strict=True)}
+        names = ("data_loss", "accuracy")
+        return {name: total.numpy() / self.sizes[split] for name, total in zip(names, sums, strict=True)}
 
     def data_gradient(self, order: np.ndarray, first: int) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
         """Data loss and its gradient at step `first` of an epoch, of the state as it is, which stays. Not fast."""

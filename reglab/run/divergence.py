@@ -104,7 +104,7 @@ def look(program: Program, order: np.ndarray, first: int, lane: int | None = Non
     layers = [layer for layer, arrays in parameters.items() if not _finite(arrays)]
     if layers:
         return Cause(f"the weights of {_named(layers)} before step {step}")
-    data, gradients = _one(program.data_gradient(order, first), lane)
+    data_loss, gradients = _one(program.data_gradient(order, first), lane)
     hyper: Hyperparameters = _one(map_arrays(lambda array: array.numpy(), program.hyper), lane)
     with np.errstate(all="ignore"):
         penalty = {layer: gradient.numpy() for layer, gradient in
@@ -116,13 +116,13 @@ def look(program: Program, order: np.ndarray, first: int, lane: int | None = Non
     layers = [layer for layer, arrays in total.items() if not _finite(arrays)]
     if layers:
         return Cause(f"the gradient of {_named(layers)} at step {step}")
-    if not np.isfinite(data):
+    if not np.isfinite(data_loss):
         return Cause(f"the data loss of step {step}")
     with np.errstate(over="ignore"):
-        square = np.square(np.asarray(norm, data.dtype))
+        square = np.square(np.asarray(norm, data_loss.dtype))
     if not np.isfinite(square):
         return Cause(f"the square of the gradient's norm, {norm:.4g}, at step {step}")
-    return Cause("", f"data loss {data:.4g}, gradient norm {norm:.4g} at step {step}", of_penalty > of_data)
+    return Cause("", f"data loss {data_loss:.4g}, gradient norm {norm:.4g} at step {step}", of_penalty > of_data)
 
 
 def state_bytes(program: Program) -> int:

@@ -33,7 +33,7 @@ from reglab.storage.files import StorageError, refusal
 class Evaluation:
     """Both splits after `step` updates, each example counted once, and the weights' own figures.
 
-    `train` and `validation` have `data`, each term by the name of its penalty, their sum `penalty`, `total` and
+    `train` and `validation` have `data_loss`, each term by the name of its penalty, their sum `penalty`, `total` and
     `accuracy`, `weights` the rest by tag.
     """
 
@@ -49,14 +49,14 @@ class Evaluation:
         """Joins the data loss and accuracy of the splits with the penalties of the weights."""
         terms = {name: weights[f"penalty/{name}"] for name in penalties.names() if f"penalty/{name}" in weights}
         total = weights["penalty/total"]
-        splits = [{**split, **terms, "penalty": total, "total": split["data"] + total}
+        splits = [{**split, **terms, "penalty": total, "total": split["data_loss"] + total}
                   for split in (train, validation)]
         return Evaluation(step, epoch, splits[0], splits[1], dict(weights))
 
     @property
     def gap(self) -> dict[str, float]:
         """The generalization gap: in data loss validation − training, in accuracy training − validation."""
-        return {"data": self.validation["data"] - self.train["data"],
+        return {"data_loss": self.validation["data_loss"] - self.train["data_loss"],
                 "accuracy": self.train["accuracy"] - self.validation["accuracy"]}
 
 
@@ -66,7 +66,8 @@ class Journal:
     Attributes:
       restored_step: the step the state was restored to; 0 for a new run.
       finished_result: the result of a run that is already complete, else None.
-      best: the facts of the best evaluation so far: step, epoch, data, accuracy of the validation split.
+      best: the facts of the best evaluation so far: step, epoch, and data_loss and accuracy of the
+        validation split.
       begins_again: whether the folder holds a run that had saved nothing yet, and so begins at step 0.
     """
 
@@ -112,11 +113,11 @@ class Journal:
 
     def _note_best(self, evaluation: Evaluation) -> bool:
         """Whether the evaluation has the lowest validation data loss so far: the penalty never chooses."""
-        data = evaluation.validation["data"]
-        if not math.isfinite(data) or (self.best is not None and data >= self.best["data"]):
+        data_loss = evaluation.validation["data_loss"]
+        if not math.isfinite(data_loss) or (self.best is not None and data_loss >= self.best["data_loss"]):
             return False
         self.best = {"step": evaluation.step, "epoch": evaluation.epoch,
-                     "data": data, "accuracy": evaluation.validation["accuracy"]}
+                     "data_loss": data_loss, "accuracy": evaluation.validation["accuracy"]}
         return True
 
 
@@ -158,10 +159,10 @@ class FolderJournal(Journal):
         now, step = time.time(), evaluation.step
         self._write(step, "train", {**_evaluation_tags(evaluation.train), **extra}, now)
         self._write(step, "validation", {
-            "loss/total": evaluation.validation["total"], "loss/data": evaluation.validation["data"],
+            "loss/total": evaluation.validation["total"], "loss/data": evaluation.validation["data_loss"],
             "accuracy": evaluation.validation["accuracy"], **evaluation.weights,
             **_evaluation_tags(evaluation.validation),
-            "gap/data": evaluation.gap["data"], "gap/accuracy": evaluation.gap["accuracy"]}, now)
+            "gap/data": evaluation.gap["data_loss"], "gap/accuracy": evaluation.gap["accuracy"]}, now)
 
     def write_histograms(self, step: int, kernels: Mapping[str, np.ndarray]) -> None:
         """See `Journal`."""
@@ -253,7 +254,7 @@ def written_epochs(config: Config) -> Callable[[int], bool]:
 
 def _evaluation_tags(split: Mapping[str, float]) -> dict[str, float]:
     """Tags that stand for whole splits, in both runs: `loss/data` of the train run is that of single batches."""
-    return {"evaluation/loss/data": split["data"], "evaluation/accuracy": split["accuracy"]}
+    return {"evaluation/loss/data": split["data_loss"], "evaluation/accuracy": split["accuracy"]}
 
 
 def hyperparameters(config: Config) -> dict[str, Any]:

@@ -240,7 +240,7 @@ class _Run:
     def _finish_epoch(self, epoch: int, seconds: float) -> None:
         evaluation = self._evaluate(epoch + 1)
         # With finite weights, skip and restore go on: one example that is not finite makes its whole split so.
-        if not math.isfinite(evaluation.train["data"] + evaluation.validation["data"]) and (
+        if not math.isfinite(evaluation.train["data_loss"] + evaluation.validation["data_loss"]) and (
                 self._config.on_nonfinite == "stop" or not self._has_finite_weights()):
             self.guard.not_finite(evaluation.step, resume_at=evaluation.step)
             evaluation = self._evaluate(epoch + 1)
@@ -290,7 +290,7 @@ class _Run:
     def _show_progress(self, epoch: int, data_losses: np.ndarray) -> None:
         finite = data_losses[np.isfinite(data_losses)]
         self._console.progress(int(self._program.state["step"]), epoch + 1,
-                               {"data": float(finite.mean()) if len(finite) else math.nan})
+                               {"data_loss": float(finite.mean()) if len(finite) else math.nan})
 
     def _save_and_stop(self) -> None:
         """Ends the run when the state is on disk, which the others hear from the chief."""

@@ -79,7 +79,7 @@ def open_folder(config: Config, directory: RunDirectory, state: State, warn: Cal
 def _facts(key: Key, point: Point, rhythm: Rhythm | None, count: int) -> dict[str, Any]:
     """An evaluation as `best.json` has it. Where the length of an epoch is not known, evaluations are counted."""
     return {"step": key.step, "epoch": count if rhythm is None else key.step // rhythm.steps_per_epoch,
-            "data": point.values["evaluation/loss/data"], "accuracy": point.values["evaluation/accuracy"]}
+            "data_loss": point.values["evaluation/loss/data"], "accuracy": point.values["evaluation/accuracy"]}
 
 
 def _is_of_best(key: Key, point: Point) -> bool:

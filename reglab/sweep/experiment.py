@@ -60,7 +60,7 @@ class Sweep:
         return None if at is None else self.result["points"][at]
 
 
-def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = None, selection: str = "data",
+def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = None, selection: str = "data_loss",
           lanes_per_call: int | None = None, data: Dataset | None = None, console: Console | None = None) -> Sweep:
     """Trains every point of `grid` from `seeds` seeds and chooses among the points; see `choice` for how.
 
@@ -72,7 +72,7 @@ def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = Non
       config: what all lanes have in common; `model_dir` must be given. Its fields that the grid has do not count.
       seeds: lanes of each point, from `config.seed` on.
       folds: cross-validate: hold each fold of the training examples out once, instead of the data's validation part.
-      selection: "data" for the lowest validation data loss, "accuracy" for the highest validation accuracy.
+      selection: "data_loss" for the lowest validation data loss, "accuracy" for the highest validation accuracy.
       lanes_per_call: how many lanes train together; chosen by memory and speed if not given.
       data: the data to use instead of `config.dataset`.
       console: who is told of the progress; nobody if not given.

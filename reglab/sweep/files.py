@@ -20,7 +20,7 @@ from reglab.config import ConfigError
 from reglab.storage.files import StorageError, misplaced, remove_temporaries, write_atomically, writing
 from reglab.storage.locks import LOCK_NAMES
 from reglab.storage.reading import read_bytes
-from reglab.sweep.parts import NotThePart, digest_of, read_sealed, sealed
+from reglab.sweep.parts import NotThePart, plan_digest, plan_of_today, read_sealed, sealed
 
 _FILES: Final = ("plan.json", "timing.json", "sweep.json", "sweep.csv", "path.json", "path.csv", "heatmap.png",
                  "heatmap.svg", "path.png", "path.svg")
@@ -73,7 +73,7 @@ class SweepFolder:
             if differences:
                 raise ConfigError(f"--model_dir={self.path} holds another {self._kind} ({'; '.join(differences)}): "
                                   f"name another folder, or give the flags of that {self._kind}")
-        self.digest = digest_of(plan)
+        self.digest = plan_digest(plan)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self.write_json("plan.json", plan)  # First of all: a folder without it is not taken for a sweep's.
@@ -148,7 +148,7 @@ class SweepFolder:
                               "name a new or an empty folder")
         if plan is not None and (not isinstance(plan, dict) or plan.get("kind") != self._kind):
             raise ConfigError(f"{flag} holds something else than a {self._kind}: name another folder")
-        return plan
+        return None if plan is None else plan_of_today(plan)
 
 
 def different_fields(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:

@@ -76,8 +76,8 @@ def table(result: Mapping[str, Any]) -> str:
     for at, point in enumerate(points):
         marks = [text for key, text in (("best", "best"), ("one_standard_error", "1-SE")) if at == result[key]]
         rows.append([*(point[name] if isinstance(point[name], str) else f"{point[name]:.4g}" for name in varying),
-                     _shown(point["validation"]["data"], number), _shown(point["validation"]["accuracy"], percent),
-                     _shown(point["train"]["accuracy"], percent), _shown(point["gap"]["data"], number),
+                     _shown(point["validation"]["data_loss"], number), _shown(point["validation"]["accuracy"], percent),
+                     _shown(point["train"]["accuracy"], percent), _shown(point["gap"]["data_loss"], number),
                      "-" if point["nonzero"]["mean"] is None else f"{point['nonzero']['mean']:.0f}",
                      f"{point['diverged']} of {point['lanes']}" if point["diverged"] else "-",
                      "<- " + ", ".join(marks) if marks else ""])

@@ -53,7 +53,7 @@ def path_dict(plan: Plan, points: Sequence[Mapping[str, Any]], steps_per_epoch: 
 
 def totals_of(curves: LaneCurves) -> np.ndarray:
     """[evaluations, lanes] the objective over the whole training split."""
-    return curves.train["data"] + curves.weights["penalty/total"]
+    return curves.train["data_loss"] + curves.weights["penalty/total"]
 
 
 def epochs_needed(cold: np.ndarray, warm: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -77,11 +77,12 @@ def path_csv(result: Mapping[str, Any]) -> str:
     lines = csv.writer(out, lineterminator="\n")
     names = [name for name in result["grid"] if name in penalties.names()]
     lines.writerow([*names, "diverged", "target", "cold_steps", "warm_steps", "cold_total", "warm_total",
-                    "warm_validation_data", "warm_validation_accuracy", "warm_nonzero"])
+                    "warm_validation_data_loss", "warm_validation_accuracy", "warm_nonzero"])
     for point in result["points"]:
         warm = point["warm"]
         figures = (point["target"], point["steps"]["cold"], point["steps"]["warm"], point["total"]["cold"],
-                   point["total"]["warm"], warm["validation"]["data"], warm["validation"]["accuracy"], warm["nonzero"])
+                   point["total"]["warm"], warm["validation"]["data_loss"], warm["validation"]["accuracy"],
+                   warm["nonzero"])
         lines.writerow([*(point[name] for name in names), point["diverged"], *(figure["mean"] for figure in figures)])
     return out.getvalue()
 

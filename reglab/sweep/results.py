@@ -37,7 +37,7 @@ def join_chunks(chunks: Sequence[Mapping[str, Any]]) -> LaneCurves:
         return {name: np.concatenate([np.array(chunk[part][name], np.float64) for chunk in chunks], axis=1)
                 for name in chunks[0][part]}
 
-    counts = [len(chunk["train"]["data"][-1]) for chunk in chunks]
+    counts = [len(chunk["train"]["data_loss"][-1]) for chunk in chunks]
     blowups = [Blowup(before + blowup["lane"], blowup["step"], blowup["left_out"])
                for chunk, before in zip(chunks, np.cumsum([0, *counts[:-1]]).tolist(), strict=True)
                for blowup in chunk.get("blowups", [])]
@@ -55,7 +55,7 @@ def sweep_dict(plan: Plan, chunks: Sequence[Mapping[str, Any]]) -> dict[str, Any
     curves = join_chunks(chunks)
     measured = lane_figures(curves, chunks[0]["kernel_entries"])
     shape = (len(plan.fold_numbers), len(plan.grid.points), plan.seeds)
-    alive = np.isfinite(measured["train"]["data"] + measured["validation"]["data"]).reshape(shape)
+    alive = np.isfinite(measured["train"]["data_loss"] + measured["validation"]["data_loss"]).reshape(shape)
     points = []
     for at, point in enumerate(plan.grid.points):
         def figure(values: np.ndarray, at: int = at) -> dict[str, float | None]:
@@ -85,7 +85,8 @@ def lane_figures(curves: LaneCurves, kernel_entries: int) -> dict[str, Any]:
     train, validation, weights = last
     sparsity = weights["sparsity/total"]
     return {"validation": validation, "train": train,
-            "gap": {"data": validation["data"] - train["data"], "accuracy": train["accuracy"] - validation["accuracy"]},
+            "gap": {"data_loss": validation["data_loss"] - train["data_loss"],
+                    "accuracy": train["accuracy"] - validation["accuracy"]},
             "sparsity": sparsity, "nonzero": np.round(kernel_entries * (1 - sparsity)),
             **joined_norms(weights)}
 

@@ -62,11 +62,11 @@ def path(config: Config, grid: Grid, *, seeds: int = 1, data: Dataset | None = N
     """
     if config.model_dir is None:
         raise ConfigError("a path needs a folder: give model_dir")
-    check_options(seeds, None, "data", None)
+    check_options(seeds, None, "data_loss", None)
     check_size(config, grid, seeds, None, seeds)
     check_path(grid, None, None)
     shared = dataclasses.replace(shared_config(config, grid.checked(config)), evaluate_every=1)
-    plan = Plan(shared, grid, seeds, None, "data", seeds)
+    plan = Plan(shared, grid, seeds, None, "data_loss", seeds)
     with owning(config.model_dir), writing(config.model_dir, tensorflow=False):
         folder, console = SweepFolder(config.model_dir, config.resume, "path"), console or Console()
         start_devices(config.compile_cache, console.warning)

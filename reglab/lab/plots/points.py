@@ -36,12 +36,13 @@ def draw_points(panels: Sequence[Any], strengths: Sequence[float], points: Seque
       along: the name of the penalty.
     """
     x, ticks, labels = places(strengths)
-    for axis, metric, scale in ((panels[0], "accuracy", 100.0), (panels[1], "data", 1.0)):
+    for axis, metric, scale in ((panels[0], "accuracy", 100.0), (panels[1], "data_loss", 1.0)):
         for split, style in (("train", TRAIN), ("validation", VALIDATION)):
             error = scale * numbers([point[split][metric]["se"] for point in points])
             axis.errorbar(x, [scale * mean(point, split, metric) for point in points], np.nan_to_num(error), capsize=3,
                           marker="o" if split == "train" else "s", markersize=5, **style)
-    _spread_losses(panels[1], [mean(point, split, "data") for point in points for split in ("train", "validation")])
+    _spread_losses(panels[1], [mean(point, split, "data_loss")
+                               for point in points for split in ("train", "validation")])
     panels[2].plot(x, [mean(point, "nonzero") for point in points], marker="o", color="0.2")
     panels[2].yaxis.set_major_formatter("{x:,.0f}")
     panels[-1].set_xticks(ticks, labels, rotation=45)

@@ -33,7 +33,7 @@ def find_best(checkpoints: Checkpoints, evaluations: Sequence[Facts], last_step:
     Raises:
       OSError: the file system refuses to write.
     """
-    logged = min(evaluations, key=lambda facts: facts["data"], default=None)
+    logged = min(evaluations, key=lambda facts: facts["data_loss"], default=None)
     try:
         noted = checkpoints.read_best()
         _check_noted(checkpoints, noted, evaluations, last_step, trusting)
@@ -81,7 +81,7 @@ def keep_best(checkpoints: Checkpoints, facts: Facts, warn: Warn, trusting: bool
         warn(f"best/ckpt-{step} is damaged ({problem}): made again from checkpoint ckpt-{step}")
         return True
     except Unreadable:
-        warn(f"the best state, best/ckpt-{step} (data loss {facts['data']:.4g}), is lost ({problem}), and no "
+        warn(f"the best state, best/ckpt-{step} (data loss {facts['data_loss']:.4g}), is lost ({problem}), and no "
              "checkpoint of that step is left: only a better one will take its place")
         return False
 
@@ -105,7 +105,7 @@ def _check_noted(checkpoints: Checkpoints, noted: Facts, evaluations: Sequence[F
         raise Unreadable(f"tells of step {noted['step']}, which was not evaluated")
     if same is not None and not _agree(same, noted):
         raise Unreadable(f"does not tell what the logs tell of step {noted['step']}")
-    if any(np.float32(facts["data"]) < np.float32(noted["data"]) for facts in evaluations):
+    if any(np.float32(facts["data_loss"]) < np.float32(noted["data_loss"]) for facts in evaluations):
         raise Unreadable(f"tells of step {noted['step']}, which is not the best of the logs")
 
 
@@ -115,7 +115,7 @@ def _labelled(checkpoints: Checkpoints, evaluations: Sequence[Facts], last_step:
     for step in reversed(saved_steps(checkpoints.best_directory)):
         facts = _label(checkpoints, step)
         if facts is not None and facts["step"] == step <= last_step and not any(
-                np.float32(other["data"]) < np.float32(facts["data"])
+                np.float32(other["data_loss"]) < np.float32(facts["data_loss"])
                 or (other["step"] == step and not _agree(other, facts)) for other in evaluations):
             return facts
     return None
@@ -130,4 +130,4 @@ def _label(checkpoints: Checkpoints, step: int) -> Facts | None:
 
 
 def _agree(one: Facts, other: Facts) -> bool:
-    return all(np.float32(one[name]) == np.float32(other[name]) for name in ("data", "accuracy"))
+    return all(np.float32(one[name]) == np.float32(other[name]) for name in ("data_loss", "accuracy"))

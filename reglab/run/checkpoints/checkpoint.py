@@ -29,6 +29,7 @@ from reglab.run.checkpoints.files import (
     check_label,
     is_of_other_run,
     labelled_steps,
+    parse_best,
     put_in_place,
     remove_all_but,
     remove_unfinished,
@@ -37,7 +38,7 @@ from reglab.run.checkpoints.files import (
 )
 from reglab.run.checkpoints.reading import UNREADABLE, check_whole, first_line, is_best
 from reglab.storage.files import check_folder_not_removed, write_atomically, writing
-from reglab.storage.reading import Unreadable, read_object
+from reglab.storage.reading import Unreadable
 
 COUNTERS: Final = "nonfinite"
 """The name of what `nonfinite.Guard` counts, among the variables of a state that is saved."""
@@ -159,7 +160,7 @@ class Checkpoints:
           Missing: there is none.
           Unreadable: it is damaged.
         """
-        facts = read_object(self.best_directory / "best.json")
+        facts = parse_best(self.best_directory / "best.json")
         if not is_best(facts):
             raise Unreadable("does not tell the best step")
         return facts

@@ -22,7 +22,7 @@ _STEP: Final = "step/.ATTRIBUTES/VARIABLE_VALUE"
 def is_best(facts: Any) -> bool:
     """Whether a value read from JSON can be the facts of a best state."""
     return (isinstance(facts, dict) and is_count(facts.get("step")) and is_count(facts.get("epoch"))
-            and is_number(facts.get("data")) and is_number(facts.get("accuracy")))
+            and is_number(facts.get("data_loss")) and is_number(facts.get("accuracy")))
 
 
 def check_readable(directory: pathlib.Path, step: int) -> None:
