@@ -12,7 +12,7 @@ from reglab.console.format import (
     number,
     percent,
     rate,
-    summary_facts,
+    summary_lines,
     summary_title,
     tensorboard_command,
 )
@@ -80,7 +80,7 @@ class PlainConsole(Console):
     def summary(self, result: Mapping[str, Any]) -> None:
         """Prints the summary, and how to look at the run."""
         self.message(f"\n{summary_title(result)}")
-        self.header(summary_facts(result))
+        self.header(summary_lines(result))
         command = tensorboard_command(result)
         if command:
             self.message(command)

@@ -19,7 +19,7 @@ from reglab.console.format import (
     number,
     percent,
     rate,
-    summary_facts,
+    summary_lines,
     summary_title,
     tensorboard_command,
 )
@@ -136,7 +136,7 @@ class TerminalConsole(Console):
         """Prints the summary, and how to look at the run."""
         self.finish()
         self._console.print(Text(f"\n{summary_title(result)}", style="bold"))
-        self.header(summary_facts(result))
+        self.header(summary_lines(result))
         command = tensorboard_command(result)
         if command:
             self.message(command)

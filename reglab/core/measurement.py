@@ -61,7 +61,7 @@ class Reporter:
         """Tag to [...] values of what the weights alone tell: penalties, norms and sparsity.
 
         Args:
-          kernels: [..., layers] for each sum, as `Step.inspect` gives them.
+          kernels: [..., layers] for each sum, as `Step.measure_kernels` gives them.
         """
         sums = {one.names: of_layers for one, of_layers in zip(sums_of(self.terms), kernels, strict=True)}
         small = sums[()]

@@ -73,7 +73,7 @@ class Measurement(NamedTuple):
     accuracy: tf.Tensor
     data_gradient_norm: tf.Tensor
     learning_rate: tf.Tensor
-    kernels: tuple[tf.Tensor, ...]  # [layers] for each sum, see `Step.inspect`.
+    kernels: tuple[tf.Tensor, ...]  # [layers] for each sum: what `Step.measure_kernels` gives.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,15 +195,15 @@ class Step:
 
     def measure(self, state: State, data_loss: tf.Tensor, accuracy: tf.Tensor, gradients: Parameters,
                 hyper: Hyperparameters) -> Measurement:
-        """What is reported of a step before its update, given data loss, accuracy and gradient of the global batch.
+        """What is measured of a step before its update, given data loss, accuracy and gradient of the global batch.
 
-        See `measurement.Reporter` for what is made of it.
+        `measurement.Reporter` makes the report of it.
         """
         return Measurement(data_loss, accuracy, global_norm(gradients),
-                           self.schedule(hyper.learning_rate, state["step"]), self.inspect(state["parameters"]))
+                           self.schedule(hyper.learning_rate, state["step"]), self.measure_kernels(state["parameters"]))
 
-    def inspect(self, parameters: Parameters) -> tuple[tf.Tensor, ...]:
-        """What `sums_of` the terms names, [layers] for each: over each kernel."""
+    def measure_kernels(self, parameters: Parameters) -> tuple[tf.Tensor, ...]:
+        """The sums over each kernel that `sums_of` the terms names: [layers] for each sum."""
         sums = sums_of(self.terms)
         of_layers = [kernel_sums(sums, kernel) for kernel in self.model.kernels(parameters).values()]
         return tuple(tf.unstack(tf.stack(of_layers, axis=1)))

@@ -354,7 +354,7 @@ class Program:
         return self.replicas.first(self.replicas.run(gradient, i, state, data, order, hyper))
 
     def _inspect_weights(self, weights: Parameters) -> tuple[tf.Tensor, ...]:
-        return over_lanes(self.step.inspect, self.lanes)(map_arrays(tf.identity, weights))
+        return over_lanes(self.step.measure_kernels, self.lanes)(map_arrays(tf.identity, weights))
 
     def _batch(self, i: tf.Tensor, replica: Any, data: Any, order: tf.Tensor) -> Batch:
         """A replica's consecutive part of global batch `i`; empty places have weight 0."""

@@ -34,7 +34,7 @@ class Cause:
 
     Attributes:
       place: which number of which step, for people.
-      last: the last figures that were finite, for people; empty where none is known.
+      last: what was measured last that was finite, for people; empty where nothing is known.
       penalty_pulls: whether the penalty's gradient was the larger part of the last one that was finite.
     """
 
@@ -98,7 +98,7 @@ class Rewind:
 def look(program: Program, order: np.ndarray, first: int, lane: int | None = None) -> Cause:
     """What is not finite at step `first` of an epoch, in the state as it is: `place` is empty where nothing is.
 
-    `last` then tells its figures.
+    `last` then tells its data loss and gradient norm.
     """
     step, parameters = int(program.state["step"]), _one(program.parameters(), lane)
     layers = [layer for layer, arrays in parameters.items() if not _finite(arrays)]

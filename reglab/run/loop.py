@@ -206,7 +206,7 @@ class _Run:
         console.finish()
         result = make_result(config, self._dataset, self._program, self._evaluations[-1], best=journal.confirm_best(),
                              seconds=time.perf_counter() - begun, steps_per_second=self._pace.steps_per_second,
-                             resumed_from=journal.restored_step, nonfinite=self.guard.figures)
+                             resumed_from=journal.restored_step, nonfinite=self.guard.counts)
         journal.write_result(result)
         console.summary(result)
         return self._history(result)
@@ -251,7 +251,7 @@ class _Run:
         pace = {} if rate is None else {
             "perf/steps_per_second": rate, "perf/examples_per_second": rate * self._config.batch_size}
         left_out = {} if self._config.on_nonfinite == "stop" else {
-            "updates/left_out": float(self.guard.figures["left_out"])}
+            "updates/left_out": float(self.guard.counts["left_out"])}
         self._journal.write_evaluation(evaluation, {**left_out, **pace})
         if self._config.histograms:
             kernels = self._program.step.model.kernels(self._program.parameters())
@@ -335,7 +335,7 @@ class _Run:
         chief = self._program.replicas.gather_numbers(journal.restored_step, journal.finished_result is not None)[0]
         journal.restored_step = int(chief[0])
         if chief[1] and journal.finished_result is None:
-            journal.finished_result = {"completed": True}  # Its figures are with the chief.
+            journal.finished_result = {"completed": True}  # The rest of it is with the chief.
         self._take_from_chief(tf.nest.flatten(self.guard.state))
 
     def _take_from_chief(self, variables: list[tf.Variable]) -> None:

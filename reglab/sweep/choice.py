@@ -1,4 +1,4 @@
-"""The choice among the points of a sweep, by validation figures that hold no penalty.
+"""The choice among the points of a sweep, by the validation split and without any penalty.
 
 Two points are named. The best has the best mean. The one-standard-error point is the strongest penalty whose mean is
 still within one standard error of that mean, the standard error being the best point's own: the difference is then

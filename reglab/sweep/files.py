@@ -1,7 +1,7 @@
 """The folder of a sweep: whose it is, its finished chunks, its results.
 
     plan.json                 what is being swept; another sweep is refused
-    chunks/chunk-000.json …   the numbers of each finished chunk: what a killed sweep need not do again
+    chunks/chunk-000.json …   the evaluations of each finished chunk: what a killed sweep need not do again
     sweep.json, sweep.csv     the points and the choice; *.png and *.svg, pictures of them
     timing.json               how long it took
     tensorboard/<point>/…     the curves, the mean over seeds and folds
@@ -87,7 +87,7 @@ class SweepFolder:
                               "name a folder you may write to") from None
 
     def read_part(self, name: str, part: Mapping[str, Any], warn: Callable[[str], None]) -> dict[str, Any] | None:
-        """The numbers of a finished part; None if it has to be trained, which `warn` hears unless it never was.
+        """The evaluations of a finished part; None if it has to be trained, which `warn` hears unless it never was.
 
         Raises:
           ConfigError: something else than a file is in its place.
@@ -101,9 +101,9 @@ class SweepFolder:
             warn(f"{self.path / name} {error}: trained again")
             return None
 
-    def write_part(self, name: str, numbers: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
-        """Writes a finished part and gives its numbers as they will be read back."""
-        text = json.dumps(sealed(numbers, part), allow_nan=False)
+    def write_part(self, name: str, evaluations: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
+        """Writes a finished part and gives its evaluations as they will be read back."""
+        text = json.dumps(sealed(evaluations, part), allow_nan=False)
         self.write_text(name, text)
         read: dict[str, Any] = json.loads(text)
         return {key: value for key, value in read.items() if key not in ("part", "digest")}

@@ -39,12 +39,12 @@ def _chosen_names(names: Sequence[str], result: Mapping[str, Any]) -> set[str]:
 
 
 def csv_text(result: Mapping[str, Any]) -> str:
-    """One line a point: its place in the grid, then mean and standard error of each figure."""
+    """One line a point: its place in the grid, then mean and standard error of each evaluated value."""
     out = io.StringIO()
     lines = csv.writer(out, lineterminator="\n")
     of_point = [*result["grid"], "lanes", "diverged"]
     for at, point in enumerate(result["points"]):
-        cells = dict(_figures(point))
+        cells = dict(_summaries(point))
         if at == 0:
             lines.writerow([*of_point, *cells, "best", "one_standard_error"])
         lines.writerow([*(point[name] for name in of_point), *cells.values(), int(at == result["best"]),
@@ -52,10 +52,10 @@ def csv_text(result: Mapping[str, Any]) -> str:
     return out.getvalue()
 
 
-def _figures(point: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _summaries(point: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in point.items():
         if isinstance(value, Mapping):
-            yield from _figures(value, f"{prefix}{name}_")
+            yield from _summaries(value, f"{prefix}{name}_")
         elif name in ("mean", "se"):
             yield f"{prefix}{name}", value
 
@@ -69,7 +69,7 @@ def point_name(at: int, point: Mapping[str, Any], grid: Mapping[str, Sequence[An
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """The points for people: validation and training figures as mean +- standard error, best and 1-SE marked."""
+    """The points for people: validation and training as mean +- standard error, best and 1-SE marked."""
     points = result["points"]
     varying = [name for name, values in result["grid"].items() if name in penalties.names() or len(values) > 1]
     rows = [[*varying, "val. data loss", "val. accuracy", "train accuracy", "gap", "nonzero", "diverged", ""]]
@@ -87,8 +87,8 @@ def table(result: Mapping[str, Any]) -> str:
     return "\n".join(lines + describe(result["nonfinite"], sum(point["lanes"] for point in points)))
 
 
-def _shown(figure: Mapping[str, float | None], form: Any) -> str:
-    mean, error = figure["mean"], figure["se"]
+def _shown(summary: Mapping[str, float | None], form: Any) -> str:
+    mean, error = summary["mean"], summary["se"]
     if mean is None:
         return "-"
     if error is None:

@@ -46,14 +46,14 @@ def identity(plan: str, number: int, fold: int | None, lanes: Sequence[Lane], st
             "steps": steps}
 
 
-def sealed(numbers: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
-    """The contents of the part's file: the numbers, what they are of, and the digest of both."""
-    content = {**numbers, "part": part}
+def sealed(evaluations: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
+    """The contents of the part's file: the evaluations, what they are of, and the digest of both."""
+    content = {**evaluations, "part": part}
     return {**content, "digest": digest_of(content)}
 
 
 def read_sealed(path: pathlib.Path, part: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The numbers of a part; None if there is no such file.
+    """The evaluations of a part; None if there is no such file.
 
     Raises:
       NotThePart: the file holds something else.
@@ -76,11 +76,11 @@ def read_sealed(path: pathlib.Path, part: Mapping[str, Any]) -> dict[str, Any] |
     return _of_today(content)
 
 
-def _of_today(numbers: Mapping[str, Any]) -> dict[str, Any]:
-    """The numbers of a chunk, or of both halves of a path's point, under the names of today."""
+def _of_today(evaluations: Mapping[str, Any]) -> dict[str, Any]:
+    """The evaluations of a chunk, or of both halves of a path's point, under the names of today."""
     return {name: with_data_loss(value) if name in ("train", "validation") else
             _of_today(value) if name in ("cold", "warm") and isinstance(value, Mapping) else value
-            for name, value in numbers.items()}
+            for name, value in evaluations.items()}
 
 
 def _text_in(path: pathlib.Path) -> str | None:

@@ -68,7 +68,7 @@ class Progress:
         self._found += len(chunk.lanes)
 
     def trained(self, chunks: Sequence[Mapping[str, Any]]) -> None:
-        """A chunk was finished now; `chunks` are the numbers of all that are."""
+        """A chunk was finished now; `chunks` are the evaluations of all that are."""
         self._done += 1
         is_last = self._done == len(self._chunks)
         if is_last or self._clock() - self._last_message >= MESSAGE_SECONDS:
@@ -110,10 +110,10 @@ def best_so_far(plan: Plan, chunks: Sequence[Mapping[str, Any]]) -> tuple[str, d
     if np.isnan(scores).all():
         return "every point diverged so far", {}
     at = int(np.nanargmin(scores))
-    point, figures = plan.grid.points[at], {name: float(values[at]) for name, values in means.items()}
+    point, reported = plan.grid.points[at], {name: float(values[at]) for name, values in means.items()}
     strengths = " ".join(f"{name}={in_words(point.strengths[name])}" for name in plan.grid.strengths.told)
-    return (f"best so far {strengths}: validation data loss {number(figures['data_loss'])}, "
-            f"accuracy {percent(figures['accuracy'])}"), figures
+    return (f"best so far {strengths}: validation data loss {number(reported['data_loss'])}, "
+            f"accuracy {percent(reported['accuracy'])}"), reported
 
 
 def describe(plan: Plan, dataset: Dataset, path: str) -> dict[str, str]:

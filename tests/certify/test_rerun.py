@@ -61,8 +61,8 @@ def test_a_finished_run_is_equal_and_untouched(finished: pathlib.Path, again: Ca
     assert verdict.equal and verdict.finished and verdict.facts == {}
     assert verdict.step == 14
     parameters = 6 * 4 + 4 + 4 * 3 + 3
-    assert verdict.figures["checkpoints/ckpt-14"] == 3 * parameters + 1  # w, m, v and the step.
-    assert verdict.figures["metrics.jsonl"] > 100 and verdict.figures["result.json"] > 30
+    assert verdict.compared["checkpoints/ckpt-14"] == 3 * parameters + 1  # w, m, v and the step.
+    assert verdict.compared["metrics.jsonl"] > 100 and verdict.compared["result.json"] > 30
     assert tree(finished) == before
 
 
@@ -72,7 +72,7 @@ def test_a_run_of_an_earlier_reglab_is_compared_by_the_names_of_today(
     shutil.copytree(finished, folder)
     older_run(folder)
     verdict = again(folder)
-    assert verdict.equal and verdict.figures["result.json"] > 30
+    assert verdict.equal and verdict.compared["result.json"] > 30
     change(folder / "result.json", lambda result: result["train"].update(data=9.0))
     [difference] = again(folder).differences
     assert (difference.place, difference.first) == ("train, data_loss", 9.0)
@@ -97,7 +97,7 @@ def test_an_unfinished_run_is_compared_up_to_its_last_checkpoint(tmp_path: pathl
         file.write('{"step": 13, "split": "train", "loss/data": 1e9}\n{"step": 1')  # Past it, as a kill leaves them.
     verdict = again(tmp_path / "run")
     assert (verdict.equal, verdict.finished, verdict.step) == (True, False, until)
-    assert "result.json" not in verdict.figures
+    assert "result.json" not in verdict.compared
 
 
 def test_the_first_number_that_differs_of_each_file_is_named(tmp_path: pathlib.Path, finished: pathlib.Path,

@@ -14,7 +14,7 @@ import sys
 import pytest
 
 from reglab.console import Console, EpochRow, open_console
-from reglab.console.format import duration, number, percent, rate, summary_facts, tensorboard_command
+from reglab.console.format import duration, number, percent, rate, summary_lines, tensorboard_command
 from reglab.console.plain import PROGRESS_SECONDS, PlainConsole
 from reglab.console.stream import Pace, SafeStream
 from reglab.console.table import EpochTable
@@ -288,7 +288,7 @@ def test_terminal_does_not_take_over_a_piped_stdout(terminal, monkeypatch):
 
 
 def test_summary():
-    assert summary_facts(RESULT) == {
+    assert summary_lines(RESULT) == {
         "Training": "data loss 0.1000, accuracy 99.00 %", "Validation": "data loss 0.2000, accuracy 95.00 %",
         "Gap": "+0.1000 in data loss, +4.00 percentage points in accuracy",
         "Penalty": "0.03000 = l1 0.01000 + l2 0.02000", "Objective": "0.1300 = data loss + penalty",

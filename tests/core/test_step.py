@@ -367,7 +367,7 @@ def test_the_sums_over_a_wide_kernel_are_exact_to_float32(make_step: Callable[..
     step = make_step(hidden=(2048,), features=2048, dtype=tf.float32)
     parameters = step.model.initialize(0).parameters
     kernels = [np.float64(parameters[layer]["kernel"]) for layer in step.model.dense_layers]
-    sums = tf.function(step.inspect, jit_compile=jit)(parameters)
+    sums = tf.function(step.measure_kernels, jit_compile=jit)(parameters)
     assert [one.names for one in sums_of(step.terms)] == [("l1",), ("l2",), (), ("l1", "l1")]
     absolute, square, small, nonzero = (of_layers.numpy() for of_layers in sums)
     np.testing.assert_allclose(absolute, [np.abs(kernel).sum() for kernel in kernels], rtol=1e-6)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from reglab.config import Config
-from reglab.console.format import summary_facts, summary_title
+from reglab.console.format import summary_lines, summary_title
 from reglab.data import Dataset
 from reglab.engine.assembly import make_program
 from reglab.run.journal import Evaluation
@@ -82,4 +82,4 @@ def test_the_result_is_strict_json_and_survives_it(dataset: Dataset, data_loss: 
 def test_the_console_can_summarize_it(dataset: Dataset) -> None:
     result = result_of(dataset, 1.0)
     assert summary_title(result).startswith("Done after 7 steps in 1.5 s")
-    assert {"Training", "Validation", "Gap", "Penalty", "Objective", "Sparsity", "Best"} <= set(summary_facts(result))
+    assert {"Training", "Validation", "Gap", "Penalty", "Objective", "Sparsity", "Best"} <= set(summary_lines(result))

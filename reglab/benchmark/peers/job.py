@@ -27,7 +27,7 @@ class Job:
     Attributes:
       x: [examples, features] uint8; the model's input is x / divisor in float32.
       y: [examples] int32 labels.
-      divisor: see `x`.
+      divisor: what the pixels are divided by.
       weights: where to start.
       order: [warmup_steps + repeats · steps, batch] int32: the examples of every batch.
       warmup_steps: how many of these steps are taken before the first that is timed.

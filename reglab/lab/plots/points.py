@@ -1,4 +1,4 @@
-"""Panels that a sweep's picture and a path's have in common: figures of points along a penalty."""
+"""Panels that a sweep's picture and a path's have in common: points along a penalty."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def strength_label(name: str) -> str:
 
 
 def mean(point: Point | None, *names: str) -> float:
-    """A figure's mean, NaN where it is not finite or there is no such point."""
+    """The mean of what was evaluated, NaN where it is not finite or there is no such point."""
     entry: Any = point
     for name in names:
         entry = entry and entry[name]

@@ -52,8 +52,8 @@ def _steps(directory: pathlib.Path, suffix: str) -> list[int]:
 
 
 def read_label(directory: pathlib.Path, step: int) -> dict[str, Any]:
-    """The label of a checkpoint: `run`, `step`, `files` (name to SHA-256), and `best`, its facts where it was kept as
-    the best.
+    """The label of a checkpoint: `run`, `step`, `files` (name to SHA-256), and `best`, its evaluation where
+    it was kept as the best.
 
     Raises:
       Missing: there is none.
@@ -74,8 +74,8 @@ def parse_best(path: pathlib.Path) -> dict[str, Any]:
       Missing: there is no such file.
       Unreadable: it cannot be read or holds something else.
     """
-    facts: dict[str, Any] = with_data_loss(read_object(path))
-    return facts
+    evaluation: dict[str, Any] = with_data_loss(read_object(path))
+    return evaluation
 
 
 def check_label(directory: pathlib.Path, step: int, run: str) -> None:
@@ -121,7 +121,7 @@ def put_in_place(staging: pathlib.Path, step: int, run: str | None, best: Mappin
 
     Args:
       run: labels it as a checkpoint of this run; None leaves it without a label.
-      best: facts for the label.
+      best: the evaluation of the best state, for the label.
 
     Raises:
       OSError: the file system refuses.
