@@ -71,6 +71,6 @@ class _Clock(Console):
         self.ends: dict[int, float] = {}
 
     def progress(self, step: int, epoch: int, losses: Mapping[str, float]) -> None:
-        """See `Console`."""
+        """Notes the time where these are the last steps of an epoch."""
         if step == epoch * self._steps_per_epoch:
             self.ends[epoch] = time.perf_counter()

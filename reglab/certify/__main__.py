@@ -29,7 +29,7 @@ PURPOSE = f"""Trains on one device and on the replicas that flags and environmen
 every weight, loss, penalty and accuracy. Usage: python -m reglab.certify replicas [--flag=value ...]; the defaults are
 1,003 digits in batches of 100, {_STANDING} = 1e-3, gradients clipped to norm 1. Exit code 4 if they differ.
 Or: python -m reglab.certify rerun DIR [--json] trains the configuration of a run's folder again, in a temporary one,
-and compares weights, slots, metrics and figures to the bit; a run that is not finished up to its last checkpoint. Exit
+and compares weights, slots, metrics and results to the bit; a run that is not finished up to its last checkpoint. Exit
 code 4 if they differ."""
 DEFAULTS = ["--train_size=1003", "--batch_size=100",
             *(f"--{name}=1e-3" for name in penalties.standing()), "--clip_norm=1"]
@@ -122,7 +122,7 @@ def _rerun(argv: list[str]) -> int:
         print(line, file=out)
     if as_json:
         print(json.dumps({"equal": verdict.equal, "step": verdict.step, "finished": verdict.finished,
-                          "compared": verdict.figures, "differences": [vars(one) for one in verdict.differences],
+                          "compared": verdict.compared, "differences": [vars(one) for one in verdict.differences],
                           "facts": verdict.facts}))
     return exit_codes.SUCCESS if verdict.equal else exit_codes.VERDICT_FAILED
 
@@ -130,7 +130,7 @@ def _rerun(argv: list[str]) -> int:
 def describe_rerun(folder: str, verdict: Verdict) -> list[str]:
     """The verdict in lines."""
     upto = "" if verdict.finished else f" up to its last checkpoint, of step {verdict.step}, as it is not finished"
-    compared = ", ".join(f"{count:,} numbers of {file}" for file, count in verdict.figures.items() if count)
+    compared = ", ".join(f"{count:,} numbers of {file}" for file, count in verdict.compared.items() if count)
     lines = [f"{folder} was run again{upto}: {compared}"]
     lines += [f"  {difference}" for difference in verdict.differences]
     lines += [f"  {name} was {mine!r}, and is {theirs!r}" for name, (mine, theirs) in verdict.facts.items()]

@@ -23,7 +23,7 @@ from reglab.run.loop import Diverged, Interrupted, fit
 from reglab.signals.stop import EarlyStop
 from reglab.storage.reading import Unreadable, read_bytes
 
-FIGURES: Final = ("epochs", "steps", "train", "validation", "gap", "sparsity", "weights", "best", "nonfinite")
+COMPARED: Final = ("epochs", "steps", "train", "validation", "gap", "sparsity", "weights", "best", "nonfinite")
 """What of `result.json` has to be equal; all else is of the clock, the machine or the folder."""
 
 
@@ -61,7 +61,7 @@ class Verdict:
       finished: whether the run was; else it was compared up to its last checkpoint.
       differences: the first one in each file that differs; none where the two are equal to the bit.
       facts: what decides the bits and was recorded otherwise, name to (of the run, of the rerun); of a finished run.
-      figures: how many numbers were compared, by file.
+      compared: how many numbers were compared, by file.
       steps_per_second: of the run and of the rerun, where they are known.
     """
 
@@ -69,7 +69,7 @@ class Verdict:
     finished: bool
     differences: list[Difference]
     facts: dict[str, tuple[Any, Any]]
-    figures: dict[str, int]
+    compared: dict[str, int]
     steps_per_second: tuple[float | None, float | None]
 
     @property
@@ -79,7 +79,7 @@ class Verdict:
 
 
 def rerun(directory: str, temporary: str, *, data: Dataset | None = None, console: Console | None = None) -> Verdict:
-    """Runs a folder's configuration again and compares weights, slots, metrics and figures, bit by bit.
+    """Runs a folder's configuration again and compares weights, slots, metrics and results, bit by bit.
 
     Nothing is written to the folder itself.
 
@@ -109,7 +109,7 @@ def rerun(directory: str, temporary: str, *, data: Dataset | None = None, consol
         f"checkpoints/ckpt-{step}": (arrays(folder, step), arrays(again, step)),
         "metrics.jsonl": (metrics(folder, step), metrics(again, step))}
     if mine is not None:
-        files["result.json"] = (_figures(mine, mine), _figures(theirs or {}, mine))
+        files["result.json"] = (_compared(mine, mine), _compared(theirs or {}, mine))
     differences = [found for file, pair in files.items() if (found := first_difference(file, *pair)) is not None]
     return Verdict(step, finished, differences, different_facts(mine, theirs),
                    {file: sum(len(part) for part in pair[0].values()) for file, pair in files.items()},
@@ -185,9 +185,9 @@ def _differing(mine: Any, theirs: Any) -> Iterator[tuple[str, Any, Any]]:
                 yield tag, mine.get(tag), theirs.get(tag)
 
 
-def _figures(result: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The figures of a result that another has too: an older reglab wrote fewer."""
-    return {name: _flat(result.get(name)) for name in FIGURES if name in like}
+def _compared(result: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What is compared of a result, as far as another tells it too: an older reglab wrote less."""
+    return {name: _flat(result.get(name)) for name in COMPARED if name in like}
 
 
 def _flat(value: Any) -> dict[str, Any]:

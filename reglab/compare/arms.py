@@ -48,8 +48,8 @@ class Metric(NamedTuple):
 METRICS: Final = {
     "train_accuracy": Metric("training accuracy", "%", 100.0),
     "validation_accuracy": Metric("validation accuracy", "%", 100.0),
-    "train_data": Metric("training loss", "nats"),
-    "validation_data": Metric("validation loss", "nats"),
+    "train_data_loss": Metric("training loss", "nats"),
+    "validation_data_loss": Metric("validation loss", "nats"),
     "gap": Metric("gap of the losses", "nats"),
     "sparsity": Metric("sparsity", "%", 100.0),
 }
@@ -105,7 +105,7 @@ def measure(curves: LaneCurves) -> dict[str, np.ndarray]:
 
     return {
         "train_accuracy": curves.train["accuracy"], "validation_accuracy": curves.validation["accuracy"],
-        "train_data": curves.train["data"], "validation_data": curves.validation["data"],
-        "gap": curves.validation["data"] - curves.train["data"],
+        "train_data_loss": curves.train["data_loss"], "validation_data_loss": curves.validation["data_loss"],
+        "gap": curves.validation["data_loss"] - curves.train["data_loss"],
         "sparsity": curves.weights["sparsity/total"], **joined_norms(curves.weights),
     }

@@ -1,4 +1,4 @@
-"""`compare`: trains the arms of a comparison as lanes and puts their numbers side by side."""
+"""`compare`: trains the arms of a comparison as lanes and puts what they come to side by side."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def lanes_of(arms: tuple[Arm, ...], config: Config, seeds: int) -> list[Lane]:
 
 def tabulate(arms: Sequence[Mapping[str, Any]], seeds: list[int], epochs: np.ndarray,
              measured: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The numbers of `compare.json`: intervals over seeds, differences to the first arm paired by seed.
+    """The arms of `compare.json`: intervals over seeds, differences to the first arm paired by seed.
 
     Args:
       arms: each as `Arm.described`.
@@ -117,7 +117,7 @@ def tabulate(arms: Sequence[Mapping[str, Any]], seeds: list[int], epochs: np.nda
     for at, arm in enumerate(arms):
         final = {name: numbers[-1, at] for name, numbers in values.items()}
         entries.append({
-            **arm, "diverged": int((~np.isfinite(final["train_data"])).sum()),
+            **arm, "diverged": int((~np.isfinite(final["train_data_loss"])).sum()),
             "final": {name: {**_interval(numbers), "values": _numbers(numbers)} for name, numbers in final.items()},
             "difference": {name: _interval(numbers - values[name][-1, 0]) for name, numbers in final.items()}
             if at else None,

@@ -1,6 +1,6 @@
 """What a comparison leaves in its folder, all of it or nothing.
 
-    compare.json                    all numbers: intervals, values by seed, curves, configuration, verdict
+    compare.json                    all of it: intervals, values by seed, curves, configuration, verdict
     compare.csv                     one line for each arm and metric
     compare.png, compare.svg        the curves of both splits of each arm, the gap shaded
     tensorboard/<arm>/{train,validation}  the curves, the mean over seeds

@@ -31,7 +31,7 @@ def table(result: Mapping[str, Any]) -> str:
         cells = _cells([arm["difference"][name] for arm in arms[1:]], metric.scale, sign="+")
         lines.append(_line(_label(metric).replace(", %", ", points"), ["", *cells]))
     if result["config"]["label_noise"]:
-        lines.append("Training figures are those on the noisy labels, validation labels are clean.")
+        lines.append("Training loss and accuracy are on the noisy labels; the validation labels are clean.")
     return "\n".join(lines + [f"{arm['title']}: {arm['diverged']} of {seeds} seeds diverged" for arm in arms
                               if arm["diverged"]]
                      + describe(result.get("nonfinite", []), len(arms) * seeds))

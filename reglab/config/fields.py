@@ -39,7 +39,7 @@ _COUNT: Final = between(1, allowed.MOST_COUNT, "give at least 1")
 
 @dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)  # `Config` has these methods: made once.
 class Fields:
-    """All that a run is given: see `Config`."""
+    """All that a run is given, each field once with its help and checks; `Config` adds the penalties' strengths."""
 
     dataset: str = _DATA.flag(
         "digits", f"{', '.join(allowed.DATASETS)}, or the path of an .npz file with x_train, y_train and optionally "

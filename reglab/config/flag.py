@@ -25,7 +25,7 @@ class Section(NamedTuple):
     title: str
 
     def flag(self, default: Any, help: str, *checks: Check, handling: bool = False) -> Any:
-        """A field of a dataclass; see `Flag`."""
+        """A field of a dataclass that is a flag of this section; the arguments are the attributes of `Flag`."""
         told = {"section": self.title, "help": help, "checks": checks, "handling": handling}
         return dataclasses.field(default=default, metadata=told)
 

@@ -18,7 +18,7 @@ class Console:
         """Training starts, or starts again, at `step` of `total_steps`."""
 
     def progress(self, step: int, epoch: int, losses: Mapping[str, float]) -> None:
-        """`step` steps are done, in `epoch` (from 1); `losses` has `data` and `accuracy`, and maybe others."""
+        """`step` steps are done, in `epoch` (from 1); `losses` has `data_loss`, maybe `accuracy` and others."""
 
     def epoch(self, row: EpochRow) -> None:
         """An epoch is over."""

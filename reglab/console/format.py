@@ -60,30 +60,30 @@ def summary_title(result: Mapping[str, Any]) -> str:
     return title
 
 
-def summary_facts(result: Mapping[str, Any]) -> dict[str, str]:
+def summary_lines(result: Mapping[str, Any]) -> dict[str, str]:
     """What the run came to, label to text; a result that lacks a key gets no line for it."""
     train, best, gap = (result.get(key) or {} for key in ("train", "best", "gap"))
-    facts = {"Training": _scores(train), "Validation": _scores(result.get("validation") or {})}
-    facts["Gap"] = _listed([
-        f"{number(gap['data'], sign='+')} in data loss" if "data" in gap else "",
+    lines = {"Training": _scores(train), "Validation": _scores(result.get("validation") or {})}
+    lines["Gap"] = _listed([
+        f"{number(gap['data_loss'], sign='+')} in data loss" if "data_loss" in gap else "",
         f"{100 * gap['accuracy']:+.2f} percentage points in accuracy" if "accuracy" in gap else ""])
     if "penalty" in train:
         terms = " + ".join(f"{name} {number(value)}" for name, value in train.items()
-                           if name not in ("data", "penalty", "total", "accuracy"))
-        facts["Penalty"] = number(train["penalty"]) + (f" = {terms}" if terms else "")
+                           if name not in ("data_loss", "penalty", "total", "accuracy"))
+        lines["Penalty"] = number(train["penalty"]) + (f" = {terms}" if terms else "")
     if "total" in train:
-        facts["Objective"] = f"{number(train['total'])} = data loss + penalty"
+        lines["Objective"] = f"{number(train['total'])} = data loss + penalty"
     if result.get("sparsity") is not None:
-        facts["Sparsity"] = (f"{percent(result['sparsity'])} of the kernel entries are within "
+        lines["Sparsity"] = (f"{percent(result['sparsity'])} of the kernel entries are within "
                              f"{result['sparsity_threshold']:g} of zero")
     if (nonfinite := result.get("nonfinite") or {}).get("left_out"):
         restores = f", {nonfinite['restores']} times back to a checkpoint" if nonfinite.get("restores") else ""
-        facts["Left out"] = f"{nonfinite['left_out']:,} updates, which were not finite{restores}"
+        lines["Left out"] = f"{nonfinite['left_out']:,} updates, which were not finite{restores}"
     if best:
-        facts["Best"] = _listed([f"epoch {best.get('epoch', '-')}, step {best.get('step', '-')}", _scores(best)])
+        lines["Best"] = _listed([f"epoch {best.get('epoch', '-')}, step {best.get('step', '-')}", _scores(best)])
     if result.get("model_dir") is not None:
-        facts["Written to"] = str(result["model_dir"])
-    return {label: text for label, text in facts.items() if text}
+        lines["Written to"] = str(result["model_dir"])
+    return {label: text for label, text in lines.items() if text}
 
 
 def tensorboard_command(result: Mapping[str, Any]) -> str | None:
@@ -93,7 +93,7 @@ def tensorboard_command(result: Mapping[str, Any]) -> str | None:
 
 
 def _scores(values: Mapping[str, float]) -> str:
-    return _listed([f"data loss {number(values['data'])}" if "data" in values else "",
+    return _listed([f"data loss {number(values['data_loss'])}" if "data_loss" in values else "",
                     f"accuracy {percent(values['accuracy'])}" if "accuracy" in values else ""])
 
 

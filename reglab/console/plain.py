@@ -12,7 +12,7 @@ from reglab.console.format import (
     number,
     percent,
     rate,
-    summary_facts,
+    summary_lines,
     summary_title,
     tensorboard_command,
 )
@@ -51,8 +51,8 @@ class PlainConsole(Console):
         if self._clock() - self._last_line < PROGRESS_SECONDS:
             return
         parts = [f"step {step}/{self._total_steps}", f"epoch {epoch}"]
-        if "data" in losses:
-            parts.append(f"data loss {number(losses['data'])}")
+        if "data_loss" in losses:
+            parts.append(f"data loss {number(losses['data_loss'])}")
         if "accuracy" in losses:
             parts.append(f"accuracy {percent(losses['accuracy'])}")
         left = self._pace.seconds_left(self._total_steps)
@@ -80,7 +80,7 @@ class PlainConsole(Console):
     def summary(self, result: Mapping[str, Any]) -> None:
         """Prints the summary, and how to look at the run."""
         self.message(f"\n{summary_title(result)}")
-        self.header(summary_facts(result))
+        self.header(summary_lines(result))
         command = tensorboard_command(result)
         if command:
             self.message(command)

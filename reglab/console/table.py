@@ -21,9 +21,9 @@ class EpochRow:
       epoch: which epoch it was, from 1.
       epochs: how many the run has.
       step: the global step at its end.
-      train: `data`, each term by the name of its penalty, `total`, `accuracy`, over the whole training split at the
-        epoch's end.
-      validation: `data`, `accuracy`; None when this epoch was not evaluated.
+      train: `data_loss`, each term by the name of its penalty, `total`, `accuracy`, over the whole training split at
+        the epoch's end.
+      validation: `data_loss`, `accuracy`; None when this epoch was not evaluated.
       seconds: how long it took.
       steps_per_second: the pace of its training; None while only the compilation has been timed.
     """
@@ -39,16 +39,16 @@ class EpochRow:
     @property
     def penalties(self) -> tuple[str, ...]:
         """The names of the terms."""
-        return tuple(name for name in self.train if name not in ("data", "penalty", "total", "accuracy"))
+        return tuple(name for name in self.train if name not in ("data_loss", "penalty", "total", "accuracy"))
 
     @property
     def gap(self) -> float | None:
         """Validation minus training data loss: the generalization gap."""
-        return None if self.validation is None else self.validation["data"] - self.train["data"]
+        return None if self.validation is None else self.validation["data_loss"] - self.train["data_loss"]
 
 
 class Cell(NamedTuple):
-    """A padded piece of a row: `name` is `train.data`, `validation.accuracy`, `gap` ...; empty for a separator."""
+    """A padded piece of a row: `name` is `train.data_loss`, `validation.accuracy`, `gap` ...; empty for a separator."""
 
     name: str
     text: str
@@ -81,11 +81,11 @@ class EpochTable:
         epoch_width = 2 * len(str(epochs)) + 1 if self._count_epochs else len(str(epochs))
         groups = {
             "": [("epoch", "epoch", max(5, epoch_width))],
-            "training": [("train.data", "data loss", number_width),
+            "training": [("train.data_loss", "data loss", number_width),
                          *((f"train.{name}", name, max(number_width, len(name))) for name in self._penalties),
                          ("train.total", "total", number_width),
                          ("train.accuracy", "accuracy", percent_width)],
-            "validation": [("validation.data", "data loss", number_width),
+            "validation": [("validation.data_loss", "data loss", number_width),
                            ("validation.accuracy", "accuracy", percent_width)],
             "gap": [("gap", "gap", percent_width)],
             "pace": [("steps/s", "steps/s", percent_width - 1)],

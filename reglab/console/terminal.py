@@ -19,7 +19,7 @@ from reglab.console.format import (
     number,
     percent,
     rate,
-    summary_facts,
+    summary_lines,
     summary_title,
     tensorboard_command,
 )
@@ -94,8 +94,8 @@ class TerminalConsole(Console):
         left = self._pace.seconds_left(self._total_steps)
         if left is not None:
             parts += [f"{rate(self._pace.steps_per_second)} steps/s", f"{duration(left)} left"]
-        if "data" in losses:
-            parts.append(f"loss {number(losses['data'], 7)}")
+        if "data_loss" in losses:
+            parts.append(f"loss {number(losses['data_loss'], 7)}")
         if "accuracy" in losses:
             parts.append(percent(losses["accuracy"], 6))
         while parts and sum(len(part) + 2 for part in parts) > room:
@@ -110,7 +110,7 @@ class TerminalConsole(Console):
         if self._table is None:
             self._table = EpochTable(row.epochs, self._console.width, row.penalties)
             self._line(Text("\n".join(["", *self._table.header()]), style="bold"))
-        validation = (row.validation or {}).get("data", math.inf)
+        validation = (row.validation or {}).get("data_loss", math.inf)
         improved = validation < self._best
         self._best = min(validation, self._best) if not math.isnan(validation) else self._best
         self._line(Text.assemble(*((cell.text, _style(cell, improved)) for cell in self._table.row(row))))
@@ -136,7 +136,7 @@ class TerminalConsole(Console):
         """Prints the summary, and how to look at the run."""
         self.finish()
         self._console.print(Text(f"\n{summary_title(result)}", style="bold"))
-        self.header(summary_facts(result))
+        self.header(summary_lines(result))
         command = tensorboard_command(result)
         if command:
             self.message(command)
@@ -145,7 +145,7 @@ class TerminalConsole(Console):
 def _style(cell: Cell, improved: bool) -> str:
     if cell.text.strip() in ("nan", "inf", "-inf"):
         return "bold red"
-    return "green" if improved and cell.name == "validation.data" else ""
+    return "green" if improved and cell.name == "validation.data_loss" else ""
 
 
 def _watched(stream: TextIO | None) -> bool:

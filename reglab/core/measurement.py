@@ -52,7 +52,7 @@ class Reporter:
     def of_step(self, measured: Measurement) -> dict[str, np.ndarray]:
         """Tag to [...] values of a measured step. `loss/total` = `loss/data` + `penalty/total`."""
         weights = self.of_weights(measured.kernels)
-        return {"loss/total": measured.data + weights["penalty/total"], "loss/data": measured.data,
+        return {"loss/total": measured.data_loss + weights["penalty/total"], "loss/data": measured.data_loss,
                 "accuracy": measured.accuracy, "gradient_norm/data": measured.data_gradient_norm,
                 "learning_rate": measured.learning_rate, **weights}
 
@@ -61,7 +61,7 @@ class Reporter:
         """Tag to [...] values of what the weights alone tell: penalties, norms and sparsity.
 
         Args:
-          kernels: [..., layers] for each sum, as `Step.inspect` gives them.
+          kernels: [..., layers] for each sum, as `Step.measure_kernels` gives them.
         """
         sums = {one.names: of_layers for one, of_layers in zip(sums_of(self.terms), kernels, strict=True)}
         small = sums[()]

@@ -48,7 +48,7 @@ class SGD:
 
     def update(self, gradients: Parameters, slots: Slots, parameters: Parameters, step: tf.Tensor,
                learning_rate: tf.Tensor) -> tuple[Parameters, Slots]:
-        """See the class."""
+        """The formula of the class, on every array."""
         del step
         if not self.momentum:
             return map_arrays(lambda w, g: w - learning_rate * g, parameters, gradients), {}
@@ -80,7 +80,7 @@ class Adam:
 
     def update(self, gradients: Parameters, slots: Slots, parameters: Parameters, step: tf.Tensor,
                learning_rate: tf.Tensor) -> tuple[Parameters, Slots]:
-        """See the class."""
+        """The formula of the class, on every array; the decay comes first."""
         m = map_arrays(lambda m, g: m + (g - m) * (1 - self.beta1), slots["m"], gradients)
         v = map_arrays(lambda v, g: v + (g * g - v) * (1 - self.beta2), slots["v"], gradients)
         t = tf.cast(step + 1, learning_rate.dtype)

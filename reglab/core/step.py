@@ -2,8 +2,8 @@
 
 For one lane over a global batch, w_i = 1 for a real example and 0 for padding:
 
-    data  = Σ_i w_i · CE(logits_i, label_i) / Σ_i w_i
-    total = data + Σ_terms Σ_k λ_k · Ω(W_k)          over the kernels W_k that the term covers
+    data loss = Σ_i w_i · CE(logits_i, label_i) / Σ_i w_i
+    total     = data loss + Σ_terms Σ_k λ_k · Ω(W_k)     over the kernels W_k that the term covers
 
 A term (`core/terms.py`) is a penalty Ω (`core/penalties/`), the layers whose kernels it covers and a strength λ for
 each of them.
@@ -61,7 +61,7 @@ class State(TypedDict):
 class Objective(NamedTuple):
     """The objective and its terms: scalars."""
 
-    data: tf.Tensor
+    data_loss: tf.Tensor
     penalties: dict[str, tf.Tensor]
     total: tf.Tensor
 
@@ -69,11 +69,11 @@ class Objective(NamedTuple):
 class Measurement(NamedTuple):
     """What is brought home of a step, as it stands before its update; scalars but for `kernels`."""
 
-    data: tf.Tensor
+    data_loss: tf.Tensor
     accuracy: tf.Tensor
     data_gradient_norm: tf.Tensor
     learning_rate: tf.Tensor
-    kernels: tuple[tf.Tensor, ...]  # [layers] for each sum, see `Step.inspect`.
+    kernels: tuple[tf.Tensor, ...]  # [layers] for each sum: what `Step.measure_kernels` gives.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,11 +122,12 @@ class Step:
     def objective(self, parameters: Parameters, batch: Batch, hyper: Hyperparameters, buffers: Buffers | None = None,
                   mode: Mode | None = None) -> Objective:
         """The objective in its plain form: what every other function here must agree with."""
-        data, _ = self.data_loss(parameters, batch, buffers, mode)
+        data_loss, _ = self.data_loss(parameters, batch, buffers, mode)
         kernels = self.model.kernels(parameters)
-        penalties = {term.name: term.value(kernels, hyper.strengths[term.name], data.dtype) for term in self.terms}
-        total = data + sum(penalties.values())
-        return Objective(data, penalties, total)
+        penalties = {term.name: term.value(kernels, hyper.strengths[term.name], data_loss.dtype)
+                     for term in self.terms}
+        total = data_loss + sum(penalties.values())
+        return Objective(data_loss, penalties, total)
 
     def data_gradient(self, parameters: Parameters, batch: Batch, buffers: Buffers | None = None,
                       mode: Mode | None = None) -> tuple[tf.Tensor, Parameters, Buffers]:
@@ -136,8 +137,8 @@ class Step:
         """
         with tf.GradientTape() as tape:
             tape.watch(parameters)
-            data, after = self.data_loss(parameters, batch, buffers, mode)
-        return data, tape.gradient(data, parameters), after
+            data_loss, after = self.data_loss(parameters, batch, buffers, mode)
+        return data_loss, tape.gradient(data_loss, parameters), after
 
     def penalty_gradient(self, parameters: Parameters, hyper: Hyperparameters) -> dict[str, tf.Tensor]:
         """Σ_terms λ·∇Ω(W) for each penalized kernel, by layer."""
@@ -156,21 +157,21 @@ class Step:
         total = self._total_gradient(state["parameters"], gradients, hyper)
         return self._descend(state, total, hyper, buffers)
 
-    def update_if_finite(self, state: State, data: tf.Tensor, gradients: Parameters, hyper: Hyperparameters,
+    def update_if_finite(self, state: State, data_loss: tf.Tensor, gradients: Parameters, hyper: Hyperparameters,
                          buffers: Buffers | None = None) -> tuple[State, tf.Tensor]:
-        """`update`, or the old state with its step counted where `data` or the norm of the total's gradient is not
-        finite; and the data loss, NaN where the update was left out.
+        """`update`, or the old state with its step counted where `data_loss` or the norm of the total's gradient is
+        not finite; and the data loss, NaN where the update was left out.
 
         Data loss and gradient are those of the global batch, so every replica decides alike. Of the norm, since a
         gradient whose square overflows breaks Adam's slots and clipping as an infinite one does.
         """
         total = self._total_gradient(state["parameters"], gradients, hyper)
-        finite = tf.math.is_finite(data) & tf.math.is_finite(global_norm(total))
+        finite = tf.math.is_finite(data_loss) & tf.math.is_finite(global_norm(total))
         new = self._descend(state, total, hyper, buffers)
         kept = {name: map_arrays(lambda after, before: tf.where(finite, after, before), new[name], state[name])
                 for name in ("parameters", "buffers", "slots")}
         return ({"parameters": kept["parameters"], "buffers": kept["buffers"], "slots": kept["slots"],
-                 "step": new["step"]}, tf.where(finite, data, tf.constant(math.nan, data.dtype)))
+                 "step": new["step"]}, tf.where(finite, data_loss, tf.constant(math.nan, data_loss.dtype)))
 
     def _total_gradient(self, parameters: Parameters, gradients: Parameters, hyper: Hyperparameters) -> Parameters:
         of_data = self.model.kernels(gradients)
@@ -192,17 +193,17 @@ class Step:
         logits, _ = self.model.apply(parameters, buffers or {}, batch.x, mode or self.mode(batch))
         return tf.reduce_sum(batch.weights * _correct(logits, batch.y)) / batch.total_weight
 
-    def measure(self, state: State, data: tf.Tensor, accuracy: tf.Tensor, gradients: Parameters,
+    def measure(self, state: State, data_loss: tf.Tensor, accuracy: tf.Tensor, gradients: Parameters,
                 hyper: Hyperparameters) -> Measurement:
-        """What is reported of a step before its update, given data loss, accuracy and gradient of the global batch.
+        """What is measured of a step before its update, given data loss, accuracy and gradient of the global batch.
 
-        See `measurement.Reporter` for what is made of it.
+        `measurement.Reporter` makes the report of it.
         """
-        return Measurement(data, accuracy, global_norm(gradients),
-                           self.schedule(hyper.learning_rate, state["step"]), self.inspect(state["parameters"]))
+        return Measurement(data_loss, accuracy, global_norm(gradients),
+                           self.schedule(hyper.learning_rate, state["step"]), self.measure_kernels(state["parameters"]))
 
-    def inspect(self, parameters: Parameters) -> tuple[tf.Tensor, ...]:
-        """What `sums_of` the terms names, [layers] for each: over each kernel."""
+    def measure_kernels(self, parameters: Parameters) -> tuple[tf.Tensor, ...]:
+        """The sums over each kernel that `sums_of` the terms names: [layers] for each sum."""
         sums = sums_of(self.terms)
         of_layers = [kernel_sums(sums, kernel) for kernel in self.model.kernels(parameters).values()]
         return tuple(tf.unstack(tf.stack(of_layers, axis=1)))

@@ -63,7 +63,7 @@ class Sum(NamedTuple):
 def sums_of(terms: Sequence[Term]) -> tuple[Sum, ...]:
     """All that is summed for the reports of these terms: their values, the small entries, and products of gradients.
 
-    A product is left out where it follows from a value, see `product_factor`.
+    A product is left out where it follows from a value, by `product_factor`.
     """
     penalties = [term.penalty for term in terms]
     products = [pair for pair in itertools.combinations_with_replacement(penalties, 2) if product_factor(*pair) is None]

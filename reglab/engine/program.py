@@ -158,10 +158,11 @@ class Program:
                 tf.constant(count, tf.int32), self.hyper)
 
     def evaluate(self, split: str) -> dict[str, np.ndarray]:
-        """Mean cross-entropy ("data") and accuracy over every example of "train" or "validation", each once."""
+        """Mean cross-entropy ("data_loss") and accuracy over every example of "train" or "validation", each once."""
         first = 0 if split == "train" else self.sizes["train"]
         sums = self._evaluate(self._weights, self._data, tf.constant(first), tf.constant(self.sizes[split]))
-        return {name: total.numpy() / self.sizes[split] for name, total in zip(("data", "accuracy"), sums, strict=True)}
+        names = ("data_loss", "accuracy")
+        return {name: total.numpy() / self.sizes[split] for name, total in zip(names, sums, strict=True)}
 
     def data_gradient(self, order: np.ndarray, first: int) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
         """Data loss and its gradient at step `first` of an epoch, of the state as it is, which stays. Not fast."""
@@ -353,7 +354,7 @@ class Program:
         return self.replicas.first(self.replicas.run(gradient, i, state, data, order, hyper))
 
     def _inspect_weights(self, weights: Parameters) -> tuple[tf.Tensor, ...]:
-        return over_lanes(self.step.inspect, self.lanes)(map_arrays(tf.identity, weights))
+        return over_lanes(self.step.measure_kernels, self.lanes)(map_arrays(tf.identity, weights))
 
     def _batch(self, i: tf.Tensor, replica: Any, data: Any, order: tf.Tensor) -> Batch:
         """A replica's consecutive part of global batch `i`; empty places have weight 0."""

@@ -55,7 +55,8 @@ def _export(values: Mapping[str, Any], as_json: bool) -> int:
 def _show(done: Any, out: Any) -> None:
     network = done.network
     known = "" if network.validation is None else (
-        f", validation data loss {network.validation['data']:.4g}, accuracy {percent(network.validation['accuracy'])}")
+        f", validation data loss {network.validation['data_loss']:.4g}, "
+        f"accuracy {percent(network.validation['accuracy'])}")
     units = "" if network.divisor == 1 else f", 0 to {network.divisor:g}"
     print(f"Network     {done.state} state, step {network.step:,}{known}\n"
           f"Takes       x of [batch, {', '.join(map(str, network.input_shape))}] as the data have it{units}; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import pathlib
 from typing import Any, Final
@@ -14,9 +15,10 @@ from reglab.config.checks import one_of
 from reglab.config.selection import make_model
 from reglab.core.models import EVALUATION, Model
 from reglab.core.parameters import Parameters, Weights, map_arrays
-from reglab.export.source import object_in, read_source
-from reglab.run.checkpoints.files import labelled_run
+from reglab.export.source import read_source
+from reglab.run.checkpoints.files import labelled_run, parse_best
 from reglab.run.checkpoints.reading import read_weights
+from reglab.run.result_file import parse_result
 from reglab.run.run_file import read_run_file
 from reglab.storage.reading import Unreadable
 
@@ -99,10 +101,19 @@ def _run_id(model_dir: pathlib.Path) -> str | None:
 
 def _validation(model_dir: pathlib.Path, step: int) -> dict[str, float] | None:
     """What the run wrote of its validation split at this step: of the best state, or at the end."""
-    best, result = object_in(model_dir / "checkpoints" / "best" / "best.json"), object_in(model_dir / "result.json")
-    noted: Any = next((of for at, of in ((best.get("step"), best), (result.get("steps"), result.get("validation")))
-                      if at == step), None)
-    try:
-        return {name: float(noted[name]) for name in ("data", "accuracy")}
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return None
+    with contextlib.suppress(Unreadable, KeyError, TypeError, ValueError, OverflowError):
+        best = parse_best(model_dir / "checkpoints" / "best" / "best.json")
+        if best["step"] == step:
+            return _scores(best)
+    with contextlib.suppress(Unreadable, KeyError, TypeError, ValueError, OverflowError):
+        result = parse_result(model_dir / "result.json")
+        if result["steps"] == step:
+            return _scores(result["validation"])
+    return None
+
+
+def _scores(noted: Any) -> dict[str, float]:
+    """Raises:
+      KeyError, TypeError, ValueError, OverflowError: that is no split's data loss and accuracy.
+    """
+    return {name: float(noted[name]) for name in ("data_loss", "accuracy")}

@@ -64,12 +64,12 @@ def _writer(directory: pathlib.Path) -> RunWriter:
 
 def _write_curves(writer: RunWriter, split: Mapping[str, np.ndarray], curves: LaneCurves, steps_per_epoch: int,
                   with_gap: bool = False) -> None:
-    loss, accuracy = split["data"], split["accuracy"]
+    loss, accuracy = split["data_loss"], split["accuracy"]
     tags = {"loss/total": loss + curves.weights["penalty/total"], "loss/data": loss, "accuracy": accuracy,
             "evaluation/loss/data": loss, "evaluation/accuracy": accuracy, **curves.weights}
     if with_gap:
         with np.errstate(invalid="ignore"):  # Infinity from infinity.
-            tags |= {"gap/data": loss - curves.train["data"], "gap/accuracy": curves.train["accuracy"] - accuracy}
+            tags |= {"gap/data": loss - curves.train["data_loss"], "gap/accuracy": curves.train["accuracy"] - accuracy}
     now = time.time()
     for at, epoch in enumerate(curves.epochs.tolist()):
         writer.scalars(epoch * steps_per_epoch, {tag: float(values[at]) for tag, values in tags.items()}, now)

@@ -61,7 +61,7 @@ class LaneCurves:
 
     Attributes:
       epochs: [evaluations] epochs done.
-      train: "data" and "accuracy" to [evaluations, lanes] over the whole training split.
+      train: "data_loss" and "accuracy" to [evaluations, lanes] over the whole training split.
       validation: the same over the validation split.
       weights: TensorBoard tag to [evaluations, lanes]: penalties, norms, sparsity.
       parameters: the final weights, by layer and name, with a leading lane axis.
@@ -82,7 +82,7 @@ class LaneCurves:
     @property
     def diverged(self) -> np.ndarray:
         """[lanes] whether the final data loss of a lane is not finite."""
-        return ~np.isfinite(self.train["data"][-1])
+        return ~np.isfinite(self.train["data_loss"][-1])
 
 
 class LaneTrainer:

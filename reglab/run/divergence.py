@@ -34,7 +34,7 @@ class Cause:
 
     Attributes:
       place: which number of which step, for people.
-      last: the last figures that were finite, for people; empty where none is known.
+      last: what was measured last that was finite, for people; empty where nothing is known.
       penalty_pulls: whether the penalty's gradient was the larger part of the last one that was finite.
     """
 
@@ -98,13 +98,13 @@ class Rewind:
 def look(program: Program, order: np.ndarray, first: int, lane: int | None = None) -> Cause:
     """What is not finite at step `first` of an epoch, in the state as it is: `place` is empty where nothing is.
 
-    `last` then tells its figures.
+    `last` then tells its data loss and gradient norm.
     """
     step, parameters = int(program.state["step"]), _one(program.parameters(), lane)
     layers = [layer for layer, arrays in parameters.items() if not _finite(arrays)]
     if layers:
         return Cause(f"the weights of {_named(layers)} before step {step}")
-    data, gradients = _one(program.data_gradient(order, first), lane)
+    data_loss, gradients = _one(program.data_gradient(order, first), lane)
     hyper: Hyperparameters = _one(map_arrays(lambda array: array.numpy(), program.hyper), lane)
     with np.errstate(all="ignore"):
         penalty = {layer: gradient.numpy() for layer, gradient in
@@ -116,13 +116,13 @@ def look(program: Program, order: np.ndarray, first: int, lane: int | None = Non
     layers = [layer for layer, arrays in total.items() if not _finite(arrays)]
     if layers:
         return Cause(f"the gradient of {_named(layers)} at step {step}")
-    if not np.isfinite(data):
+    if not np.isfinite(data_loss):
         return Cause(f"the data loss of step {step}")
     with np.errstate(over="ignore"):
-        square = np.square(np.asarray(norm, data.dtype))
+        square = np.square(np.asarray(norm, data_loss.dtype))
     if not np.isfinite(square):
         return Cause(f"the square of the gradient's norm, {norm:.4g}, at step {step}")
-    return Cause("", f"data loss {data:.4g}, gradient norm {norm:.4g} at step {step}", of_penalty > of_data)
+    return Cause("", f"data loss {data_loss:.4g}, gradient norm {norm:.4g} at step {step}", of_penalty > of_data)
 
 
 def state_bytes(program: Program) -> int:

@@ -31,9 +31,9 @@ from reglab.storage.files import StorageError, refusal
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Both splits after `step` updates, each example counted once, and the weights' own figures.
+    """Both splits after `step` updates, each example counted once, and what was measured of the weights.
 
-    `train` and `validation` have `data`, each term by the name of its penalty, their sum `penalty`, `total` and
+    `train` and `validation` have `data_loss`, each term by the name of its penalty, their sum `penalty`, `total` and
     `accuracy`, `weights` the rest by tag.
     """
 
@@ -49,14 +49,14 @@ class Evaluation:
         """Joins the data loss and accuracy of the splits with the penalties of the weights."""
         terms = {name: weights[f"penalty/{name}"] for name in penalties.names() if f"penalty/{name}" in weights}
         total = weights["penalty/total"]
-        splits = [{**split, **terms, "penalty": total, "total": split["data"] + total}
+        splits = [{**split, **terms, "penalty": total, "total": split["data_loss"] + total}
                   for split in (train, validation)]
         return Evaluation(step, epoch, splits[0], splits[1], dict(weights))
 
     @property
     def gap(self) -> dict[str, float]:
         """The generalization gap: in data loss validation − training, in accuracy training − validation."""
-        return {"data": self.validation["data"] - self.train["data"],
+        return {"data_loss": self.validation["data_loss"] - self.train["data_loss"],
                 "accuracy": self.train["accuracy"] - self.validation["accuracy"]}
 
 
@@ -66,7 +66,7 @@ class Journal:
     Attributes:
       restored_step: the step the state was restored to; 0 for a new run.
       finished_result: the result of a run that is already complete, else None.
-      best: the facts of the best evaluation so far: step, epoch, data, accuracy of the validation split.
+      best: the best evaluation so far: step, epoch, and data_loss and accuracy of the validation split.
       begins_again: whether the folder holds a run that had saved nothing yet, and so begins at step 0.
     """
 
@@ -112,11 +112,11 @@ class Journal:
 
     def _note_best(self, evaluation: Evaluation) -> bool:
         """Whether the evaluation has the lowest validation data loss so far: the penalty never chooses."""
-        data = evaluation.validation["data"]
-        if not math.isfinite(data) or (self.best is not None and data >= self.best["data"]):
+        data_loss = evaluation.validation["data_loss"]
+        if not math.isfinite(data_loss) or (self.best is not None and data_loss >= self.best["data_loss"]):
             return False
         self.best = {"step": evaluation.step, "epoch": evaluation.epoch,
-                     "data": data, "accuracy": evaluation.validation["accuracy"]}
+                     "data_loss": data_loss, "accuracy": evaluation.validation["accuracy"]}
         return True
 
 
@@ -139,13 +139,13 @@ class FolderJournal(Journal):
             self._writers["validation"].describe(hyperparameters(config), directory.path.name)
 
     def write_reports(self, calls: Calls) -> None:
-        """See `Journal`."""
+        """Writes the measured steps to `metrics.jsonl` and the training run's event file."""
         now = time.time()
         for k, step in enumerate(calls.report_steps.tolist()):
             self._write(step, "train", {tag: float(values[k]) for tag, values in calls.reports.items()}, now)
 
     def write_evaluation(self, evaluation: Evaluation, extra: Mapping[str, float]) -> None:
-        """See `Journal`."""
+        """Writes the evaluation to both files of both splits; begins to save the state if it is the best so far."""
         self._wrote_evaluation = self._is_written(evaluation.epoch)
         if self._wrote_evaluation:
             self._write_both(evaluation, extra)
@@ -158,46 +158,46 @@ class FolderJournal(Journal):
         now, step = time.time(), evaluation.step
         self._write(step, "train", {**_evaluation_tags(evaluation.train), **extra}, now)
         self._write(step, "validation", {
-            "loss/total": evaluation.validation["total"], "loss/data": evaluation.validation["data"],
+            "loss/total": evaluation.validation["total"], "loss/data": evaluation.validation["data_loss"],
             "accuracy": evaluation.validation["accuracy"], **evaluation.weights,
             **_evaluation_tags(evaluation.validation),
-            "gap/data": evaluation.gap["data"], "gap/accuracy": evaluation.gap["accuracy"]}, now)
+            "gap/data": evaluation.gap["data_loss"], "gap/accuracy": evaluation.gap["accuracy"]}, now)
 
     def write_histograms(self, step: int, kernels: Mapping[str, np.ndarray]) -> None:
-        """See `Journal`."""
+        """Writes histograms, unless the evaluation of these weights was left out too."""
         if self._wrote_evaluation:
             self._writers["train"].histograms(step, {f"evaluation/{layer}/kernel": kernel
                                                      for layer, kernel in kernels.items()})
 
     def confirm_best(self) -> dict[str, Any] | None:
-        """See `Journal`."""
+        """`best`, after its state was read back, and made again where it was damaged."""
         self._checkpoints.wait()
         if self.best is None or keep_best(self._checkpoints, self.best, self._warn):
             return self.best
         return {**self.best, "lost": True}
 
     def write_result(self, result: Mapping[str, Any]) -> None:
-        """See `Journal`."""
+        """Writes `result.json`, once all metrics and checkpoints are on disk."""
         self._flush()
         self._checkpoints.wait()
         self._directory.write_result(result)
 
     def save(self) -> bool:
-        """See `Journal`."""
+        """Puts metrics and events on disk, then begins a checkpoint; there always will be one."""
         self._flush()
         self._checkpoints.save(background=True)
         return True
 
     def go_back(self) -> int:
-        """See `Journal`."""
+        """Restores the newest checkpoint that was due and is whole; returns its step, 0 where there is none."""
         return self._checkpoints.go_back(self._warn)
 
     def wait(self, seconds: float) -> bool:
-        """See `Journal`."""
+        """Waits that long for the checkpoints that are being written; whether all of them are on disk."""
         return self._checkpoints.wait(seconds)
 
     def close(self) -> None:
-        """See `Journal`: when it returns, all checkpoints are on disk."""
+        """Ends all files; when it returns, all checkpoints are on disk."""
         with contextlib.ExitStack() as stack:
             for writer in self._writers.values():
                 stack.callback(writer.close)
@@ -253,7 +253,7 @@ def written_epochs(config: Config) -> Callable[[int], bool]:
 
 def _evaluation_tags(split: Mapping[str, float]) -> dict[str, float]:
     """Tags that stand for whole splits, in both runs: `loss/data` of the train run is that of single batches."""
-    return {"evaluation/loss/data": split["data"], "evaluation/accuracy": split["accuracy"]}
+    return {"evaluation/loss/data": split["data_loss"], "evaluation/accuracy": split["accuracy"]}
 
 
 def hyperparameters(config: Config) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from reglab.config import Config, ConfigError
 from reglab.inputs.paths import Unusable, check_path, place_of
 from reglab.inputs.texts import shown
 from reglab.run.checkpoints.files import saved_steps
+from reglab.run.result_file import parse_result
 from reglab.storage.reading import Unreadable, read_object
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def check_data(folder: pathlib.Path, dataset: Dataset) -> None:
 def kept_result(folder: pathlib.Path) -> dict[str, Any] | None:
     """The contents of `result.json` of a run that is complete, else None."""
     try:
-        result = read_object(folder / "result.json")
+        result = parse_result(folder / "result.json")
     except Unreadable:
         return None
     return result if result.get("completed") else None

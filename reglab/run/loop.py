@@ -206,7 +206,7 @@ class _Run:
         console.finish()
         result = make_result(config, self._dataset, self._program, self._evaluations[-1], best=journal.confirm_best(),
                              seconds=time.perf_counter() - begun, steps_per_second=self._pace.steps_per_second,
-                             resumed_from=journal.restored_step, nonfinite=self.guard.figures)
+                             resumed_from=journal.restored_step, nonfinite=self.guard.counts)
         journal.write_result(result)
         console.summary(result)
         return self._history(result)
@@ -240,7 +240,7 @@ class _Run:
     def _finish_epoch(self, epoch: int, seconds: float) -> None:
         evaluation = self._evaluate(epoch + 1)
         # With finite weights, skip and restore go on: one example that is not finite makes its whole split so.
-        if not math.isfinite(evaluation.train["data"] + evaluation.validation["data"]) and (
+        if not math.isfinite(evaluation.train["data_loss"] + evaluation.validation["data_loss"]) and (
                 self._config.on_nonfinite == "stop" or not self._has_finite_weights()):
             self.guard.not_finite(evaluation.step, resume_at=evaluation.step)
             evaluation = self._evaluate(epoch + 1)
@@ -251,7 +251,7 @@ class _Run:
         pace = {} if rate is None else {
             "perf/steps_per_second": rate, "perf/examples_per_second": rate * self._config.batch_size}
         left_out = {} if self._config.on_nonfinite == "stop" else {
-            "updates/left_out": float(self.guard.figures["left_out"])}
+            "updates/left_out": float(self.guard.counts["left_out"])}
         self._journal.write_evaluation(evaluation, {**left_out, **pace})
         if self._config.histograms:
             kernels = self._program.step.model.kernels(self._program.parameters())
@@ -290,7 +290,7 @@ class _Run:
     def _show_progress(self, epoch: int, data_losses: np.ndarray) -> None:
         finite = data_losses[np.isfinite(data_losses)]
         self._console.progress(int(self._program.state["step"]), epoch + 1,
-                               {"data": float(finite.mean()) if len(finite) else math.nan})
+                               {"data_loss": float(finite.mean()) if len(finite) else math.nan})
 
     def _save_and_stop(self) -> None:
         """Ends the run when the state is on disk, which the others hear from the chief."""
@@ -335,7 +335,7 @@ class _Run:
         chief = self._program.replicas.gather_numbers(journal.restored_step, journal.finished_result is not None)[0]
         journal.restored_step = int(chief[0])
         if chief[1] and journal.finished_result is None:
-            journal.finished_result = {"completed": True}  # Its figures are with the chief.
+            journal.finished_result = {"completed": True}  # The rest of it is with the chief.
         self._take_from_chief(tf.nest.flatten(self.guard.state))
 
     def _take_from_chief(self, variables: list[tf.Variable]) -> None:

@@ -48,7 +48,7 @@ class Guard:
         return {**state, **({} if self._mode == "stop" else {COUNTERS: self._counters})}
 
     @property
-    def figures(self) -> dict[str, int]:
+    def counts(self) -> dict[str, int]:
         """How many updates were left out, and how often the run went back; of the whole run, interrupted or not."""
         left_out, _, restores = self._counters.numpy().tolist()
         return {"left_out": left_out, "restores": restores}

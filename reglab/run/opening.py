@@ -28,7 +28,7 @@ class Opened(NamedTuple):
 
     Attributes:
       step: the step that the state was restored to, or None for a run that begins.
-      best: the facts of the best state so far.
+      best: the evaluation of the best state so far.
       result: that of a complete run.
       described: whether the event files tell of charts and columns.
     """
@@ -70,16 +70,16 @@ def open_folder(config: Config, directory: RunDirectory, state: State, warn: Cal
     if step is None:
         return Opened(checkpoints, None, None, None, False)
     evaluated = [(key, point) for key, point in logs.points.items() if _is_of_best(key, point)]
-    evaluations = [_facts(key, point, rhythm, at + 1) for at, (key, point) in enumerate(evaluated)]
+    evaluations = [_evaluated(key, point, rhythm, at + 1) for at, (key, point) in enumerate(evaluated)]
     best = find_best(checkpoints, evaluations, last_step, warn, directory.is_older)
     result = read_result(directory.path / "result.json", config, step, directory.run_file.result, warn)
     return Opened(checkpoints, step, best, result, logs.described)
 
 
-def _facts(key: Key, point: Point, rhythm: Rhythm | None, count: int) -> dict[str, Any]:
+def _evaluated(key: Key, point: Point, rhythm: Rhythm | None, count: int) -> dict[str, Any]:
     """An evaluation as `best.json` has it. Where the length of an epoch is not known, evaluations are counted."""
     return {"step": key.step, "epoch": count if rhythm is None else key.step // rhythm.steps_per_epoch,
-            "data": point.values["evaluation/loss/data"], "accuracy": point.values["evaluation/accuracy"]}
+            "data_loss": point.values["evaluation/loss/data"], "accuracy": point.values["evaluation/accuracy"]}
 
 
 def _is_of_best(key: Key, point: Point) -> bool:

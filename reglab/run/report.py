@@ -1,4 +1,4 @@
-"""A run in words (the header) and in numbers (`result.json`)."""
+"""A run reported: in words (the header) and as `result.json`."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def make_result(config: Config, dataset: Dataset, program: Program, final: Evalu
                 resumed_from: int, nonfinite: Mapping[str, int] | None = None) -> dict[str, Any]:
     """The contents of `result.json`: losses in nats, accuracies and sparsities as fractions, times in seconds."""
     replicas = program.replicas
-    numbers: dict[str, Any] = {
+    result: dict[str, Any] = {
         "completed": True, "epochs": final.epoch, "steps": final.step,
         "train": final.train, "validation": final.validation, "gap": final.gap,
         "sparsity": final.weights["sparsity/total"], "sparsity_threshold": SPARSITY_THRESHOLD,
@@ -89,7 +89,7 @@ def make_result(config: Config, dataset: Dataset, program: Program, final: Evalu
             "replicas": replicas.count, "workers": replicas.workers, "devices": list(replicas.devices),
             "data_digest": dataset.digest, "seed": config.seed, "data_seed": config.resolved_data_seed},
     }
-    return {name: _for_json(value) for name, value in numbers.items()}
+    return {name: _for_json(value) for name, value in result.items()}
 
 
 def penalized_kernels(config: Config, step: Step) -> list[str]:

@@ -9,10 +9,22 @@ from typing import Any, Final
 
 from reglab.config import Config
 from reglab.core import penalties
+from reglab.run.older import with_data_loss
 from reglab.storage.reading import Missing, Unreadable, is_count, is_number, read_bytes, read_object
 
-_SPLIT: Final = ("data", *penalties.standing(), "penalty", "total", "accuracy")
+_SPLIT: Final = ("data_loss", *penalties.standing(), "penalty", "total", "accuracy")
 _ROUNDING: Final = 1e-9
+
+
+def parse_result(path: pathlib.Path) -> dict[str, Any]:
+    """The object in a `result.json`, whatever it says, under the names of today.
+
+    Raises:
+      Missing: there is no such file.
+      Unreadable: it cannot be read or holds something else.
+    """
+    return {name: with_data_loss(value) if name in ("train", "validation", "gap", "best") else value
+            for name, value in read_object(path).items()}
 
 
 def read_result(path: pathlib.Path, config: Config, step: int, digest: str | None,
@@ -25,7 +37,7 @@ def read_result(path: pathlib.Path, config: Config, step: int, digest: str | Non
       warn: told, in a line, of damage: the result is then made again.
     """
     try:
-        result = read_object(path)
+        result = parse_result(path)
         if digest is not None and hashlib.sha256(read_bytes(path)).hexdigest() != digest:
             raise Unreadable("is not as the run wrote it")
         wrong = wrong_field(result)
@@ -48,9 +60,9 @@ def wrong_field(result: Mapping[str, Any]) -> str | None:
         if name not in result or not is_right(result[name]):
             return name
     train, validation, gap = result["train"], result["validation"], result["gap"]
-    sums = {"train": train["data"] + train["penalty"] - train["total"],
-            "validation": validation["data"] + validation["penalty"] - validation["total"],
-            "gap": validation["data"] - train["data"] - gap["data"]}
+    sums = {"train": train["data_loss"] + train["penalty"] - train["total"],
+            "validation": validation["data_loss"] + validation["penalty"] - validation["total"],
+            "gap": validation["data_loss"] - train["data_loss"] - gap["data_loss"]}
     scale = 1 + abs(train["total"]) + abs(validation["total"])
     return next((name for name, error in sums.items() if abs(error) > _ROUNDING * scale), None)
 
@@ -74,12 +86,12 @@ def _is_amount(value: Any) -> bool:
 
 def _is_best(value: Any) -> bool:
     return value is None or (_is_object(value) and is_count(value.get("step")) and is_count(value.get("epoch"))
-                             and is_number(value.get("data")) and is_number(value.get("accuracy")))
+                             and is_number(value.get("data_loss")) and is_number(value.get("accuracy")))
 
 
 _FIELDS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "completed": lambda value: value is True, "epochs": is_count, "steps": is_count,
-    "train": _is_numbers(*_SPLIT), "validation": _is_numbers(*_SPLIT), "gap": _is_numbers("data", "accuracy"),
+    "train": _is_numbers(*_SPLIT), "validation": _is_numbers(*_SPLIT), "gap": _is_numbers("data_loss", "accuracy"),
     "sparsity": lambda value: is_number(value) and 0 <= value <= 1, "sparsity_threshold": _is_amount,
     "weights": _is_numbers("penalty/total", "sparsity/total"), "best": _is_best,
     "seconds": _is_amount, "steps_per_second": _is_amount, "examples_per_second": _is_amount,

@@ -277,7 +277,7 @@ class RunDirectory:
 
 @contextlib.contextmanager
 def own_folder(config: Config, kind: str = "") -> Iterator[Config]:
-    """Inside the block the folder of a run, or of another `kind` of work, is this process' alone: see `ownership`.
+    """Inside the block the folder of a run, or of another `kind` of work, is this process' alone.
 
     Gives:
       `config`, with the name of a new folder if it named none.
@@ -297,7 +297,7 @@ def check_folder(config: Config) -> None:
     """Refuses a folder that `fit` would refuse, and writes nothing: it takes no TensorFlow to tell.
 
     Raises:
-      ConfigError: see `RunDirectory`.
+      ConfigError: it holds something else, cannot be written, or does not fit `config.resume`.
     """
     RunDirectory(config)
 

@@ -78,14 +78,14 @@ class CommandRequest(StopRequest):
         self.hold()
 
     def hold(self) -> None:
-        """See `StopRequest`."""
+        """From now on a signal is only noted: nothing is raised, and no timer ends the process."""
         self._error = None
         if self._timer is not None:
             self._timer.cancel()
 
     @contextlib.contextmanager
     def interruptible(self, error: Callable[[str], KeyboardInterrupt], advice: str) -> Iterator[None]:
-        """See `StopRequest`; the request is on hold after the block, if not before its end."""
+        """A block that a signal ends at once with `error`; after it, or once it is held, signals are only noted."""
         try:
             self._error, self._advice = error, advice
             if self:

@@ -31,7 +31,8 @@ _EXTRA: Final[ExtraFlags] = {
     "seeds": (int, "Seeds of each point, from --seed on.", 1),
     "folds": (int, "Cross-validate over this many folds of the training examples; else the data's validation part.",
               None),
-    "select": (str, "data (lowest validation data loss) or accuracy (highest): what chooses, never penalized.", "data"),
+    "select": (str, "What chooses, on the validation part: data_loss (the lowest, never penalized) or accuracy (the "
+                    "highest).", "data_loss"),
     "lanes_per_call": (int, "Lanes that train together; else chosen by memory and speed.", None),
 }
 WITHOUT: Final = {"strategy", "num_devices", "cpu_devices", "rendezvous_timeout"}

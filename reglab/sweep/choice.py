@@ -1,4 +1,4 @@
-"""The choice among the points of a sweep, by validation figures that hold no penalty.
+"""The choice among the points of a sweep, by the validation split and without any penalty.
 
 Two points are named. The best has the best mean. The one-standard-error point is the strongest penalty whose mean is
 still within one standard error of that mean, the standard error being the best point's own: the difference is then
@@ -29,7 +29,7 @@ def choose(points: Sequence[PointDict], selection: str) -> tuple[int | None, int
     A point with a diverged lane is never chosen. The first is None if that leaves none; the second too, and also
     where there is no standard error because there is one seed, or one fold, only.
     """
-    sign = 1 if selection == "data" else -1
+    sign = 1 if selection == "data_loss" else -1
     scores = {at: sign * point["validation"][selection]["mean"] for at, point in enumerate(points)
               if point["diverged"] == 0}
     if not scores:

@@ -60,9 +60,9 @@ class Sweep:
         return None if at is None else self.result["points"][at]
 
 
-def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = None, selection: str = "data",
+def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = None, selection: str = "data_loss",
           lanes_per_call: int | None = None, data: Dataset | None = None, console: Console | None = None) -> Sweep:
-    """Trains every point of `grid` from `seeds` seeds and chooses among the points; see `choice` for how.
+    """Trains every point of `grid` from `seeds` seeds and chooses among the points, as `choice` says.
 
     What `config.model_dir` holds of this very sweep is not trained again: killed at any time, the same call ends with
     the same `sweep.json`. The chosen points are then trained once more, alone, from the first seed and, with folds, on
@@ -72,7 +72,7 @@ def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = Non
       config: what all lanes have in common; `model_dir` must be given. Its fields that the grid has do not count.
       seeds: lanes of each point, from `config.seed` on.
       folds: cross-validate: hold each fold of the training examples out once, instead of the data's validation part.
-      selection: "data" for the lowest validation data loss, "accuracy" for the highest validation accuracy.
+      selection: "data_loss" for the lowest validation data loss, "accuracy" for the highest validation accuracy.
       lanes_per_call: how many lanes train together; chosen by memory and speed if not given.
       data: the data to use instead of `config.dataset`.
       console: who is told of the progress; nobody if not given.
@@ -131,7 +131,7 @@ class _Runner:
         self.steps_per_epoch = total_steps(plan.shared, self._current) // plan.shared.epochs
 
     def run(self, stop: StopRequest) -> list[dict[str, Any]]:
-        """All chunks' numbers, as read back from their files: so it makes no difference when they were trained."""
+        """All chunks' evaluations, as read back from their files: so it makes no difference when they were trained."""
         chunks: list[dict[str, Any]] = []
         steps = self.steps_per_epoch * self._plan.shared.epochs
         parts = [identity(self._folder.digest, chunk.number, chunk.fold, chunk.lanes, steps)
@@ -141,9 +141,9 @@ class _Runner:
                  for name, part in zip(names, parts, strict=True)]
         progress = Progress(self._plan, self.steps_per_epoch, self._console, stop)
         with _finished(self._console):
-            for chunk, name, part, numbers in zip(self._plan.chunks, names, parts, found, strict=True):
-                if numbers is not None:
-                    chunks.append(numbers)
+            for chunk, name, part, evaluations in zip(self._plan.chunks, names, parts, found, strict=True):
+                if evaluations is not None:
+                    chunks.append(evaluations)
                     progress.found(chunk)
                     continue
                 chunks.append(self._folder.write_part(name, self._train(chunk, progress), part))

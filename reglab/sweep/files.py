@@ -1,7 +1,7 @@
 """The folder of a sweep: whose it is, its finished chunks, its results.
 
     plan.json                 what is being swept; another sweep is refused
-    chunks/chunk-000.json …   the numbers of each finished chunk: what a killed sweep need not do again
+    chunks/chunk-000.json …   the evaluations of each finished chunk: what a killed sweep need not do again
     sweep.json, sweep.csv     the points and the choice; *.png and *.svg, pictures of them
     timing.json               how long it took
     tensorboard/<point>/…     the curves, the mean over seeds and folds
@@ -27,7 +27,7 @@ from reglab.storage.files import (
 )
 from reglab.storage.locks import LOCK_NAMES
 from reglab.storage.reading import read_bytes
-from reglab.sweep.parts import NotThePart, digest_of, read_sealed, sealed
+from reglab.sweep.parts import NotThePart, plan_digest, plan_of_today, read_sealed, sealed
 
 _FILES: Final = ("plan.json", "timing.json", "sweep.json", "sweep.csv", "path.json", "path.csv", "heatmap.png",
                  "heatmap.svg", "path.png", "path.svg")
@@ -81,7 +81,7 @@ class SweepFolder:
             if differences:
                 raise ConfigError(f"--model_dir={self.path} holds another {self._kind} ({'; '.join(differences)}): "
                                   f"name another folder, or give the flags of that {self._kind}")
-        self.digest = digest_of(plan)
+        self.digest = plan_digest(plan)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self.write_json("plan.json", plan)  # First of all: a folder without it is not taken for a sweep's.
@@ -95,7 +95,7 @@ class SweepFolder:
                               "name a folder you may write to") from None
 
     def read_part(self, name: str, part: Mapping[str, Any], warn: Callable[[str], None]) -> dict[str, Any] | None:
-        """The numbers of a finished part; None if it has to be trained, which `warn` hears unless it never was.
+        """The evaluations of a finished part; None if it has to be trained, which `warn` hears unless it never was.
 
         Raises:
           ConfigError: something else than a file is in its place.
@@ -109,9 +109,9 @@ class SweepFolder:
             warn(f"{self.path / name} {error}: trained again")
             return None
 
-    def write_part(self, name: str, numbers: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
-        """Writes a finished part and gives its numbers as they will be read back."""
-        text = json.dumps(sealed(numbers, part), allow_nan=False)
+    def write_part(self, name: str, evaluations: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
+        """Writes a finished part and gives its evaluations as they will be read back."""
+        text = json.dumps(sealed(evaluations, part), allow_nan=False)
         self.write_text(name, text)
         read: dict[str, Any] = json.loads(text)
         return {key: value for key, value in read.items() if key not in ("part", "digest")}
@@ -165,7 +165,7 @@ class SweepFolder:
                               "name a new or an empty folder")
         if plan is not None and (not isinstance(plan, dict) or plan.get("kind") != self._kind):
             raise ConfigError(f"{flag} holds something else than a {self._kind}: name another folder")
-        return plan
+        return None if plan is None else plan_of_today(plan)
 
 
 def different_fields(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ from reglab.lab.grid import MOST_LANES, Grid
 if TYPE_CHECKING:
     from reglab.data import Dataset
 
-SELECTIONS: Final = ("data", "accuracy")
+SELECTIONS: Final = ("data_loss", "accuracy")
 
 
 def check_options(seeds: int, folds: int | None, selection: str, lanes_per_call: int | None) -> None:

@@ -39,12 +39,12 @@ def _chosen_names(names: Sequence[str], result: Mapping[str, Any]) -> set[str]:
 
 
 def csv_text(result: Mapping[str, Any]) -> str:
-    """One line a point: its place in the grid, then mean and standard error of each figure."""
+    """One line a point: its place in the grid, then mean and standard error of each evaluated value."""
     out = io.StringIO()
     lines = csv.writer(out, lineterminator="\n")
     of_point = [*result["grid"], "lanes", "diverged"]
     for at, point in enumerate(result["points"]):
-        cells = dict(_figures(point))
+        cells = dict(_summaries(point))
         if at == 0:
             lines.writerow([*of_point, *cells, "best", "one_standard_error"])
         lines.writerow([*(point[name] for name in of_point), *cells.values(), int(at == result["best"]),
@@ -52,10 +52,10 @@ def csv_text(result: Mapping[str, Any]) -> str:
     return out.getvalue()
 
 
-def _figures(point: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _summaries(point: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in point.items():
         if isinstance(value, Mapping):
-            yield from _figures(value, f"{prefix}{name}_")
+            yield from _summaries(value, f"{prefix}{name}_")
         elif name in ("mean", "se"):
             yield f"{prefix}{name}", value
 
@@ -69,15 +69,15 @@ def point_name(at: int, point: Mapping[str, Any], grid: Mapping[str, Sequence[An
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """The points for people: validation and training figures as mean +- standard error, best and 1-SE marked."""
+    """The points for people: validation and training as mean +- standard error, best and 1-SE marked."""
     points = result["points"]
     varying = [name for name, values in result["grid"].items() if name in penalties.names() or len(values) > 1]
     rows = [[*varying, "val. data loss", "val. accuracy", "train accuracy", "gap", "nonzero", "diverged", ""]]
     for at, point in enumerate(points):
         marks = [text for key, text in (("best", "best"), ("one_standard_error", "1-SE")) if at == result[key]]
         rows.append([*(point[name] if isinstance(point[name], str) else f"{point[name]:.4g}" for name in varying),
-                     _shown(point["validation"]["data"], number), _shown(point["validation"]["accuracy"], percent),
-                     _shown(point["train"]["accuracy"], percent), _shown(point["gap"]["data"], number),
+                     _shown(point["validation"]["data_loss"], number), _shown(point["validation"]["accuracy"], percent),
+                     _shown(point["train"]["accuracy"], percent), _shown(point["gap"]["data_loss"], number),
                      "-" if point["nonzero"]["mean"] is None else f"{point['nonzero']['mean']:.0f}",
                      f"{point['diverged']} of {point['lanes']}" if point["diverged"] else "-",
                      "<- " + ", ".join(marks) if marks else ""])
@@ -87,8 +87,8 @@ def table(result: Mapping[str, Any]) -> str:
     return "\n".join(lines + describe(result["nonfinite"], sum(point["lanes"] for point in points)))
 
 
-def _shown(figure: Mapping[str, float | None], form: Any) -> str:
-    mean, error = figure["mean"], figure["se"]
+def _shown(summary: Mapping[str, float | None], form: Any) -> str:
+    mean, error = summary["mean"], summary["se"]
     if mean is None:
         return "-"
     if error is None:

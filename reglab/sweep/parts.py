@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from reglab.core.penalties.by_name import as_dict
+from reglab.run.older import with_data_loss
 from reglab.storage.reading import Missing, Unreadable, read_bytes
 
 if TYPE_CHECKING:
@@ -29,20 +30,30 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def plan_of_today(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan as it is written today: an earlier reglab called the choice by data loss `data`."""
+    return {**plan, "selection": "data_loss"} if plan.get("selection") == "data" else dict(plan)
+
+
+def plan_digest(plan: Mapping[str, Any]) -> str:
+    """The digest that the parts of a plan tell; that of its first wording, so that parts from before are its parts."""
+    return digest_of({**plan, "selection": "data"} if plan.get("selection") == "data_loss" else plan)
+
+
 def identity(plan: str, number: int, fold: int | None, lanes: Sequence[Lane], steps: int) -> dict[str, Any]:
     """Which part it is: of the plan with that digest, at which place, of which fold and lanes, after how many steps."""
     return {"plan": plan, "number": number, "fold": fold, "lanes": [as_dict(lane) for lane in lanes],
             "steps": steps}
 
 
-def sealed(numbers: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
-    """The contents of the part's file: the numbers, what they are of, and the digest of both."""
-    content = {**numbers, "part": part}
+def sealed(evaluations: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
+    """The contents of the part's file: the evaluations, what they are of, and the digest of both."""
+    content = {**evaluations, "part": part}
     return {**content, "digest": digest_of(content)}
 
 
 def read_sealed(path: pathlib.Path, part: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The numbers of a part; None if there is no such file.
+    """The evaluations of a part; None if there is no such file.
 
     Raises:
       NotThePart: the file holds something else.
@@ -62,7 +73,14 @@ def read_sealed(path: pathlib.Path, part: Mapping[str, Any]) -> dict[str, Any] |
     if not text.endswith("\n"):
         raise NotThePart("is damaged: its last byte is gone")
     del content["part"]
-    return content
+    return _of_today(content)
+
+
+def _of_today(evaluations: Mapping[str, Any]) -> dict[str, Any]:
+    """The evaluations of a chunk, or of both halves of a path's point, under the names of today."""
+    return {name: with_data_loss(value) if name in ("train", "validation") else
+            _of_today(value) if name in ("cold", "warm") and isinstance(value, Mapping) else value
+            for name, value in evaluations.items()}
 
 
 def _text_in(path: pathlib.Path) -> str | None:

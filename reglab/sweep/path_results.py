@@ -1,4 +1,4 @@
-"""From the numbers of a path's points to `path.json`, its table and its files."""
+"""From the evaluations of a path's points to `path.json`, its table and its files."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from reglab.lab import plots
 from reglab.lab.lanes import LaneCurves
 from reglab.sweep.files import SweepFolder
 from reglab.sweep.plan import Plan
-from reglab.sweep.results import join_chunks, lane_figures, mean_and_error
+from reglab.sweep.results import join_chunks, last_evaluation, mean_and_error
 
 
 def path_dict(plan: Plan, points: Sequence[Mapping[str, Any]], steps_per_epoch: int) -> dict[str, Any]:
-    """The contents of `path.json`; every figure is {"mean", "se"} over the seeds whose two lanes stayed finite.
+    """The contents of `path.json`; every value is {"mean", "se"} over the seeds whose two lanes stayed finite.
 
     A point's "steps" are what "cold" and "warm" starts need to the same total, "target"; "cold" and "warm" themselves
-    hold the figures of a point of `sweep.json` where these end. The path's "steps" are sums over all points but the
+    hold what a point of `sweep.json` holds, where these end. The path's "steps" are sums over all points but the
     first, which has nothing to start from.
     """
     entries = []
-    for point, numbers in zip(plan.grid.points, points, strict=True):
-        curves = {which: join_chunks([numbers[which]]) for which in ("cold", "warm")}
+    for point, evaluations in zip(plan.grid.points, points, strict=True):
+        curves = {which: join_chunks([evaluations[which]]) for which in ("cold", "warm")}
         totals = {which: totals_of(curve) for which, curve in curves.items()}
         alive = np.isfinite(totals["cold"][-1] + totals["warm"][-1])
         epochs, target = epochs_needed(totals["cold"], totals["warm"])
 
-        def figure(values: np.ndarray, alive: np.ndarray = alive) -> dict[str, float | None]:
+        def summary(values: np.ndarray, alive: np.ndarray = alive) -> dict[str, float | None]:
             return mean_and_error(values[None], alive[None])
 
         entries.append({
             **plan.grid.described(point), "lanes": len(alive), "diverged": int((~alive).sum()),
-            "target": figure(target), "steps": {which: figure(steps_per_epoch * needed)
+            "target": summary(target), "steps": {which: summary(steps_per_epoch * needed)
                                                 for which, needed in epochs.items()},
-            "total": {which: figure(total[-1]) for which, total in totals.items()},
-            **{which: _figures(lane_figures(curve, numbers[which]["kernel_entries"]), figure)
+            "total": {which: summary(total[-1]) for which, total in totals.items()},
+            **{which: _summaries(last_evaluation(curve, evaluations[which]["kernel_entries"]), summary)
                for which, curve in curves.items()}})
     described = plan.to_dict()
     config = {**described["config"], "learning_rate": plan.shared.learning_rate, "penalize": plan.shared.penalize}
@@ -53,7 +53,7 @@ def path_dict(plan: Plan, points: Sequence[Mapping[str, Any]], steps_per_epoch: 
 
 def totals_of(curves: LaneCurves) -> np.ndarray:
     """[evaluations, lanes] the objective over the whole training split."""
-    return curves.train["data"] + curves.weights["penalty/total"]
+    return curves.train["data_loss"] + curves.weights["penalty/total"]
 
 
 def epochs_needed(cold: np.ndarray, warm: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -77,12 +77,13 @@ def path_csv(result: Mapping[str, Any]) -> str:
     lines = csv.writer(out, lineterminator="\n")
     names = [name for name in result["grid"] if name in penalties.names()]
     lines.writerow([*names, "diverged", "target", "cold_steps", "warm_steps", "cold_total", "warm_total",
-                    "warm_validation_data", "warm_validation_accuracy", "warm_nonzero"])
+                    "warm_validation_data_loss", "warm_validation_accuracy", "warm_nonzero"])
     for point in result["points"]:
         warm = point["warm"]
-        figures = (point["target"], point["steps"]["cold"], point["steps"]["warm"], point["total"]["cold"],
-                   point["total"]["warm"], warm["validation"]["data"], warm["validation"]["accuracy"], warm["nonzero"])
-        lines.writerow([*(point[name] for name in names), point["diverged"], *(figure["mean"] for figure in figures)])
+        shown = (point["target"], point["steps"]["cold"], point["steps"]["warm"], point["total"]["cold"],
+                   point["total"]["warm"], warm["validation"]["data_loss"], warm["validation"]["accuracy"],
+                   warm["nonzero"])
+        lines.writerow([*(point[name] for name in names), point["diverged"], *(value["mean"] for value in shown)])
     return out.getvalue()
 
 
@@ -106,13 +107,13 @@ def path_table(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _figures(measured: Mapping[str, Any], figure: Any) -> dict[str, Any]:
-    return {name: {key: figure(array) for key, array in values.items()} if isinstance(values, dict)
-            else figure(values) for name, values in measured.items()}
+def _summaries(evaluated: Mapping[str, Any], summary: Any) -> dict[str, Any]:
+    return {name: {key: summary(array) for key, array in values.items()} if isinstance(values, dict)
+            else summary(values) for name, values in evaluated.items()}
 
 
 def _sum(values: Any) -> float | None:
-    numbers = list(values)
-    return None if any(number is None for number in numbers) else float(sum(numbers))
+    known = list(values)
+    return None if any(value is None for value in known) else float(sum(known))
 
 

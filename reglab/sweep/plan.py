@@ -39,7 +39,7 @@ class Plan:
       grid: what differs.
       seeds: how many seeds each point has.
       folds: of cross-validation, or None for the data's own validation part.
-      selection: which validation figure chooses: "data" loss or "accuracy".
+      selection: what chooses on the validation part: "data_loss" (the lowest) or "accuracy" (the highest).
       lanes_per_call: how many lanes train together.
 
     Raises:

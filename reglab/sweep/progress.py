@@ -68,7 +68,7 @@ class Progress:
         self._found += len(chunk.lanes)
 
     def trained(self, chunks: Sequence[Mapping[str, Any]]) -> None:
-        """A chunk was finished now; `chunks` are the numbers of all that are."""
+        """A chunk was finished now; `chunks` are the evaluations of all that are."""
         self._done += 1
         is_last = self._done == len(self._chunks)
         if is_last or self._clock() - self._last_message >= MESSAGE_SECONDS:
@@ -103,17 +103,17 @@ def best_so_far(plan: Plan, chunks: Sequence[Mapping[str, Any]]) -> tuple[str, d
     """The best point so far, in words and as losses for a progress line: by the mean over its finished lanes."""
     validation = {name: values[-1] for name, values in join_chunks(chunks).validation.items()}
     # Fold by fold, point by point, seed by seed; a point counts as diverged with any lane of it.
-    points = np.arange(len(validation["data"])) % len(plan.lanes) // plan.seeds
+    points = np.arange(len(validation["data_loss"])) % len(plan.lanes) // plan.seeds
     means = {name: np.bincount(points, values) / np.bincount(points) for name, values in validation.items()}
-    scores = means["data"] if plan.selection == "data" else np.where(np.isnan(means["data"]), np.nan,
+    scores = means["data_loss"] if plan.selection == "data_loss" else np.where(np.isnan(means["data_loss"]), np.nan,
                                                                     -means["accuracy"])
     if np.isnan(scores).all():
         return "every point diverged so far", {}
     at = int(np.nanargmin(scores))
-    point, figures = plan.grid.points[at], {name: float(values[at]) for name, values in means.items()}
+    point, reported = plan.grid.points[at], {name: float(values[at]) for name, values in means.items()}
     strengths = " ".join(f"{name}={in_words(point.strengths[name])}" for name in plan.grid.strengths.told)
-    return (f"best so far {strengths}: validation data loss {number(figures['data'])}, "
-            f"accuracy {percent(figures['accuracy'])}"), figures
+    return (f"best so far {strengths}: validation data loss {number(reported['data_loss'])}, "
+            f"accuracy {percent(reported['accuracy'])}"), reported
 
 
 def describe(plan: Plan, dataset: Dataset, path: str) -> dict[str, str]:
@@ -132,7 +132,7 @@ def describe(plan: Plan, dataset: Dataset, path: str) -> dict[str, str]:
         "Lanes": f"{len(grid.points)} points x {plan.seeds} seeds from {config.seed} on{folds} = {lanes} lanes, "
                  f"{plan.lanes_per_call} together",
         "Training": f"batches of {config.batch_size}, {config.epochs} epochs",
-        "Choice": "lowest validation data loss" if plan.selection == "data" else "highest validation accuracy",
+        "Choice": "lowest validation data loss" if plan.selection == "data_loss" else "highest validation accuracy",
         "Device": f"{environment.device_name()}, {config.precision}",
         "Writing to": path,
     }

@@ -1,4 +1,4 @@
-"""From the numbers of finished chunks to the contents of `sweep.json`."""
+"""From the evaluations of finished chunks to the contents of `sweep.json`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def join_chunks(chunks: Sequence[Mapping[str, Any]]) -> LaneCurves:
         return {name: np.concatenate([np.array(chunk[part][name], np.float64) for chunk in chunks], axis=1)
                 for name in chunks[0][part]}
 
-    counts = [len(chunk["train"]["data"][-1]) for chunk in chunks]
+    counts = [len(chunk["train"]["data_loss"][-1]) for chunk in chunks]
     blowups = [Blowup(before + blowup["lane"], blowup["step"], blowup["left_out"])
                for chunk, before in zip(chunks, np.cumsum([0, *counts[:-1]]).tolist(), strict=True)
                for blowup in chunk.get("blowups", [])]
@@ -46,25 +46,25 @@ def join_chunks(chunks: Sequence[Mapping[str, Any]]) -> LaneCurves:
 
 
 def sweep_dict(plan: Plan, chunks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The contents of `sweep.json`, a function of the numbers alone: no times, no places.
+    """The contents of `sweep.json`, a function of the evaluations alone: no times, no places.
 
-    Every figure of a point is {"mean", "se"} over its folds (each the mean over the seeds), or over its seeds where
+    Every value of a point is {"mean", "se"} over its folds (each the mean over the seeds), or over its seeds where
     there are no folds; se is the standard error, null where there is one only. Lanes that diverged are left out of
     the means, and counted.
     """
     curves = join_chunks(chunks)
-    measured = lane_figures(curves, chunks[0]["kernel_entries"])
+    evaluated = last_evaluation(curves, chunks[0]["kernel_entries"])
     shape = (len(plan.fold_numbers), len(plan.grid.points), plan.seeds)
-    alive = np.isfinite(measured["train"]["data"] + measured["validation"]["data"]).reshape(shape)
+    alive = np.isfinite(evaluated["train"]["data_loss"] + evaluated["validation"]["data_loss"]).reshape(shape)
     points = []
     for at, point in enumerate(plan.grid.points):
-        def figure(values: np.ndarray, at: int = at) -> dict[str, float | None]:
+        def summary(values: np.ndarray, at: int = at) -> dict[str, float | None]:
             return mean_and_error(values.reshape(shape)[:, at], alive[:, at])
 
-        figures = {name: {key: figure(array) for key, array in values.items()} if isinstance(values, dict)
-                   else figure(values) for name, values in measured.items()}
+        summaries = {name: {key: summary(array) for key, array in values.items()} if isinstance(values, dict)
+                   else summary(values) for name, values in evaluated.items()}
         points.append({**plan.grid.described(point), "lanes": int(alive[:, at].size),
-                       "diverged": int((~alive[:, at]).sum()), **figures})
+                       "diverged": int((~alive[:, at]).sum()), **summaries})
     best, one_standard_error = choose(points, plan.selection)
     return {**plan.to_dict(), "sparsity_threshold": SPARSITY_THRESHOLD, "points": points, "best": best,
             "one_standard_error": one_standard_error, "nonfinite": list_blowups(curves.blowups, plan)}
@@ -78,20 +78,21 @@ def list_blowups(blowups: Sequence[Blowup], plan: Plan) -> list[dict[str, Any]]:
             for blowup in blowups]
 
 
-def lane_figures(curves: LaneCurves, kernel_entries: int) -> dict[str, Any]:
-    """The final figures of every lane: [lanes] arrays, by name and split. Losses in nats, no penalty in any."""
+def last_evaluation(curves: LaneCurves, kernel_entries: int) -> dict[str, Any]:
+    """The last evaluation of every lane: [lanes] arrays, by name and split. Losses in nats, no penalty in any."""
     last = [{name: values[-1] for name, values in part.items()}
             for part in (curves.train, curves.validation, curves.weights)]
     train, validation, weights = last
     sparsity = weights["sparsity/total"]
     return {"validation": validation, "train": train,
-            "gap": {"data": validation["data"] - train["data"], "accuracy": train["accuracy"] - validation["accuracy"]},
+            "gap": {"data_loss": validation["data_loss"] - train["data_loss"],
+                    "accuracy": train["accuracy"] - validation["accuracy"]},
             "sparsity": sparsity, "nonzero": np.round(kernel_entries * (1 - sparsity)),
             **joined_norms(weights)}
 
 
 def mean_and_error(values: np.ndarray, alive: np.ndarray) -> dict[str, float | None]:
-    """Mean and standard error of [folds, seeds] values, of those that are alive: see `sweep_dict`."""
+    """Mean and standard error of [folds, seeds] values that are alive: over folds, or seeds if there are none."""
     folds = [row[ok].mean() for row, ok in zip(values, alive, strict=True) if ok.any()]
     replicates = np.array(folds) if len(values) > 1 else values[alive]
     if not len(replicates):

@@ -62,11 +62,11 @@ def path(config: Config, grid: Grid, *, seeds: int = 1, data: Dataset | None = N
     """
     if config.model_dir is None:
         raise ConfigError("a path needs a folder: give model_dir")
-    check_options(seeds, None, "data", None)
+    check_options(seeds, None, "data_loss", None)
     check_size(config, grid, seeds, None, seeds)
     check_path(grid, None, None)
     shared = dataclasses.replace(shared_config(config, grid.checked(config)), evaluate_every=1)
-    plan = Plan(shared, grid, seeds, None, "data", seeds)
+    plan = Plan(shared, grid, seeds, None, "data_loss", seeds)
     with owning(config.model_dir), writing(config.model_dir, tensorflow=False):
         folder, console = SweepFolder(config.model_dir, config.resume, "path"), console or Console()
         start_devices(config.compile_cache, console.warning)
@@ -101,23 +101,23 @@ class _Runner:
             [model.initialize(plan.shared.seed + i) for i in range(plan.seeds)]))
 
     def run(self, stop: StopRequest) -> list[dict[str, Any]]:
-        """Each point's numbers, {"cold", "warm"}, as read back from their files."""
+        """Each point's evaluations, {"cold", "warm"}, as read back from their files."""
         self._console.header(self._description)
-        numbers = self._find()
-        found, count = len(numbers), len(self._plan.grid.points)
+        evaluations = self._find()
+        found, count = len(evaluations), len(self._plan.grid.points)
         self._console.start(0, 2 * count * self._steps)
         began = time.monotonic()
         try:
             for at in range(found, count):
-                numbers.append(self._train(at, stop))
+                evaluations.append(self._train(at, stop))
                 left = (time.monotonic() - began) * (count - at - 1) / (at + 1 - found)
                 self._console.message(f"{at + 1} of {count} points done, {duration(left)} left")
         finally:
             self._console.finish()
-        return numbers
+        return evaluations
 
     def _find(self) -> list[dict[str, Any]]:
-        """The numbers of the finished points, which are the first ones, as each starts where the one before ended."""
+        """The evaluations of the finished points, which are the first: each starts where the one before ended."""
         found: list[dict[str, Any]] = []
         for at in range(len(self._plan.grid.points)):
             done = self._folder.read_part(_name(at), self._part(at), self._console.warning)
@@ -150,10 +150,10 @@ class _Runner:
             curves[which] = self._trainer.train(lanes, weights=start, on_step=on_step,
                                                  warn=self._console.warning)
         self._start = next_start(self._start, curves["warm"])
-        numbers = {which: chunk_dict(curve, len(lanes)) for which, curve in curves.items()}
+        evaluations = {which: chunk_dict(curve, len(lanes)) for which, curve in curves.items()}
         is_last = at + 1 == len(self._plan.grid.points)
         weights = None if is_last else self._save(at)
-        done = self._folder.write_part(_name(at), {**numbers, "weights": weights}, self._part(at))
+        done = self._folder.write_part(_name(at), {**evaluations, "weights": weights}, self._part(at))
         if at:  # Only the weights of the newest point are needed, and only until all are finished.
             self._weights(at - 1).unlink(missing_ok=True)
         return done

@@ -21,6 +21,7 @@ from reglab.data import Dataset
 from reglab.inputs import exit_codes
 from reglab.run.loop import Diverged, Interrupted, fit
 from reglab.signals.stop import EarlyStop
+from tests.older import older_run
 
 pytestmark = pytest.mark.usefixtures("shared_compilation")
 
@@ -60,9 +61,21 @@ def test_a_finished_run_is_equal_and_untouched(finished: pathlib.Path, again: Ca
     assert verdict.equal and verdict.finished and verdict.facts == {}
     assert verdict.step == 14
     parameters = 6 * 4 + 4 + 4 * 3 + 3
-    assert verdict.figures["checkpoints/ckpt-14"] == 3 * parameters + 1  # w, m, v and the step.
-    assert verdict.figures["metrics.jsonl"] > 100 and verdict.figures["result.json"] > 30
+    assert verdict.compared["checkpoints/ckpt-14"] == 3 * parameters + 1  # w, m, v and the step.
+    assert verdict.compared["metrics.jsonl"] > 100 and verdict.compared["result.json"] > 30
     assert tree(finished) == before
+
+
+def test_a_run_of_an_earlier_reglab_is_compared_by_the_names_of_today(
+        tmp_path: pathlib.Path, finished: pathlib.Path, again: Callable[[pathlib.Path], Verdict]) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    older_run(folder)
+    verdict = again(folder)
+    assert verdict.equal and verdict.compared["result.json"] > 30
+    change(folder / "result.json", lambda result: result["train"].update(data=9.0))
+    [difference] = again(folder).differences
+    assert (difference.place, difference.first) == ("train, data_loss", 9.0)
 
 
 def test_an_interrupted_and_resumed_run_is_equal(tmp_path: pathlib.Path, dataset: Dataset,
@@ -84,7 +97,7 @@ def test_an_unfinished_run_is_compared_up_to_its_last_checkpoint(tmp_path: pathl
         file.write('{"step": 13, "split": "train", "loss/data": 1e9}\n{"step": 1')  # Past it, as a kill leaves them.
     verdict = again(tmp_path / "run")
     assert (verdict.equal, verdict.finished, verdict.step) == (True, False, until)
-    assert "result.json" not in verdict.figures
+    assert "result.json" not in verdict.compared
 
 
 def test_the_first_number_that_differs_of_each_file_is_named(tmp_path: pathlib.Path, finished: pathlib.Path,
@@ -99,12 +112,12 @@ def test_the_first_number_that_differs_of_each_file_is_named(tmp_path: pathlib.P
     record[tag] = float(np.nextafter(mine, 9))
     lines[at] = json.dumps(record)
     (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
-    change(folder / "result.json", lambda result: result["gap"].update(data=0.5))
+    change(folder / "result.json", lambda result: result["gap"].update(data_loss=0.5))
     verdict = again(folder)
     assert [one.file for one in verdict.differences] == ["metrics.jsonl", "result.json"]
     assert verdict.differences[0] == Difference("metrics.jsonl", f"evaluation at step 7, {record['split']}, {tag}",
                                                 record[tag], mine)
-    assert verdict.differences[1].place == "gap, data" and verdict.differences[1].first == 0.5
+    assert verdict.differences[1].place == "gap, data_loss" and verdict.differences[1].first == 0.5
 
 
 def test_weights_of_another_run_differ(tmp_path: pathlib.Path, finished: pathlib.Path, dataset: Dataset,
@@ -181,10 +194,10 @@ def test_the_command(tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str],
     out, err = capfd.readouterr()
     assert json.loads(out)["equal"] is True
     assert err.splitlines()[-1] == "Equal to the bit."
-    change(folder / "result.json", lambda result: result["train"].update(data=9.0))
+    change(folder / "result.json", lambda result: result["train"].update(data_loss=9.0))
     assert certify.main(["rerun", str(folder)]) == exit_codes.VERDICT_FAILED
     out, err = capfd.readouterr()
-    assert "  result.json, train, data: 9.0, and again " in out and err == ""
+    assert "  result.json, train, data_loss: 9.0, and again " in out and err == ""
 
 
 @pytest.mark.parametrize("argv", [["rerun"], ["rerun", "a", "b"], ["rerun", "a", "--l1=1"], ["rerun", "/nowhere"]])

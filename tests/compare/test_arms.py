@@ -41,13 +41,13 @@ def test_one_penalty_makes_two_arms_and_none_is_refused() -> None:
 
 def test_no_metric_holds_a_penalty() -> None:
     numbers = np.array([[2.0]])
-    curves = LaneCurves(np.array([1]), {"data": numbers, "accuracy": numbers / 4},
-                        {"data": 3 * numbers, "accuracy": numbers / 8},
+    curves = LaneCurves(np.array([1]), {"data_loss": numbers, "accuracy": numbers / 4},
+                        {"data_loss": 3 * numbers, "accuracy": numbers / 8},
                         {"penalty/total": 1e9 * numbers, "penalty/a/l1": 1e9 * numbers, "norm/a/l1": numbers,
                          "norm/b/l1": 2 * numbers, "norm/a/l2": 1.5 * numbers, "norm/b/l2": 2 * numbers,
                          "sparsity/total": numbers / 4}, {})
     assert {name: values.item() for name, values in measure(curves).items()} == {
-        "train_accuracy": 0.5, "validation_accuracy": 0.25, "train_data": 2, "validation_data": 6, "gap": 4,
+        "train_accuracy": 0.5, "validation_accuracy": 0.25, "train_data_loss": 2, "validation_data_loss": 6, "gap": 4,
         "sparsity": 0.5, "norm_l1": 6, "norm_l2": 5}
     assert measure(curves).keys() == metrics_of(measure(curves)).keys()
 

@@ -63,10 +63,10 @@ def test_each_lane_is_the_run_alone(arm: int, comparison: Comparison, dataset: D
     curves = comparison.curves
     for split, mine in (("train", curves.train), ("validation", curves.validation)):
         for at, evaluation in enumerate(alone.evaluations):
-            for name in ("data", "accuracy"):
+            for name in ("data_loss", "accuracy"):
                 assert mine[name][at, place] == pytest.approx(getattr(evaluation, split)[name], rel=1e-10)
     final = comparison.result["arms"][arm]["final"]
-    assert final["gap"]["values"][1] == pytest.approx(alone.evaluations[-1].gap["data"], rel=1e-10)
+    assert final["gap"]["values"][1] == pytest.approx(alone.evaluations[-1].gap["data_loss"], rel=1e-10)
     assert final["sparsity"]["values"][1] == alone.result["sparsity"]
     for layer, arrays in alone.parameters.items():
         for name, array in arrays.items():
@@ -75,9 +75,9 @@ def test_each_lane_is_the_run_alone(arm: int, comparison: Comparison, dataset: D
 
 def test_arms_start_alike_and_see_the_same_batches(comparison: Comparison, dataset: Dataset) -> None:
     tiny = compare(dataclasses.replace(CONFIG, l1=1e-300, l2=1e-300), 2, dataset)
-    values = [arm["final"]["train_data"]["values"] for arm in tiny.result["arms"]]
+    values = [arm["final"]["train_data_loss"]["values"] for arm in tiny.result["arms"]]
     assert values[0] == values[1] == values[2] == values[3]
-    assert comparison.result["arms"][0]["final"]["train_data"]["values"] == pytest.approx(values[0], rel=1e-12)
+    assert comparison.result["arms"][0]["final"]["train_data_loss"]["values"] == pytest.approx(values[0], rel=1e-12)
 
 
 def test_no_seed_is_refused(dataset: Dataset) -> None:

@@ -14,7 +14,7 @@ import sys
 import pytest
 
 from reglab.console import Console, EpochRow, open_console
-from reglab.console.format import duration, number, percent, rate, summary_facts, tensorboard_command
+from reglab.console.format import duration, number, percent, rate, summary_lines, tensorboard_command
 from reglab.console.plain import PROGRESS_SECONDS, PlainConsole
 from reglab.console.stream import Pace, SafeStream
 from reglab.console.table import EpochTable
@@ -24,9 +24,9 @@ ROOT = pathlib.Path(__file__).parents[2]
 RESULT = {
     "completed": True, "epochs": 10, "steps": 450, "seconds": 12.3, "steps_per_second": 4000.0,
     "sparsity": 0.12, "sparsity_threshold": 1e-3,
-    "train": {"data": 0.1, "l1": 0.01, "l2": 0.02, "penalty": 0.03, "total": 0.13, "accuracy": 0.99},
-    "validation": {"data": 0.2, "accuracy": 0.95}, "gap": {"data": 0.1, "accuracy": 0.04},
-    "best": {"step": 90, "epoch": 2, "data": 0.19, "accuracy": 0.951}, "model_dir": "runs/my run",
+    "train": {"data_loss": 0.1, "l1": 0.01, "l2": 0.02, "penalty": 0.03, "total": 0.13, "accuracy": 0.99},
+    "validation": {"data_loss": 0.2, "accuracy": 0.95}, "gap": {"data_loss": 0.1, "accuracy": 0.04},
+    "best": {"step": 90, "epoch": 2, "data_loss": 0.19, "accuracy": 0.951}, "model_dir": "runs/my run",
 }
 
 
@@ -55,8 +55,8 @@ class Broken(io.StringIO):
 
 
 def row(epoch=1, epochs=10, validation=0.42, **train):
-    values = {"data": 0.3, "l1": 0.01, "l2": 0.02, "total": 0.33, "accuracy": 0.9812} | train
-    scores = None if validation is None else {"data": validation, "accuracy": 0.95}
+    values = {"data_loss": 0.3, "l1": 0.01, "l2": 0.02, "total": 0.33, "accuracy": 0.9812} | train
+    scores = None if validation is None else {"data_loss": validation, "accuracy": 0.95}
     return EpochRow(epoch, epochs, 45 * epoch, values, scores, 0.5, 4321.0)
 
 
@@ -65,7 +65,7 @@ def drive(console: Console) -> None:
     console.start(0, 90, 2)
     console.message("Resumed")
     for epoch in (1, 2):
-        console.progress(45 * epoch, epoch, {"data": 0.3, "accuracy": 0.9})
+        console.progress(45 * epoch, epoch, {"data_loss": 0.3, "accuracy": 0.9})
         console.epoch(row(epoch, 2))
     console.warning("careful")
     console.finish()
@@ -98,7 +98,8 @@ def test_percent_rate_duration():
 @pytest.mark.parametrize("epochs", [1, 10, 999])
 def test_table_lines_are_equally_wide_and_fit(width, epochs):
     table = EpochTable(epochs, width, ["l1", "l2"])
-    rows = [row(1, epochs), row(epochs, epochs, None), row(1, epochs, math.nan, data=math.inf, l1=1e-30, accuracy=1.0)]
+    rows = [row(1, epochs), row(epochs, epochs, None),
+            row(1, epochs, math.nan, data_loss=math.inf, l1=1e-30, accuracy=1.0)]
     lines = ["".join(cell.text for cell in table.row(each)) for each in rows]
     assert {len(line) for line in [table.header()[1], *lines]} == {table.width}
     assert table.width <= width
@@ -109,8 +110,8 @@ def test_row_texts():
     table = EpochTable(10, penalties=row(3).penalties)
     cells = {cell.name: cell.text.strip() for cell in table.row(row(3))}
     assert cells["epoch"] == "3/10"
-    assert (cells["train.data"], cells["train.accuracy"]) == ("0.3000", "98.12 %")
-    assert (cells["validation.data"], cells["gap"], cells["steps/s"]) == ("0.4200", "+0.1200", "4321")
+    assert (cells["train.data_loss"], cells["train.accuracy"]) == ("0.3000", "98.12 %")
+    assert (cells["validation.data_loss"], cells["gap"], cells["steps/s"]) == ("0.4200", "+0.1200", "4321")
     assert row().gap == pytest.approx(0.12)
     assert row(validation=None).gap is None
 
@@ -153,7 +154,7 @@ def test_plain_progress_is_rare():
     console.start(500, 2000, 4)
     for step in range(501, 1001):
         clock.now += 0.1
-        console.progress(step, 2, {"data": 0.3124, "accuracy": 0.5})
+        console.progress(step, 2, {"data_loss": 0.3124, "accuracy": 0.5})
     lines = stream.getvalue().splitlines()
     assert 0 < len(lines) <= 500 * 0.1 / PROGRESS_SECONDS
     assert re.fullmatch(r"step 6\d\d/2000, epoch 2, data loss 0.3124, accuracy 50.00 %, 10.\d+ steps/s, 2:\d\d left",
@@ -241,7 +242,7 @@ def test_terminal_bar_and_rows(terminal):
     assert "10/90" in terminal.getvalue()
     for step in (20, 30, 40):
         clock.now += 1
-        console.progress(step, 1, {"data": 0.3124, "accuracy": 0.5})
+        console.progress(step, 1, {"data_loss": 0.3124, "accuracy": 0.5})
     assert "40/90  10.00 steps/s  0:05 left  loss 0.3124  50.0 %" in terminal.getvalue()
     assert "epoch 1/2" in terminal.getvalue()
     console.epoch(row(1, 2))
@@ -268,7 +269,7 @@ def test_terminal_colors(terminal, monkeypatch):
     console = TerminalConsole(terminal)
     console.epoch(row(1))
     console.epoch(row(2, validation=0.5))
-    console.epoch(row(3, data=math.nan))
+    console.epoch(row(3, data_loss=math.nan))
     first, second, third = terminal.getvalue().splitlines()[-3:]
     assert "\x1b[32m" in first and "\x1b" not in second and "31m" in third
     monkeypatch.setenv("NO_COLOR", "1")
@@ -287,7 +288,7 @@ def test_terminal_does_not_take_over_a_piped_stdout(terminal, monkeypatch):
 
 
 def test_summary():
-    assert summary_facts(RESULT) == {
+    assert summary_lines(RESULT) == {
         "Training": "data loss 0.1000, accuracy 99.00 %", "Validation": "data loss 0.2000, accuracy 95.00 %",
         "Gap": "+0.1000 in data loss, +4.00 percentage points in accuracy",
         "Penalty": "0.03000 = l1 0.01000 + l2 0.02000", "Objective": "0.1300 = data loss + penalty",
@@ -330,7 +331,7 @@ def test_terminal_bar_drops_what_does_not_fit(terminal, monkeypatch, width, last
     console.start(0, 10_000_000, 100)
     for step in (100_000, 110_000):
         clock.now += 1
-        console.progress(step, 42, {"data": 0.3124, "accuracy": 0.5})
+        console.progress(step, 42, {"data_loss": 0.3124, "accuracy": 0.5})
     drawn = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", terminal.getvalue()).splitlines()[-1].split("\r")[-1]
     assert "…" not in drawn and len(drawn) <= width - 3
     assert drawn.rstrip().endswith(last)

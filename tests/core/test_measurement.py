@@ -92,7 +92,7 @@ def test_the_total_of_a_step_is_its_data_loss_and_penalty() -> None:
                            tuple(np.stack([sums_of(made_kernels(2)), sums_of(made_kernels(3))], axis=1)))
     found = reporter().of_step(measured)
     np.testing.assert_array_equal(found["loss/total"], found["loss/data"] + found["penalty/total"])
-    for tag, values in {"loss/data": measured.data, "accuracy": measured.accuracy, "learning_rate": [0.1, 0.2],
+    for tag, values in {"loss/data": measured.data_loss, "accuracy": measured.accuracy, "learning_rate": [0.1, 0.2],
                         "gradient_norm/data": [3.0, 4.0]}.items():
         np.testing.assert_array_equal(found[tag], values)
     assert set(found) == set(expected(made_kernels(2))) | {"loss/total", "loss/data", "accuracy", "learning_rate",

@@ -97,7 +97,7 @@ def test_the_objective_is_the_sum_written_out_in_numpy(make_step: MakeStep) -> N
     data = numpy_data_loss(parameters, batch)
     l1 = [strength * np.sum(np.abs(w)) for strength, w in zip(L1, kernels(parameters), strict=True)]
     l2 = [strength * np.sum(w * w) for strength, w in zip(L2, kernels(parameters), strict=True)]
-    np.testing.assert_allclose(objective.data, data, rtol=1e-13)
+    np.testing.assert_allclose(objective.data_loss, data, rtol=1e-13)
     np.testing.assert_allclose(objective.penalties["l1"], sum(l1), rtol=1e-13)
     np.testing.assert_allclose(objective.penalties["l2"], sum(l2), rtol=1e-13)
     np.testing.assert_allclose(objective.total, data + sum(l1) + sum(l2), rtol=1e-13)
@@ -107,12 +107,13 @@ def test_the_objective_has_the_data_loss_and_penalty_of_keras(make_step: MakeSte
     parameters, batch = some_parameters(), some_batch()
     objective = make_step().objective(parameters, batch, HYPER)
     loss = keras64.losses.SparseCategoricalCrossentropy(from_logits=True, dtype="float64")
-    np.testing.assert_allclose(objective.data, loss(batch.y, numpy_logits(parameters, batch.x.numpy())), rtol=1e-13)
+    np.testing.assert_allclose(objective.data_loss, loss(batch.y, numpy_logits(parameters, batch.x.numpy())),
+                               rtol=1e-13)
     strength = keras64.regularizers.L1L2(2.0**-5, 2.0**-7)
     powers = HYPER._replace(strengths={"l1": tf.fill([3], tf.constant(2.0**-5, tf.float64)),
                                        "l2": tf.fill([3], tf.constant(2.0**-7, tf.float64))})
     objective = make_step().objective(parameters, batch, powers)
-    np.testing.assert_allclose(objective.total - objective.data, sum(strength(w) for w in kernels(parameters)),
+    np.testing.assert_allclose(objective.total - objective.data_loss, sum(strength(w) for w in kernels(parameters)),
                                rtol=1e-13)
 
 
@@ -313,7 +314,7 @@ def test_the_parts_of_the_report_add_up_to_the_objective(make_step: MakeStep, re
     assert_same(report["loss/total"], report["loss/data"] + report["penalty/total"], rtol=1e-15)
     assert_same(report["penalty/total"], report["penalty/l1"] + report["penalty/l2"], rtol=1e-15)
     assert_same([report[tag] for tag in ("loss/data", "penalty/l1", "penalty/l2", "loss/total")],
-                [objective.data, *objective.penalties.values(), objective.total])
+                [objective.data_loss, *objective.penalties.values(), objective.total])
     for name in ("l1", "l2"):
         assert_same(report[f"penalty/{name}"], sum(report[f"penalty/{layer}/{name}"] for layer in LAYERS))
 
@@ -366,7 +367,7 @@ def test_the_sums_over_a_wide_kernel_are_exact_to_float32(make_step: Callable[..
     step = make_step(hidden=(2048,), features=2048, dtype=tf.float32)
     parameters = step.model.initialize(0).parameters
     kernels = [np.float64(parameters[layer]["kernel"]) for layer in step.model.dense_layers]
-    sums = tf.function(step.inspect, jit_compile=jit)(parameters)
+    sums = tf.function(step.measure_kernels, jit_compile=jit)(parameters)
     assert [one.names for one in sums_of(step.terms)] == [("l1",), ("l2",), (), ("l1", "l1")]
     absolute, square, small, nonzero = (of_layers.numpy() for of_layers in sums)
     np.testing.assert_allclose(absolute, [np.abs(kernel).sum() for kernel in kernels], rtol=1e-6)

@@ -280,7 +280,7 @@ def numpy_scores(program: Program, examples: Examples, divisor: float) -> dict[s
         x = x @ of_layer["kernel"].numpy() + of_layer["bias"].numpy()
         x = x if layer == "logits" else np.tanh(x)
     losses = np.log(np.exp(x).sum(1)) - x[np.arange(len(x)), examples.y]
-    return {"data": losses.mean(), "accuracy": np.mean(x.argmax(1) == examples.y)}
+    return {"data_loss": losses.mean(), "accuracy": np.mean(x.argmax(1) == examples.y)}
 
 
 @pytest.mark.parametrize("evaluation_batch", [1000, 128, 1])
@@ -296,7 +296,7 @@ def test_evaluation_counts_every_example_once(make_program: MakeProgram, monkeyp
     for split, examples in (("train", train), ("validation", validation)):
         found, expected = program.evaluate(split), numpy_scores(program, examples, 255.0)
         assert found.keys() == expected.keys()
-        np.testing.assert_allclose(found["data"], expected["data"], rtol=1e-12)
+        np.testing.assert_allclose(found["data_loss"], expected["data_loss"], rtol=1e-12)
         assert found["accuracy"] == expected["accuracy"]
 
 
@@ -305,8 +305,9 @@ def test_evaluation_sees_the_weights_as_they_are_now(dataset: Dataset, make_prog
     before = program.evaluate("validation")
     run_chunks(program, [20])
     after = program.evaluate("validation")
-    np.testing.assert_allclose(after["data"], numpy_scores(program, dataset.validation, 1.0)["data"], rtol=1e-12)
-    assert after["data"] < before["data"]
+    np.testing.assert_allclose(after["data_loss"], numpy_scores(program, dataset.validation, 1.0)["data_loss"],
+                               rtol=1e-12)
+    assert after["data_loss"] < before["data_loss"]
 
 
 def test_inspect_sees_the_weights_as_they_are_now(dataset: Dataset, make_program: MakeProgram) -> None:

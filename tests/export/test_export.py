@@ -81,8 +81,8 @@ def test_who_reads_it_finds_the_loss_and_accuracy_of_the_run(run: reglab.History
     logits = np.float64(READERS[name](tmp_path / name)(digits.x.reshape(-1, 8, 8)))
     losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(logits)), digits.y]
     noted = run.result["best"] if state == "best" else run.result["validation"]
-    assert done.validation == {"data": noted["data"], "accuracy": noted["accuracy"]}
-    assert losses.mean() == pytest.approx(noted["data"], rel=1e-5)
+    assert done.validation == {"data_loss": noted["data_loss"], "accuracy": noted["accuracy"]}
+    assert losses.mean() == pytest.approx(noted["data_loss"], rel=1e-5)
     assert (logits.argmax(1) == digits.y).mean() == noted["accuracy"]
     assert done.largest_difference <= exporting.TOLERANCE
 

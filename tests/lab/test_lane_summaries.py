@@ -27,7 +27,8 @@ def curves() -> LaneCurves:
     def some() -> np.ndarray:
         return rng.random((2, len(LANES)))
 
-    return LaneCurves(np.array([2, 4]), {"data": some(), "accuracy": some()}, {"data": some(), "accuracy": some()},
+    return LaneCurves(np.array([2, 4]), {"data_loss": some(), "accuracy": some()},
+                      {"data_loss": some(), "accuracy": some()},
                       {tag: some() for tag in ("penalty/total", "penalty/l1", "penalty/l2", "sparsity/total",
                                                "gradient_norm/penalty")}, {})
 
@@ -44,10 +45,10 @@ def test_a_run_is_the_mean_over_its_lanes(tmp_path: pathlib.Path, curves: LaneCu
     for name, places in (("none", [0, 1]), ("some", [2, 3])):
         for split, numbers in (("train", curves.train), ("validation", curves.validation)):
             points = read_events(tmp_path / name / split)
-            for tag, values in (("evaluation/loss/data", numbers["data"]), ("loss/data", numbers["data"]),
+            for tag, values in (("evaluation/loss/data", numbers["data_loss"]), ("loss/data", numbers["data_loss"]),
                                 ("accuracy", numbers["accuracy"]), ("evaluation/accuracy", numbers["accuracy"]),
                                 ("penalty/total", curves.weights["penalty/total"]),
-                                ("loss/total", numbers["data"] + curves.weights["penalty/total"])):
+                                ("loss/total", numbers["data_loss"] + curves.weights["penalty/total"])):
                 assert [step for step, _ in points[tag]] == [14, 28]
                 np.testing.assert_allclose([value for _, value in points[tag]], values[:, places].mean(1), rtol=1e-6)
 
@@ -71,8 +72,8 @@ def test_the_hparams_page_has_a_named_row_of_numbers_for_each_run(tmp_path: path
 
 
 def test_a_diverged_lane_is_written_too(tmp_path: pathlib.Path, curves: LaneCurves, read_events: Points) -> None:
-    curves.train["data"][1] = np.nan
-    curves.validation["data"][1] = np.inf
+    curves.train["data_loss"][1] = np.nan
+    curves.validation["data_loss"][1] = np.inf
     write_lane_runs(tmp_path, {"none": [0, 1]}, LANES, curves, Config(), 1)
     assert np.isnan(read_events(tmp_path / "none" / "train")["loss/data"][1][1])
     assert np.isinf(read_events(tmp_path / "none" / "validation")["loss/data"][1][1])

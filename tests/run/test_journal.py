@@ -24,7 +24,8 @@ WEIGHTS = {"penalty/l1": 0.25, "penalty/l2": 0.5, "penalty/total": 0.75, "sparsi
 
 
 def evaluation(step: int, data: float = 1.0, accuracy: float = 0.75, penalty: float = 0.75) -> Evaluation:
-    return Evaluation.of(step, step // 5, {"data": 0.5, "accuracy": 0.875}, {"data": data, "accuracy": accuracy},
+    return Evaluation.of(step, step // 5, {"data_loss": 0.5, "accuracy": 0.875},
+                         {"data_loss": data, "accuracy": accuracy},
                          {**WEIGHTS, "penalty/total": penalty})
 
 
@@ -53,9 +54,10 @@ def lines(folder: pathlib.Path) -> list[dict[str, Any]]:
 
 def test_an_evaluation_adds_the_penalty_to_both_splits_and_not_to_the_gap() -> None:
     found = evaluation(10)
-    assert found.train == {"data": 0.5, "accuracy": 0.875, "l1": 0.25, "l2": 0.5, "penalty": 0.75, "total": 1.25}
-    assert found.validation == {"data": 1.0, "accuracy": 0.75, "l1": 0.25, "l2": 0.5, "penalty": 0.75, "total": 1.75}
-    assert found.gap == {"data": 0.5, "accuracy": 0.125}
+    assert found.train == {"data_loss": 0.5, "accuracy": 0.875, "l1": 0.25, "l2": 0.5, "penalty": 0.75, "total": 1.25}
+    assert found.validation == {"data_loss": 1.0, "accuracy": 0.75, "l1": 0.25, "l2": 0.5, "penalty": 0.75,
+                                "total": 1.75}
+    assert found.gap == {"data_loss": 0.5, "accuracy": 0.125}
 
 
 # Without a folder.
@@ -70,7 +72,7 @@ def test_without_a_folder_nothing_is_written_and_the_best_is_known(tmp_path: pat
     journal.write_result({})
     assert journal.save() is False
     journal.close()
-    assert journal.best == {"step": 5, "epoch": 1, "data": 1.0, "accuracy": 0.75}
+    assert journal.best == {"step": 5, "epoch": 1, "data_loss": 1.0, "accuracy": 0.75}
     assert (journal.restored_step, journal.finished_result) == (0, None)
     assert tree(tmp_path) == {}
 
@@ -80,7 +82,7 @@ def test_the_best_is_the_lowest_validation_data_loss_whatever_the_penalty() -> N
     for step, data, penalty in ((5, 1.0, 0.0), (10, 0.5, 9.0), (15, 0.5, 0.0), (20, 0.75, 0.0)):
         journal.write_evaluation(evaluation(step, data, penalty=penalty), {})
     assert journal.best is not None
-    assert (journal.best["step"], journal.best["data"]) == (10, 0.5)
+    assert (journal.best["step"], journal.best["data_loss"]) == (10, 0.5)
 
 
 # With one.
@@ -143,7 +145,7 @@ def test_the_best_state_is_kept_when_it_is_one(tmp_path: pathlib.Path) -> None:
     journal.close()
     best = tmp_path / "checkpoints" / "best"
     assert json.loads((best / "best.json").read_text()) == journal.best == {
-        "step": 10, "epoch": 2, "data": 0.5, "accuracy": 0.75}
+        "step": 10, "epoch": 2, "data_loss": 0.5, "accuracy": 0.75}
     assert [path.name for path in best.glob("ckpt-*.index")] == ["ckpt-10.index"]
 
 
@@ -167,7 +169,7 @@ def test_opening_a_killed_run_restores_the_state_and_drops_what_lies_beyond(tmp_
     journal = opened(tmp_path, state)
     assert journal.restored_step == int(state["step"]) == 10
     assert (state["parameters"]["logits"]["kernel"].numpy() == 10).all()
-    assert journal.best == {"step": 5, "epoch": 1, "data": 0.5, "accuracy": 0.75}
+    assert journal.best == {"step": 5, "epoch": 1, "data_loss": 0.5, "accuracy": 0.75}
     journal.write_reports(measured(10, 12))
     journal.close()
     assert [line["step"] for line in lines(tmp_path) if "accuracy" in line and line["split"] == "train"] == [
@@ -181,10 +183,11 @@ def test_opening_a_killed_run_restores_the_state_and_drops_what_lies_beyond(tmp_
 def test_a_best_that_lies_beyond_the_restored_step_gives_way_to_the_best_before(tmp_path: pathlib.Path) -> None:
     run_to_10(tmp_path)
     state = made_state(15)
-    Checkpoints(tmp_path / "checkpoints", state, 3).save_best({"step": 15, "epoch": 3, "data": 0.1, "accuracy": 1.0})
+    Checkpoints(tmp_path / "checkpoints", state, 3).save_best(
+        {"step": 15, "epoch": 3, "data_loss": 0.1, "accuracy": 1.0})
     journal = opened(tmp_path)
     journal.close()
-    assert journal.best == {"step": 5, "epoch": 1, "data": 0.5, "accuracy": 0.75}
+    assert journal.best == {"step": 5, "epoch": 1, "data_loss": 0.5, "accuracy": 0.75}
     assert [path.name for path in (tmp_path / "checkpoints" / "best").glob("ckpt-*.index")] == ["ckpt-5.index"]
 
 

@@ -165,7 +165,7 @@ def test_a_history_tells_every_evaluation_and_the_final_weights(reference: tuple
     assert {layer: {name: array.shape for name, array in arrays.items()}
             for layer, arrays in history.parameters.items()} == {
                 "dense_0": {"kernel": (6, 4), "bias": (4,)}, "logits": {"kernel": (4, 3), "bias": (3,)}}
-    assert history.evaluations[-1].train["data"] < history.evaluations[0].train["data"]
+    assert history.evaluations[-1].train["data_loss"] < history.evaluations[0].train["data_loss"]
     kernels = [arrays["kernel"].astype(np.float64) for arrays in history.parameters.values()]
     np.testing.assert_allclose(history.result["train"]["l1"], 0.01 * sum(np.abs(w).sum() for w in kernels), rtol=1e-6)
     np.testing.assert_allclose(history.result["train"]["l2"], 0.02 * sum((w ** 2).sum() for w in kernels), rtol=1e-6)

@@ -165,7 +165,7 @@ def test_the_count_is_written_at_every_evaluation(tmp_path: pathlib.Path, poison
     lines = of_run(tmp_path)[1]
     evaluations = [line for line in lines if line["split"] == "validation"]
     assert all(line["loss/data"] is not None and line["gap/data"] is None for line in evaluations)
-    assert json.loads((tmp_path / "checkpoints" / "best" / "best.json").read_text())["data"] > 0
+    assert json.loads((tmp_path / "checkpoints" / "best" / "best.json").read_text())["data_loss"] > 0
 
 
 def test_an_epoch_without_a_finite_update_is_the_end(dataset: Dataset) -> None:

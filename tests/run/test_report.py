@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from reglab.config import Config
-from reglab.console.format import summary_facts, summary_title
+from reglab.console.format import summary_lines, summary_title
 from reglab.data import Dataset
 from reglab.engine.assembly import make_program
 from reglab.run.journal import Evaluation
@@ -49,19 +49,20 @@ def test_the_header_tells_what_is_not_the_default(dataset: Dataset) -> None:
     assert facts["Writing to"] == "nothing (no model_dir)"
 
 
-def result_of(dataset: Dataset, data: float, **fields: Any) -> dict[str, Any]:
+def result_of(dataset: Dataset, data_loss: float, **fields: Any) -> dict[str, Any]:
     config = dataclasses.replace(CONFIG, **fields)
     weights = {"penalty/l1": 0.25, "penalty/l2": 0.5, "penalty/total": 0.75, "sparsity/total": 0.1}
-    final = Evaluation.of(7, 1, {"data": data, "accuracy": 0.5}, {"data": 2.0, "accuracy": 0.25}, weights)
+    final = Evaluation.of(7, 1, {"data_loss": data_loss, "accuracy": 0.5}, {"data_loss": 2.0, "accuracy": 0.25},
+                          weights)
     return make_result(config, dataset, make_program(config, dataset), final,
-                       best={"step": 7, "epoch": 1, "data": 2.0, "accuracy": 0.25}, seconds=1.5,
+                       best={"step": 7, "epoch": 1, "data_loss": 2.0, "accuracy": 0.25}, seconds=1.5,
                        steps_per_second=100.0, resumed_from=3)
 
 
 def test_the_result_says_what_came_out_and_what_ran(dataset: Dataset) -> None:
     result = result_of(dataset, 1.0, penalize="hidden")
-    assert result["train"] == {"data": 1.0, "accuracy": 0.5, "l1": 0.25, "l2": 0.5, "penalty": 0.75, "total": 1.75}
-    assert result["gap"] == {"data": 1.0, "accuracy": 0.25}
+    assert result["train"] == {"data_loss": 1.0, "accuracy": 0.5, "l1": 0.25, "l2": 0.5, "penalty": 0.75, "total": 1.75}
+    assert result["gap"] == {"data_loss": 1.0, "accuracy": 0.25}
     assert (result["completed"], result["steps"], result["epochs"], result["resumed_from"]) == (True, 7, 1, 3)
     assert (result["sparsity"], result["examples_per_second"]) == (0.1, 800)
     assert result["penalized_kernels"] == ["dense_0", "dense_1"]
@@ -71,14 +72,14 @@ def test_the_result_says_what_came_out_and_what_ran(dataset: Dataset) -> None:
     assert {"device", "precision", "dataset", "model_dir", "numerics", "best", "sparsity_threshold"} <= set(result)
 
 
-@pytest.mark.parametrize("data", [1.0, math.nan, math.inf])
-def test_the_result_is_strict_json_and_survives_it(dataset: Dataset, data: float) -> None:
-    result = result_of(dataset, data)
+@pytest.mark.parametrize("data_loss", [1.0, math.nan, math.inf])
+def test_the_result_is_strict_json_and_survives_it(dataset: Dataset, data_loss: float) -> None:
+    result = result_of(dataset, data_loss)
     assert json.loads(json.dumps(result, allow_nan=False)) == result
-    assert (result["train"]["data"] is None) == (not math.isfinite(data))
+    assert (result["train"]["data_loss"] is None) == (not math.isfinite(data_loss))
 
 
 def test_the_console_can_summarize_it(dataset: Dataset) -> None:
     result = result_of(dataset, 1.0)
     assert summary_title(result).startswith("Done after 7 steps in 1.5 s")
-    assert {"Training", "Validation", "Gap", "Penalty", "Objective", "Sparsity", "Best"} <= set(summary_facts(result))
+    assert {"Training", "Validation", "Gap", "Penalty", "Objective", "Sparsity", "Best"} <= set(summary_lines(result))

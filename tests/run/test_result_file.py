@@ -13,11 +13,12 @@ import pytest
 from reglab.config import Config
 from reglab.run.result_file import read_result, wrong_field
 
-SPLIT = {"data": 0.5, "l1": 0.25, "l2": 0.5, "penalty": 0.75, "total": 1.25, "accuracy": 0.875}
+SPLIT = {"data_loss": 0.5, "l1": 0.25, "l2": 0.5, "penalty": 0.75, "total": 1.25, "accuracy": 0.875}
 RESULT: dict[str, Any] = {
-    "completed": True, "epochs": 10, "steps": 7, "train": SPLIT, "validation": {**SPLIT, "data": 1.0, "total": 1.75},
-    "gap": {"data": 0.5, "accuracy": 0.0}, "sparsity": 0.1, "sparsity_threshold": 1e-3,
-    "weights": {"penalty/total": 0.75, "sparsity/total": 0.1}, "best": {"step": 7, "epoch": 1, "data": 1.0,
+    "completed": True, "epochs": 10, "steps": 7, "train": SPLIT,
+    "validation": {**SPLIT, "data_loss": 1.0, "total": 1.75},
+    "gap": {"data_loss": 0.5, "accuracy": 0.0}, "sparsity": 0.1, "sparsity_threshold": 1e-3,
+    "weights": {"penalty/total": 0.75, "sparsity/total": 0.1}, "best": {"step": 7, "epoch": 1, "data_loss": 1.0,
                                                                         "accuracy": 0.875},
     "seconds": 1.5, "steps_per_second": 0.0, "examples_per_second": 0.0, "resumed_from": 0, "model_dir": "runs/a",
     "penalized_kernels": ["logits"], "dataset": "made", "device": "CPU", "precision": "float32",
@@ -57,7 +58,7 @@ def test_what_is_no_result_is_named(tmp_path: pathlib.Path, text: str) -> None:
     assert result is None and warning.startswith("result.json ") and warning.endswith("again from the checkpoint")
 
 
-@pytest.mark.parametrize("value", [None, -1, "x", [], {}, True, 10**400, {"data": "low"}])
+@pytest.mark.parametrize("value", [None, -1, "x", [], {}, True, 10**400, {"data_loss": "low"}])
 @pytest.mark.parametrize("name", RESULT)
 def test_every_field_is_checked(name: str, value: Any) -> None:
     changed = {**RESULT, name: value}
@@ -74,7 +75,7 @@ def test_every_field_is_checked(name: str, value: Any) -> None:
 @pytest.mark.parametrize("name", ["train", "validation", "gap"])
 def test_the_sums_must_be_right(name: str) -> None:
     changed = copy.deepcopy(RESULT)
-    changed[name]["data"] += 1e-6
+    changed[name]["data_loss"] += 1e-6
     assert wrong_field(changed) in (name, "gap")
 
 

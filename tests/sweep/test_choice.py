@@ -13,7 +13,7 @@ def point(l1: float, l2: float, mean: float | None, se: float | None = 0.1, *, n
           learning_rate: float = 1e-3, penalize: str = "all", accuracy: float = 0.5) -> dict[str, Any]:
     return {"l1": l1, "l2": l2, "learning_rate": learning_rate, "penalize": penalize, "diverged": diverged,
             "norm_l1": {"mean": norm, "se": None},
-            "validation": {"data": {"mean": mean, "se": se}, "accuracy": {"mean": accuracy, "se": se}}}
+            "validation": {"data_loss": {"mean": mean, "se": se}, "accuracy": {"mean": accuracy, "se": se}}}
 
 
 @pytest.mark.parametrize(("points", "chosen"), [
@@ -29,7 +29,7 @@ def point(l1: float, l2: float, mean: float | None, se: float | None = 0.1, *, n
     # Other learning rates and layers are no strengths.
     ([point(0, 0, 0.5), point(5, 0, 0.5001, learning_rate=1), point(6, 0, 0.5001, penalize="hidden")], (0, 0))])
 def test_choice_by_data_loss(points: list[dict[str, Any]], chosen: tuple[int | None, int | None]) -> None:
-    assert choose(points, "data") == chosen
+    assert choose(points, "data_loss") == chosen
 
 
 def test_choice_by_accuracy_takes_the_highest() -> None:

@@ -22,7 +22,8 @@ QUICK = ["--hidden=4", "--epochs=2", "--batch_size=64", "--jit=false", "--train_
     (["--l1=x"], "--l1=x"), (["--l1=1:2"], "--l1=1:2"), (["--seeds=0"], "--seeds=0"), (["--folds=1"], "--folds=1"),
     (["--select=loss"], "--select=loss"), (["--lanes_per_call=0"], "--lanes_per_call=0"), (["--foo=1"], "foo"),
     (["--penalize=none_such"], "--penalize=none_such matches no layer"), (["--batch_size=9999"], "--batch_size=9999"),
-    (["--select=acuracy"], "did you mean accuracy?"), (["--penalize=hiden"], "did you mean hidden?"),
+    (["--select=acuracy"], "did you mean accuracy?"), (["--select=data"], "did you mean data_loss?"),
+    (["--penalize=hiden"], "did you mean hidden?"),
     (["--path"], "--path: "), (["--path", "--l1=0,1", "--folds=2"], "--path trains"), (["--l1=-1"], "--l1=-1.0"),
     (["--folds=2000"], "--folds=2000"), (["--resume=must"], "--resume=must"), (["--strategy=mirrored"], "strategy")])
 def test_what_cannot_be_used_ends_with_code_2_and_one_line(argv: list[str], named: str, tmp_path: pathlib.Path,
@@ -50,7 +51,8 @@ def test_json_on_stdout_and_all_else_on_stderr(tmp_path: pathlib.Path, capsys: p
     result = json.loads(shown.out)
     assert result == json.loads((path / "sweep.json").read_text())
     best = result["points"][result["best"]]  # The last line of progress names it, as the mean over its seeds.
-    assert (f"best so far l1={best['l1']:g} l2=0: validation data loss {number(best['validation']['data']['mean'])}, "
+    assert (f"best so far l1={best['l1']:g} l2=0: validation data loss "
+            f"{number(best['validation']['data_loss']['mean'])}, "
             f"accuracy {percent(best['validation']['accuracy']['mean'])}") in shown.err
     for text in ("2 of 2 points done", "best so far", "<- best", "tensorboard --logdir", "winner"):
         assert text in shown.err

@@ -12,7 +12,7 @@ import pytest
 from reglab.lab.lanes import Lane
 from reglab.sweep.parts import NotThePart, identity, read_sealed, sealed
 
-NUMBERS = {"epochs": [1, 2], "train": {"data": [[0.1, None], [1e-300, 3.0]]}}
+NUMBERS = {"epochs": [1, 2], "train": {"data_loss": [[0.1, None], [1e-300, 3.0]]}}
 LANES = [Lane(l1=0.0, l2=0.1, learning_rate=1e-3, seed=0), Lane(l1=0.0, l2=0.1, learning_rate=1e-3, seed=1)]
 
 

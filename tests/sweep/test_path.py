@@ -15,6 +15,7 @@ from reglab.config import Config, ConfigError
 from reglab.console import Console
 from reglab.data import Dataset
 from reglab.lab.grid import Grid
+from tests.older import older_sweep
 
 pytestmark = pytest.mark.usefixtures("shared_compilation")
 
@@ -41,9 +42,10 @@ def test_each_point_starts_where_the_last_ended(tmp_path: pathlib.Path, dataset:
         start = Weights(warm.parameters, warm.buffers)
         point = done.result["points"][at]
         for name, curves in (("cold", cold), ("warm", warm)):
-            totals = curves.train["data"] + curves.weights["penalty/total"]
+            totals = curves.train["data_loss"] + curves.weights["penalty/total"]
             assert point["total"][name]["mean"] == pytest.approx(totals[-1].mean(), rel=1e-10)
-    assert point["warm"]["validation"]["data"]["mean"] == pytest.approx(warm.validation["data"][-1].mean(), rel=1e-10)
+    assert point["warm"]["validation"]["data_loss"]["mean"] == pytest.approx(
+        warm.validation["data_loss"][-1].mean(), rel=1e-10)
     first = done.result["points"][0]
     assert first["steps"]["cold"] == first["steps"]["warm"]
 
@@ -51,6 +53,18 @@ def test_each_point_starts_where_the_last_ended(tmp_path: pathlib.Path, dataset:
 def test_warm_starts_save_steps(tmp_path: pathlib.Path, dataset: Dataset) -> None:
     steps = run(tmp_path, dataset).result["steps"]
     assert steps["warm"] < steps["cold"]
+
+
+def test_points_that_an_earlier_reglab_finished_are_not_trained_again(tmp_path: pathlib.Path, dataset: Dataset,
+                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    from reglab.sweep import warm
+
+    done = run(tmp_path, dataset)
+    before = (tmp_path / "path.json").read_bytes()
+    older_sweep(tmp_path)
+    monkeypatch.setattr(warm.LaneTrainer, "train", None)
+    assert run(tmp_path, dataset).result == done.result
+    assert (tmp_path / "path.json").read_bytes() == before
 
 
 def test_the_files(tmp_path: pathlib.Path, dataset: Dataset) -> None:

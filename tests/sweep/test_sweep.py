@@ -22,6 +22,7 @@ from reglab.data import Dataset
 from reglab.lab.grid import Grid
 from reglab.storage import files
 from reglab.storage.files import StorageError
+from tests.older import older_sweep
 
 pytestmark = pytest.mark.usefixtures("shared_compilation")
 
@@ -80,7 +81,7 @@ def test_each_lane_equals_the_same_configuration_trained_alone(tmp_path: pathlib
             continue  # XLA and the lanes are shown by the first of each half; all lanes without it.
         alone = fit(dataclasses.replace(lane.config(shared), jit=False), dataset)
         last = alone.evaluations[-1]
-        for name in ("data", "accuracy"):
+        for name in ("data_loss", "accuracy"):
             assert curves.train[name][-1, at] == pytest.approx(last.train[name], rel=1e-10, abs=1e-10)
             assert curves.validation[name][-1, at] == pytest.approx(last.validation[name], rel=1e-10, abs=1e-10)
         assert curves.weights["penalty/total"][-1, at] == pytest.approx(last.weights["penalty/total"], rel=1e-10)
@@ -114,17 +115,18 @@ def test_the_figures_of_a_point(tmp_path: pathlib.Path, dataset: Dataset) -> Non
     done = run(tmp_path, dataset, seeds=3, complete=True)
     curves = done.folder.read_json("chunks/chunk-000.json")
     assert done.result == json.loads((tmp_path / "sweep.json").read_text())
-    losses = [row[3:6] for row in curves["validation"]["data"]][-1]
+    losses = [row[3:6] for row in curves["validation"]["data_loss"]][-1]
     point = done.result["points"][1]
-    assert point["validation"]["data"] == pytest.approx({"mean": np.mean(losses), "se": np.std(losses, ddof=1) / 3**.5})
-    assert point["gap"]["data"]["mean"] == pytest.approx(point["validation"]["data"]["mean"]
-                                                         - point["train"]["data"]["mean"])
+    assert point["validation"]["data_loss"] == pytest.approx(
+        {"mean": np.mean(losses), "se": np.std(losses, ddof=1) / 3**.5})
+    assert point["gap"]["data_loss"]["mean"] == pytest.approx(point["validation"]["data_loss"]["mean"]
+                                                         - point["train"]["data_loss"]["mean"])
     entries = 6 * 5 + 5 * 4 + 4 * 3
     assert curves["kernel_entries"] == entries
     assert point["nonzero"]["mean"] == pytest.approx(entries * (1 - point["sparsity"]["mean"]))
     rows = list(csv.DictReader((tmp_path / "sweep.csv").read_text().splitlines()))
     assert len(rows) == 6
-    assert float(rows[1]["validation_data_mean"]) == point["validation"]["data"]["mean"]
+    assert float(rows[1]["validation_data_loss_mean"]) == point["validation"]["data_loss"]["mean"]
     assert [row["best"] for row in rows].index("1") == done.result["best"]
     assert (tmp_path / "heatmap.png").exists()
     assert len(list((tmp_path / "tensorboard").iterdir())) == 6
@@ -137,7 +139,8 @@ def test_one_compilation_serves_all_chunks_and_padding_changes_nothing(tmp_path:
     assert [len(trainer.sets) for trainer in trainers] == [1, 3]
     assert trainers[1]._program.programs[0]._run.experimental_get_tracing_count() == 1
     for one, other in zip(whole.result["points"], parts.result["points"], strict=True):
-        assert one["validation"]["data"]["mean"] == pytest.approx(other["validation"]["data"]["mean"], rel=1e-10)
+        assert one["validation"]["data_loss"]["mean"] == pytest.approx(
+            other["validation"]["data_loss"]["mean"], rel=1e-10)
 
 
 @pytest.mark.parametrize(("folds", "compilations"), [(2, 2), (4, 2)])
@@ -151,10 +154,10 @@ def test_cross_validation(tmp_path: pathlib.Path, dataset: Dataset, trainers: li
     assert all(trainer._program.programs[0]._run.experimental_get_tracing_count() == 1 for trainer in trainers)
     assert done.result["points"][1]["lanes"] == 2 * folds
     means = [np.mean([fit(done.plan.lanes[2 + seed].config(done.plan.shared),
-                          fold_dataset(dataset, folds, k, seed=3)).evaluations[-1].validation["data"]
+                          fold_dataset(dataset, folds, k, seed=3)).evaluations[-1].validation["data_loss"]
                       for seed in range(2)]) for k in range(folds)]
     expected = {"mean": np.mean(means), "se": np.std(means, ddof=1) / folds**0.5}
-    assert done.result["points"][1]["validation"]["data"] == pytest.approx(expected, rel=1e-9)
+    assert done.result["points"][1]["validation"]["data_loss"] == pytest.approx(expected, rel=1e-9)
 
 
 def test_equal_folds_share_one_compilation(tmp_path: pathlib.Path, dataset: Dataset, trainers: list[Any]) -> None:
@@ -209,7 +212,7 @@ def put_in_place_of_chunk_1(folder: pathlib.Path, other: pathlib.Path, damage: s
         if damage == "an older reglab":
             del content["part"], content["digest"]
         else:
-            content["validation"]["data"][-1][0] = 0.0
+            content["validation"]["data_loss"][-1][0] = 0.0
         chunk.write_text(json.dumps(content))
 
 
@@ -235,6 +238,21 @@ def test_a_chunk_that_is_not_the_one_is_named_and_trained_again(tmp_path: pathli
     [line] = said_
     assert line.startswith(f"{tmp_path / 'a' / 'chunks' / 'chunk-001.json'} ") and line.endswith(": trained again")
     assert said in line
+
+
+def test_what_an_earlier_reglab_finished_is_not_trained_again(tmp_path: pathlib.Path, dataset: Dataset,
+                                                              trainers: list[Any]) -> None:
+    run(tmp_path, dataset, seeds=2, lanes_per_call=5)
+    names = ("sweep.json", "sweep.csv", "plan.json")
+    before = [(tmp_path / name).read_bytes() for name in names]
+    older_sweep(tmp_path)
+    assert b'"selection": "data"' in (tmp_path / "plan.json").read_bytes()
+    assert b"data_loss" not in (tmp_path / "chunks" / "chunk-001.json").read_bytes()
+    (tmp_path / "chunks" / "chunk-002.json").unlink()
+    for trained in (1, 0):  # Its plan is now written as today, and its chunks are still the plan's.
+        run(tmp_path, dataset, seeds=2)
+        assert len(trainers[-1].sets) == trained
+        assert [(tmp_path / name).read_bytes() for name in names] == before
 
 
 def test_a_sweep_is_not_resumed_on_other_data(tmp_path: pathlib.Path, dataset: Dataset,
@@ -327,10 +345,10 @@ def test_a_lane_that_diverges_is_marked_and_harms_no_other(tmp_path: pathlib.Pat
     alone = run(tmp_path / "alone", dataset, Grid(), seeds=2, config=config)
     both = run(tmp_path / "both", dataset, Grid(l2=(0.0, 1e40)), seeds=2, config=config)
     good, bad = both.result["points"]
-    assert good["validation"]["data"]["mean"] == pytest.approx(
-        alone.result["points"][0]["validation"]["data"]["mean"], rel=1e-10)
+    assert good["validation"]["data_loss"]["mean"] == pytest.approx(
+        alone.result["points"][0]["validation"]["data_loss"]["mean"], rel=1e-10)
     nothing = {"mean": None, "se": None}
-    assert (bad["diverged"], bad["validation"]["data"], bad["nonzero"]) == (2, nothing, nothing)
+    assert (bad["diverged"], bad["validation"]["data_loss"], bad["nonzero"]) == (2, nothing, nothing)
     assert (both.result["best"], both.result["one_standard_error"]) == (0, 0)
 
 
@@ -344,7 +362,8 @@ def test_the_folder_of_another_sweep_is_refused(tmp_path: pathlib.Path, dataset:
     from reglab.sweep.files import SweepFolder
     from reglab.sweep.plan import Plan, shared_config
 
-    SweepFolder(str(tmp_path), "auto").open(Plan(shared_config(SHARED, SMALL), SMALL, 2, None, "data", 4).to_dict())
+    plan = Plan(shared_config(SHARED, SMALL), SMALL, 2, None, "data_loss", 4)
+    SweepFolder(str(tmp_path), "auto").open(plan.to_dict())
     before = tree(tmp_path)
     with pytest.raises(ConfigError, match=named):
         run(tmp_path, dataset, **{"seeds": 2, **change})

@@ -22,7 +22,7 @@ UNROLLS = (1, 4)  # 2 and 8 were never the best on two cores.
 
 
 class Trainer:
-    """See `protocol.Trainer`."""
+    """JAX, the whole stretch of steps in one compiled scan."""
 
     packages: tuple[str, ...] = ("jax", "jaxlib", "optax")
     epsilon_last = True
@@ -48,7 +48,7 @@ class Trainer:
                          "device, donated state, data loss of each step returned")
 
     def prepare(self, order: npt.NDArray[np.int32]) -> Callable[[], None]:
-        """See `protocol.Trainer`."""
+        """Makes the host's part of the coming steps ready, and gives the function that takes them."""
         batches = jax.device_put(order)
 
         def take_steps() -> None:
@@ -59,7 +59,7 @@ class Trainer:
         return take_steps
 
     def weights(self) -> Weights:
-        """See `protocol.Trainer`."""
+        """The weights as they are now, [lanes, inputs, units] and [lanes, units] for each layer."""
         arrays = [(np.asarray(kernel), np.asarray(bias)) for kernel, bias in self._state[0]]
         return arrays if self._lanes > 1 else [(kernel[None], bias[None]) for kernel, bias in arrays]
 

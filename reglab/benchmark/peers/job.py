@@ -27,7 +27,7 @@ class Job:
     Attributes:
       x: [examples, features] uint8; the model's input is x / divisor in float32.
       y: [examples] int32 labels.
-      divisor: see `x`.
+      divisor: what the pixels are divided by.
       weights: where to start.
       order: [warmup_steps + repeats · steps, batch] int32: the examples of every batch.
       warmup_steps: how many of these steps are taken before the first that is timed.
@@ -116,12 +116,13 @@ def objective(job: Job, weights: Weights) -> tuple[list[float], list[float]]:
     """Total and data loss of each lane over the first `job.evaluated` examples, in float64."""
     x = job.x[:job.evaluated].astype(np.float64) / job.divisor
     y = job.y[:job.evaluated]
-    data = [_cross_entropy(x, y, [(kernel[lane], bias[lane]) for kernel, bias in weights]) for lane in range(job.lanes)]
+    data_losses = [_cross_entropy(x, y, [(kernel[lane], bias[lane]) for kernel, bias in weights])
+                   for lane in range(job.lanes)]
     kernels = [np.asarray(kernel, np.float64) for kernel, _ in weights]
     l1 = sum(np.abs(kernel).sum(axis=(1, 2)) for kernel in kernels)
     l2 = sum(np.square(kernel).sum(axis=(1, 2)) for kernel in kernels)
-    total = np.array(data) + job.l1 * l1 + job.l2 * l2
-    return total.tolist(), data
+    total = np.array(data_losses) + job.l1 * l1 + job.l2 * l2
+    return total.tolist(), data_losses
 
 
 def _initial_weights(widths: tuple[int, ...], lanes: int, seed: int) -> Weights:

@@ -13,7 +13,7 @@ from reglab.benchmark.peers.protocol import one_lane, serve
 
 
 class Trainer:
-    """See `protocol.Trainer`."""
+    """A plain Keras `fit`, as its tutorials have it."""
 
     packages: tuple[str, ...] = ("keras", "tensorflow")
     settings: str = "fit with its defaults (XLA step), float32 arrays in memory"
@@ -25,11 +25,11 @@ class Trainer:
         self._model = compiled_model(job)
 
     def prepare(self, order: npt.NDArray[np.int32]) -> Callable[[], None]:
-        """See `protocol.Trainer`."""
+        """Makes the host's part of the coming steps ready, and gives the function that takes them."""
         return self._fit_arrays(self._model, order)
 
     def weights(self) -> Weights:
-        """See `protocol.Trainer`."""
+        """The weights as they are now, [lanes, inputs, units] and [lanes, units] for each layer."""
         return [(kernel[None], bias[None]) for kernel, bias in (layer.get_weights() for layer in self._model.layers)]
 
     def _fit_arrays(self, model: keras.Model, order: npt.NDArray[np.int32]) -> Callable[[], None]:

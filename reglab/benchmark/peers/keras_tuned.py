@@ -19,7 +19,7 @@ CANDIDATES = {f"{source}, steps_per_execution={steps}": (source, steps)
 
 
 class Trainer(keras_fit.Trainer):
-    """See `protocol.Trainer`."""
+    """A Keras `fit` with what its documentation recommends for speed, the best of `CANDIDATES`."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
@@ -34,7 +34,7 @@ class Trainer(keras_fit.Trainer):
         self.settings = f"fit with jit_compile=True, the best of {len(CANDIDATES)} inputs: {best}"
 
     def prepare(self, order: npt.NDArray[np.int32]) -> Callable[[], None]:
-        """See `protocol.Trainer`."""
+        """Makes the host's part of the coming steps ready, and gives the function that takes them."""
         return self._fit(self._model, self._source, order)
 
     def _fit(self, model: keras.Model, source: str, order: npt.NDArray[np.int32]) -> Callable[[], None]:

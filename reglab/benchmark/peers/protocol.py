@@ -125,9 +125,9 @@ def _time(run: Callable[[], None]) -> float:
 
 def _result(job: Job, trainer: Trainer, warm: Weights) -> dict[str, object]:
     memory = peak_memory_bytes()  # Before the judgment, which is not part of training.
-    total, data = objective(job, trainer.weights())
+    total, data_loss = objective(job, trainer.weights())
     versions = {name: importlib.metadata.version(name) for name in trainer.packages}
-    return {"loss": total, "data_loss": data, "deviation": deviation(job, warm, epsilon_last=trainer.epsilon_last),
+    return {"loss": total, "data_loss": data_loss, "deviation": deviation(job, warm, epsilon_last=trainer.epsilon_last),
             "peak_memory_bytes": memory, "versions": versions, "settings": trainer.settings}
 
 

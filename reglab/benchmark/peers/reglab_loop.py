@@ -23,7 +23,7 @@ from reglab.engine.program import Program
 
 
 class Trainer:
-    """See `protocol.Trainer`."""
+    """reglab's own compiled loop, without all that a run does around it."""
 
     packages: tuple[str, ...] = ("tensorflow",)
     settings = "Program.run: a whole stretch a call, compiled by XLA, uint8 data on the device, no summaries"
@@ -56,7 +56,7 @@ class Trainer:
         self._layers, self._lanes = model.dense_layers, job.lanes
 
     def prepare(self, order: npt.NDArray[np.int32]) -> Callable[[], None]:
-        """See `protocol.Trainer`."""
+        """Makes the host's part of the coming steps ready, and gives the function that takes them."""
         # A call stays within one epoch, so a longer stretch takes several calls.
         calls = [order[first:first + self._most_steps] for first in range(0, len(order), self._most_steps)]
 
@@ -67,7 +67,7 @@ class Trainer:
         return take_steps
 
     def weights(self) -> Weights:
-        """See `protocol.Trainer`."""
+        """The weights as they are now, [lanes, inputs, units] and [lanes, units] for each layer."""
         parameters = self._program.parameters()
         arrays = [(parameters[name]["kernel"], parameters[name]["bias"]) for name in self._layers]
         return arrays if self._lanes > 1 else [(kernel[None], bias[None]) for kernel, bias in arrays]

@@ -16,7 +16,7 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-7
 
 
 class Trainer(torch_eager.Trainer):
-    """See `protocol.Trainer`.
+    """PyTorch, gradient and update of a step compiled as one.
 
     Compiling the loss alone beside `Adam(fused=True)` took 900 µs a step where this takes 520 (batch 32, two cores).
     """
@@ -32,7 +32,7 @@ class Trainer(torch_eager.Trainer):
         self._compiled = torch.compile(self._update)
 
     def prepare(self, order: npt.NDArray[np.int32]) -> Callable[[], None]:
-        """See `protocol.Trainer`."""
+        """Makes the host's part of the coming steps ready, and gives the function that takes them."""
         batches = torch.from_numpy(order.astype(np.int64)).to(self.device)
 
         def take_steps() -> None:

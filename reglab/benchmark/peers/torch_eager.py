@@ -16,7 +16,7 @@ TUNING_STEPS = 30
 
 
 class Trainer:
-    """See `protocol.Trainer`."""
+    """PyTorch, one operation after another."""
 
     packages: tuple[str, ...] = ("torch",)
     method = "eager, Adam(fused=True)"
@@ -39,7 +39,7 @@ class Trainer:
         self.optimizer = torch.optim.Adam(self.model.parameters(), float(job.learning_rate[0]), eps=1e-7, fused=True)
 
     def prepare(self, order: npt.NDArray[np.int32]) -> Callable[[], None]:
-        """See `protocol.Trainer`."""
+        """Makes the host's part of the coming steps ready, and gives the function that takes them."""
         batches = torch.from_numpy(order.astype(np.int64)).to(self.device)
 
         def take_steps() -> None:
@@ -49,7 +49,7 @@ class Trainer:
         return take_steps
 
     def weights(self) -> Weights:
-        """See `protocol.Trainer`."""
+        """The weights as they are now, [lanes, inputs, units] and [lanes, units] for each layer."""
         arrays = [parameter.detach().cpu().numpy() for parameter in self.model.parameters()]
         return [(weight.T[None], bias[None]) for weight, bias in zip(arrays[::2], arrays[1::2], strict=True)]
 

@@ -45,7 +45,7 @@ class CNN(Model):
 
     @classmethod
     def configured(cls, settings: Settings, input_shape: tuple[int, ...], classes: int) -> CNN:
-        """See `Model`: it takes images of at least 4x4 pixels."""
+        """The network of a configuration; it takes images of at least 4x4 pixels."""
         if len(input_shape) not in (2, 3) or min(input_shape[:2]) < 4:
             raise ValueError("it takes images of at least 4x4 pixels, and the data have examples of "
                              f"{'x'.join(map(str, input_shape))}: give --model=mlp")
@@ -94,7 +94,7 @@ class CNN(Model):
         return Weights(parameters, buffers)
 
     def apply(self, parameters: Parameters, buffers: Buffers, x: tf.Tensor, mode: Mode) -> tuple[tf.Tensor, Buffers]:
-        """See `Model`."""
+        """[examples, classes] logits of images, and the buffers after it, whose averages move in training."""
         x, after = tf.reshape(x, [-1, *self._image]), {}
         for i in range(len(CHANNELS)):
             x = convolved(x, parameters[f"conv_{i}"]["kernel"], self.product_dtype)
@@ -113,7 +113,7 @@ class CNN(Model):
                 f"{self.activation}{rate}")
 
     def keras_layers(self, keras: Any, weights: Weights, rescaling: Any) -> list[tuple[Any, list[Any]]]:
-        """See `Model`."""
+        """The network as Keras layers; no dropout, as it acts in training alone."""
         (parameters, buffers), layers = weights, keras.layers
         dtype = parameters["logits"]["bias"].dtype.name
         chain: list[tuple[Any, list[Any]]] = [(rescaling, []), (layers.Reshape(self._image, dtype=dtype), [])]

@@ -15,11 +15,11 @@ from reglab.core.parameters import Buffers, Parameters, Weights
 
 @dataclasses.dataclass(frozen=True)
 class MLP(Model):
-    """Dense layers on the flattened input: see `DenseLayers`. With no hidden layer it is softmax regression.
+    """Dense layers, those of `DenseLayers`, on the flattened input. With no hidden layer it is softmax regression.
 
     Attributes:
       input_shape: that of one example.
-      dropout: see `random.dropout`: what becomes of the output of each hidden layer in training.
+      dropout: the part of each hidden layer's outputs that `random.dropout` sets to 0 in training.
     """
 
     name = "mlp"
@@ -36,7 +36,7 @@ class MLP(Model):
 
     @classmethod
     def configured(cls, settings: Settings, input_shape: tuple[int, ...], classes: int) -> MLP:
-        """See `Model`: it takes examples of every shape."""
+        """The MLP of a configuration; it takes examples of every shape."""
         return cls(input_shape, settings.hidden, classes, settings.activation, parameter_dtype(settings.precision),
                    product_dtype(settings.precision), settings.dropout)
 
@@ -52,15 +52,15 @@ class MLP(Model):
 
     @property
     def arrays(self) -> tuple[ArrayInfo, ...]:
-        """See `DenseLayers`."""
+        """A kernel and a bias for each layer, input side first."""
         return self._layers.arrays
 
     def initialize(self, seed: int) -> Weights:
-        """See `DenseLayers`."""
+        """Glorot-uniform kernels, which depend on the seed, and biases of 0."""
         return Weights(self._layers.initialize(seed))
 
     def apply(self, parameters: Parameters, buffers: Buffers, x: tf.Tensor, mode: Mode) -> tuple[tf.Tensor, Buffers]:
-        """See `Model`."""
+        """[examples, classes] logits of `x` [examples, *input_shape]; there are no buffers."""
         if len(self.input_shape) > 1:
             x = tf.reshape(x, [-1, math.prod(self.input_shape)])
         return self._layers.apply(parameters, x, lambda x, layer: dropout(x, self.dropout, mode, layer)), buffers
@@ -72,6 +72,6 @@ class MLP(Model):
         return f"MLP {'-'.join(map(str, widths))}, {self.activation}{rate}"
 
     def keras_layers(self, keras: Any, weights: Weights, rescaling: Any) -> list[tuple[Any, list[Any]]]:
-        """See `Model`."""
+        """Flatten, the division of the input, then the Dense layers; no dropout, as it acts in training alone."""
         flatten = keras.layers.Flatten(dtype=weights.parameters["logits"]["bias"].dtype.name)
         return [(flatten, []), (rescaling, []), *self._layers.keras(keras, weights.parameters)]

@@ -11,7 +11,7 @@ from reglab.core.penalties.l1 import L1
 from reglab.core.penalties.l2 import L2
 
 _PENALTIES: Final[dict[str, Penalty]] = {}
-_TAKEN: Final = {"data", "penalty", "total", "accuracy"}
+_TAKEN: Final = {"data", "data_loss", "penalty", "total", "accuracy"}
 """What stands beside the penalties' names in tags and files."""
 
 

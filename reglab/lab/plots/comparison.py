@@ -25,7 +25,7 @@ class _Row(NamedTuple):
 
 
 _ROWS: Final = (_Row("accuracy", "accuracy (%)", 100.0, "gap {:+.1f} points", -1),
-                _Row("data", "data loss (nats)", 1.0, "gap {:+.2f} nats", 1))
+                _Row("data_loss", "data loss (nats)", 1.0, "gap {:+.2f} nats", 1))
 
 
 def compare_picture(result: Mapping[str, Any], directory: str | os.PathLike[str]) -> None:

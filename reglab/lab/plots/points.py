@@ -1,4 +1,4 @@
-"""Panels that a sweep's picture and a path's have in common: figures of points along a penalty."""
+"""Panels that a sweep's picture and a path's have in common: points along a penalty."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def strength_label(name: str) -> str:
 
 
 def mean(point: Point | None, *names: str) -> float:
-    """A figure's mean, NaN where it is not finite or there is no such point."""
+    """The mean of what was evaluated, NaN where it is not finite or there is no such point."""
     entry: Any = point
     for name in names:
         entry = entry and entry[name]
@@ -36,12 +36,13 @@ def draw_points(panels: Sequence[Any], strengths: Sequence[float], points: Seque
       along: the name of the penalty.
     """
     x, ticks, labels = places(strengths)
-    for axis, metric, scale in ((panels[0], "accuracy", 100.0), (panels[1], "data", 1.0)):
+    for axis, metric, scale in ((panels[0], "accuracy", 100.0), (panels[1], "data_loss", 1.0)):
         for split, style in (("train", TRAIN), ("validation", VALIDATION)):
             error = scale * numbers([point[split][metric]["se"] for point in points])
             axis.errorbar(x, [scale * mean(point, split, metric) for point in points], np.nan_to_num(error), capsize=3,
                           marker="o" if split == "train" else "s", markersize=5, **style)
-    _spread_losses(panels[1], [mean(point, split, "data") for point in points for split in ("train", "validation")])
+    _spread_losses(panels[1], [mean(point, split, "data_loss")
+                               for point in points for split in ("train", "validation")])
     panels[2].plot(x, [mean(point, "nonzero") for point in points], marker="o", color="0.2")
     panels[2].yaxis.set_major_formatter("{x:,.0f}")
     panels[-1].set_xticks(ticks, labels, rotation=45)

@@ -48,8 +48,8 @@ def _draw_map(points: Sequence[Point], names: Sequence[str], best: Point, chosen
     along, upward = names[0], names[-1]
     columns, rows = (sorted({point[name] for point in points}) for name in (along, upward))
     at = {(point[along], point[upward]): point for point in points}
-    losses = np.array([[mean(at.get((x, y)), "validation", "data") for x in columns] for y in rows])
-    has_errors = best["validation"]["data"]["se"] is not None
+    losses = np.array([[mean(at.get((x, y)), "validation", "data_loss") for x in columns] for y in rows])
+    has_errors = best["validation"]["data_loss"]["se"] is not None
     size = (max(0.95 * len(columns) + 2.6, 5.8), max(0.75 * len(rows) + 2.2, 3.6))
     with figure(directory, "heatmap", figsize=size) as (drawing, axes):
         axis = axes[0, 0]
@@ -109,7 +109,8 @@ def _draw_threshold(axis: Any, best: Point, selection: str) -> None:
 
 
 def _mark(panels: Sequence[Any], place: float, point: Point | None, style: Mapping[str, Any], label: str) -> None:
-    values = (100 * mean(point, "validation", "accuracy"), mean(point, "validation", "data"), mean(point, "nonzero"))
+    values = (100 * mean(point, "validation", "accuracy"), mean(point, "validation", "data_loss"),
+              mean(point, "nonzero"))
     is_best = label == _MARKS[0]
     for axis, value in zip(panels, values, strict=True):
         axis.margins(y=0.12)  # Room for the whole star.
@@ -127,7 +128,7 @@ def _color_range(losses: np.ndarray) -> tuple[float, float]:
 def _cell_text(point: Point | None, loss: float) -> str:
     if point is None:
         return ""
-    error = point["validation"]["data"]["se"]
+    error = point["validation"]["data_loss"]["se"]
     if np.isnan(loss) or error is None:
         return "diverged" if np.isnan(loss) else f"{loss:.3f}"
     return f"{loss:.3f}\n±{error:.3f}" if error >= 0.0005 or error == 0 else f"{loss:.3f}\n±{error:.0e}"

@@ -14,39 +14,41 @@ import numpy as np
 
 from reglab.run.checkpoints.checkpoint import Checkpoints
 from reglab.run.checkpoints.files import NoLabel, read_label, saved_steps
-from reglab.run.checkpoints.reading import is_best
+from reglab.run.checkpoints.reading import is_evaluation
 from reglab.storage.reading import Missing, Unreadable
 
-Facts = dict[str, Any]
+Evaluated = dict[str, Any]
+"""An evaluation as `best.json` has it: step, epoch, and data_loss and accuracy of the validation split."""
+
 Warn = Callable[[str], None]
 
 
-def find_best(checkpoints: Checkpoints, evaluations: Sequence[Facts], last_step: int, warn: Warn,
-              trusting: bool) -> Facts | None:
-    """The facts of the best evaluation up to `last_step`, with its state in `best/` if that can be had.
+def find_best(checkpoints: Checkpoints, evaluations: Sequence[Evaluated], last_step: int, warn: Warn,
+              trusting: bool) -> Evaluated | None:
+    """The best evaluation up to `last_step`, with its state in `best/` if that can be had.
 
     Args:
-      evaluations: the facts of all evaluations up to `last_step` that the logs tell of, in order.
+      evaluations: all up to `last_step` that the logs tell of, in order.
       warn: told, in a line, of what was damaged and whether it was made good.
       trusting: takes a best state without a label, as older versions wrote it.
 
     Raises:
       OSError: the file system refuses to write.
     """
-    logged = min(evaluations, key=lambda facts: facts["data"], default=None)
+    logged = min(evaluations, key=lambda evaluation: evaluation["data_loss"], default=None)
     try:
         noted = checkpoints.read_best()
         _check_noted(checkpoints, noted, evaluations, last_step, trusting)
     except Unreadable as error:
-        facts = _labelled(checkpoints, evaluations, last_step) or logged
-        if facts is not None:
-            source = "the logs tell" if facts is logged else "its label tells"
-            warn(f"best/best.json {error}: the best is step {facts['step']}, as {source}")
-            if keep_best(checkpoints, facts, warn, trusting):
-                checkpoints.label_best(facts)
+        evaluation = _labelled(checkpoints, evaluations, last_step) or logged
+        if evaluation is not None:
+            source = "the logs tell" if evaluation is logged else "its label tells"
+            warn(f"best/best.json {error}: the best is step {evaluation['step']}, as {source}")
+            if keep_best(checkpoints, evaluation, warn, trusting):
+                checkpoints.label_best(evaluation)
         elif not isinstance(error, Missing):
             warn(f"best/best.json {error}, and nothing tells which state up to step {last_step} was the best")
-        return facts
+        return evaluation
     if noted["step"] <= last_step:
         keep_best(checkpoints, noted, warn, trusting)
         return noted
@@ -56,7 +58,7 @@ def find_best(checkpoints: Checkpoints, evaluations: Sequence[Facts], last_step:
     return logged
 
 
-def keep_best(checkpoints: Checkpoints, facts: Facts, warn: Warn, trusting: bool = False) -> bool:
+def keep_best(checkpoints: Checkpoints, evaluation: Evaluated, warn: Warn, trusting: bool = False) -> bool:
     """Whether the best state is in `best/`, whole or made again.
 
     Args:
@@ -65,28 +67,28 @@ def keep_best(checkpoints: Checkpoints, facts: Facts, warn: Warn, trusting: bool
     Raises:
       OSError: the file system refuses to write.
     """
-    step = facts["step"]
+    step = evaluation["step"]
     try:
         checkpoints.check_best(step)
         return True
     except NoLabel as error:
         if not trusting:
             warn(f"best/ckpt-{step}: {error}; it is of step {step}, and labelled again")
-        checkpoints.label_best(facts)
+        checkpoints.label_best(evaluation)
         return True
     except Unreadable as error:
         problem = str(error)
     try:
-        checkpoints.remake_best(facts)
+        checkpoints.remake_best(evaluation)
         warn(f"best/ckpt-{step} is damaged ({problem}): made again from checkpoint ckpt-{step}")
         return True
     except Unreadable:
-        warn(f"the best state, best/ckpt-{step} (data loss {facts['data']:.4g}), is lost ({problem}), and no "
+        warn(f"the best state, best/ckpt-{step} (data loss {evaluation['data_loss']:.4g}), is lost ({problem}), and no "
              "checkpoint of that step is left: only a better one will take its place")
         return False
 
 
-def _check_noted(checkpoints: Checkpoints, noted: Facts, evaluations: Sequence[Facts], last_step: int,
+def _check_noted(checkpoints: Checkpoints, noted: Evaluated, evaluations: Sequence[Evaluated], last_step: int,
                  trusting: bool) -> None:
     """Passes where `best.json` contradicts neither the label of its state nor the logs, which may hold float32.
 
@@ -100,34 +102,34 @@ def _check_noted(checkpoints: Checkpoints, noted: Facts, evaluations: Sequence[F
         raise Unreadable(f"does not tell what the label of ckpt-{noted['step']} tells")
     if not evaluations:
         return
-    same = next((facts for facts in evaluations if facts["step"] == noted["step"]), None)
+    same = next((other for other in evaluations if other["step"] == noted["step"]), None)
     if same is None and not trusting and label is None:
         raise Unreadable(f"tells of step {noted['step']}, which was not evaluated")
     if same is not None and not _agree(same, noted):
         raise Unreadable(f"does not tell what the logs tell of step {noted['step']}")
-    if any(np.float32(facts["data"]) < np.float32(noted["data"]) for facts in evaluations):
+    if any(np.float32(other["data_loss"]) < np.float32(noted["data_loss"]) for other in evaluations):
         raise Unreadable(f"tells of step {noted['step']}, which is not the best of the logs")
 
 
-def _labelled(checkpoints: Checkpoints, evaluations: Sequence[Facts], last_step: int) -> Facts | None:
-    """The facts in the label of the best state, where the logs, which may hold float32 and not all, do not
+def _labelled(checkpoints: Checkpoints, evaluations: Sequence[Evaluated], last_step: int) -> Evaluated | None:
+    """The evaluation in the label of the best state, where the logs, which may hold float32 and not all, do not
     contradict them."""
     for step in reversed(saved_steps(checkpoints.best_directory)):
-        facts = _label(checkpoints, step)
-        if facts is not None and facts["step"] == step <= last_step and not any(
-                np.float32(other["data"]) < np.float32(facts["data"])
-                or (other["step"] == step and not _agree(other, facts)) for other in evaluations):
-            return facts
+        evaluation = _label(checkpoints, step)
+        if evaluation is not None and evaluation["step"] == step <= last_step and not any(
+                np.float32(other["data_loss"]) < np.float32(evaluation["data_loss"])
+                or (other["step"] == step and not _agree(other, evaluation)) for other in evaluations):
+            return evaluation
     return None
 
 
-def _label(checkpoints: Checkpoints, step: int) -> Facts | None:
+def _label(checkpoints: Checkpoints, step: int) -> Evaluated | None:
     try:
-        facts = read_label(checkpoints.best_directory, step).get("best")
+        evaluation = read_label(checkpoints.best_directory, step).get("best")
     except Unreadable:
         return None
-    return facts if is_best(facts) else None
+    return evaluation if is_evaluation(evaluation) else None
 
 
-def _agree(one: Facts, other: Facts) -> bool:
-    return all(np.float32(one[name]) == np.float32(other[name]) for name in ("data", "accuracy"))
+def _agree(one: Evaluated, other: Evaluated) -> bool:
+    return all(np.float32(one[name]) == np.float32(other[name]) for name in ("data_loss", "accuracy"))

@@ -1,6 +1,6 @@
 """Checkpoints: `ckpt-<step>` files that are whole or absent, newest first, and the best state apart.
 
-The files are those of `tf.train.Checkpoint` and a label (see `checkpoint_files`). Which ones exist is read from the
+The files are those of `tf.train.Checkpoint` and a label (`files.py`). Which ones exist is read from the
 folder, not from TensorFlow's `checkpoint` index file: where that is lost or garbled, TensorFlow finds nothing and would
 silently start anew.
 """
@@ -29,15 +29,16 @@ from reglab.run.checkpoints.files import (
     check_label,
     is_of_other_run,
     labelled_steps,
+    parse_best,
     put_in_place,
     remove_all_but,
     remove_unfinished,
     saved_steps,
     write_label,
 )
-from reglab.run.checkpoints.reading import UNREADABLE, check_whole, first_line, is_best
+from reglab.run.checkpoints.reading import UNREADABLE, check_whole, first_line, is_evaluation
 from reglab.storage.files import check_folder_not_removed, write_atomically, writing
-from reglab.storage.reading import Unreadable, read_object
+from reglab.storage.reading import Unreadable
 
 COUNTERS: Final = "nonfinite"
 """The name of what `nonfinite.Guard` counts, among the variables of a state that is saved."""
@@ -135,9 +136,9 @@ class Checkpoints:
                 warn(f"checkpoint ckpt-{step} is damaged and passed over ({first_line(error)})")
         return 0
 
-    def save_best(self, facts: Mapping[str, Any], *, background: bool = False) -> None:
-        """Keeps the state as the best so far: `best/ckpt-<step>` and `best/best.json` with `facts`."""
-        self._write_copy(self._save_best_copy, dict(facts), background=background)
+    def save_best(self, evaluation: Mapping[str, Any], *, background: bool = False) -> None:
+        """Keeps the state as the best so far: `best/ckpt-<step>` and `best/best.json` with `evaluation`."""
+        self._write_copy(self._save_best_copy, dict(evaluation), background=background)
 
     def wait(self, seconds: float | None = None) -> bool:
         """Returns when all that was saved in the background is on disk, or after so many seconds; whether it is.
@@ -159,18 +160,18 @@ class Checkpoints:
           Missing: there is none.
           Unreadable: it is damaged.
         """
-        facts = read_object(self.best_directory / "best.json")
-        if not is_best(facts):
+        evaluation = parse_best(self.best_directory / "best.json")
+        if not is_evaluation(evaluation):
             raise Unreadable("does not tell the best step")
-        return facts
+        return evaluation
 
     def best(self, last_step: int) -> dict[str, Any] | None:
-        """The facts of the best state so far, unless there is none or it lies beyond `last_step`."""
+        """The evaluation of the best state so far, unless there is none or it lies beyond `last_step`."""
         try:
-            facts = self.read_best()
+            evaluation = self.read_best()
         except Unreadable:
             return None
-        return facts if facts["step"] <= last_step else None
+        return evaluation if evaluation["step"] <= last_step else None
 
     @property
     def best_directory(self) -> pathlib.Path:
@@ -186,24 +187,24 @@ class Checkpoints:
         """
         check_whole(self.best_directory, step, self._run)
 
-    def remake_best(self, facts: Mapping[str, Any]) -> None:
+    def remake_best(self, evaluation: Mapping[str, Any]) -> None:
         """Makes the best state again of the checkpoint of the same step, or of the state where it is at that step.
 
         Raises:
           Unreadable: there is no such checkpoint, or it is damaged.
           StorageError: the file system refuses.
         """
-        step = facts["step"]
+        step = evaluation["step"]
         if step == int(self._state["step"]):
-            self.save_best(facts)
+            self.save_best(evaluation)
             return
         check_whole(self._directory, step, self._run)
         with self._writing(self.best_directory, step) as staging:
             for path in self._directory.glob(f"ckpt-{step}.*"):
                 shutil.copyfile(path, staging / path.name)
-            self._complete_best(staging, facts)
+            self._complete_best(staging, evaluation)
 
-    def label_best(self, facts: Mapping[str, Any]) -> None:
+    def label_best(self, evaluation: Mapping[str, Any]) -> None:
         """Writes the label of the best state, and `best.json`, again.
 
         Raises:
@@ -211,8 +212,8 @@ class Checkpoints:
         """
         with writing(self.best_directory, tensorflow=False):
             if self._run is not None:
-                write_label(self.best_directory, facts["step"], self._run, facts)
-            write_atomically(self.best_directory / "best.json", json.dumps(facts, indent=2) + "\n")
+                write_label(self.best_directory, evaluation["step"], self._run, evaluation)
+            write_atomically(self.best_directory / "best.json", json.dumps(evaluation, indent=2) + "\n")
 
     def _restore(self, step: int, trusting: bool) -> None:
         without_label = False
@@ -292,10 +293,10 @@ class Checkpoints:
                     and not is_of_other_run(self._directory, at, self._run)]
             remove_all_but(kept[-self._keep:] + list(filter(self._holds, kept))[-1:], self._directory, self._run)
 
-    def _save_best_copy(self, facts: Mapping[str, Any]) -> None:
-        with self._writing(self.best_directory, facts["step"]) as staging:
-            self._saver.write(str(staging / f"ckpt-{facts['step']}"))
-            self._complete_best(staging, facts)
+    def _save_best_copy(self, evaluation: Mapping[str, Any]) -> None:
+        with self._writing(self.best_directory, evaluation["step"]) as staging:
+            self._saver.write(str(staging / f"ckpt-{evaluation['step']}"))
+            self._complete_best(staging, evaluation)
 
     @contextlib.contextmanager
     def _writing(self, folder: pathlib.Path, step: int) -> Iterator[pathlib.Path]:
@@ -323,7 +324,7 @@ class Checkpoints:
                     remove_all_but({*saved_steps(folder), *others}, folder, self._run)
                 raise
 
-    def _complete_best(self, staging: pathlib.Path, facts: Mapping[str, Any]) -> None:
-        put_in_place(staging, facts["step"], self._run, facts)
-        write_atomically(self.best_directory / "best.json", json.dumps(facts, indent=2) + "\n")
-        remove_all_but([facts["step"]], self.best_directory, self._run)
+    def _complete_best(self, staging: pathlib.Path, evaluation: Mapping[str, Any]) -> None:
+        put_in_place(staging, evaluation["step"], self._run, evaluation)
+        write_atomically(self.best_directory / "best.json", json.dumps(evaluation, indent=2) + "\n")
+        remove_all_but([evaluation["step"]], self.best_directory, self._run)

@@ -15,9 +15,10 @@ import shutil
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
+from reglab.run.older import with_data_loss
 from reglab.run.run_file import is_run_id
 from reglab.storage.files import remove_temporaries, write_atomically
-from reglab.storage.reading import Unreadable, file_digest, is_count, read_sealed, sealed
+from reglab.storage.reading import Unreadable, file_digest, is_count, read_object, read_sealed, sealed
 
 STAGING: Final = ".saving"
 """A folder beside the checkpoints where one is written before it is moved to its place."""
@@ -51,8 +52,8 @@ def _steps(directory: pathlib.Path, suffix: str) -> list[int]:
 
 
 def read_label(directory: pathlib.Path, step: int) -> dict[str, Any]:
-    """The label of a checkpoint: `run`, `step`, `files` (name to SHA-256), and `best`, its facts where it was kept as
-    the best.
+    """The label of a checkpoint: `run`, `step`, `files` (name to SHA-256), and `best`, its evaluation where
+    it was kept as the best.
 
     Raises:
       Missing: there is none.
@@ -63,7 +64,18 @@ def read_label(directory: pathlib.Path, step: int) -> dict[str, Any]:
     if not (is_run_id(label.get("run")) and is_count(label.get("step")) and isinstance(files, dict)
             and files and all(isinstance(digest, str) for digest in files.values())):
         raise Unreadable("is no label of a checkpoint")
-    return label
+    return {name: with_data_loss(value) if name == "best" else value for name, value in label.items()}
+
+
+def parse_best(path: pathlib.Path) -> dict[str, Any]:
+    """The object in a `best.json`, whatever it says, under the names of today.
+
+    Raises:
+      Missing: there is no such file.
+      Unreadable: it cannot be read or holds something else.
+    """
+    evaluation: dict[str, Any] = with_data_loss(read_object(path))
+    return evaluation
 
 
 def check_label(directory: pathlib.Path, step: int, run: str) -> None:
@@ -109,7 +121,7 @@ def put_in_place(staging: pathlib.Path, step: int, run: str | None, best: Mappin
 
     Args:
       run: labels it as a checkpoint of this run; None leaves it without a label.
-      best: facts for the label.
+      best: the evaluation of the best state, for the label.
 
     Raises:
       OSError: the file system refuses.

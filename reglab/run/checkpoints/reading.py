@@ -19,10 +19,10 @@ UNREADABLE: Final = (tf.errors.OpError, ValueError, LookupError, TypeError, Runt
 _STEP: Final = "step/.ATTRIBUTES/VARIABLE_VALUE"
 
 
-def is_best(facts: Any) -> bool:
-    """Whether a value read from JSON can be the facts of a best state."""
-    return (isinstance(facts, dict) and is_count(facts.get("step")) and is_count(facts.get("epoch"))
-            and is_number(facts.get("data")) and is_number(facts.get("accuracy")))
+def is_evaluation(value: Any) -> bool:
+    """Whether a value read from JSON can be the evaluation of a best state."""
+    return (isinstance(value, dict) and is_count(value.get("step")) and is_count(value.get("epoch"))
+            and is_number(value.get("data_loss")) and is_number(value.get("accuracy")))
 
 
 def check_readable(directory: pathlib.Path, step: int) -> None:

@@ -72,19 +72,19 @@ class EventFile:
             raise
 
     def add(self, event: event_pb2.Event) -> None:
-        """See `EventSink`."""
+        """Hands an event to the thread, and waits where that is far behind."""
         self._tell()
         self._queue.put(event.SerializeToString())
 
     def flush(self) -> None:
-        """See `EventSink`."""
+        """Returns when all events so far are on disk."""
         self._queue.join()
         self._tell()
         self._attempt(self._flush_file)
         self._tell()
 
     def close(self) -> None:
-        """See `EventSink`."""
+        """Flushes and ends the file and the thread."""
         if self._file.closed:
             return
         self._queue.put(None)
@@ -146,14 +146,14 @@ class WholeEventFile:
         self.add(_version())
 
     def add(self, event: event_pb2.Event) -> None:
-        """See `EventSink`."""
+        """Keeps an event in memory."""
         self._content.write(framed(event.SerializeToString()))
 
     def flush(self) -> None:
-        """See `EventSink`: there is nothing to do before the end."""
+        """Does nothing: the file is written at its end, as a whole."""
 
     def close(self) -> None:
-        """See `EventSink`."""
+        """Writes the file, whole or not at all."""
         if not self._content.closed:
             with self._content, writing(self.path):
                 self.path.parent.mkdir(parents=True, exist_ok=True)

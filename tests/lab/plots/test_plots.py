@@ -13,7 +13,7 @@ import pytest
 from reglab.lab.plots import compare_picture, path_picture, sweep_pictures
 from reglab.lab.plots.style import places, strength
 
-METRICS = ("train_accuracy", "validation_accuracy", "train_data", "validation_data")
+METRICS = ("train_accuracy", "validation_accuracy", "train_data_loss", "validation_data_loss")
 SWEEP_TEXTS = ("accuracy (%)", "data loss (nats)", "nonzero kernel entries", "L1 strength (nats per |w|)", "best",
                "strongest within one standard error", "learning rate 0.001, penalized: all")
 
@@ -34,13 +34,13 @@ def figure(mean: float | None, se: float | None = 0.125) -> dict[str, float | No
 
 
 def point(l1: float, l2: float, loss: float | None = 0.5, se: float | None = 0.125) -> dict[str, Any]:
-    split = {"data": figure(loss, se), "accuracy": figure(None if loss is None else 1 - loss, se)}
+    split = {"data_loss": figure(loss, se), "accuracy": figure(None if loss is None else 1 - loss, se)}
     return {"l1": l1, "l2": l2, "learning_rate": 1e-3, "penalize": "all", "validation": split, "train": split,
             "nonzero": figure(100.0)}
 
 
 def sweep(points: list[dict[str, Any]], best: int | None = 1, chosen: int | None = 2,
-          selection: str = "data") -> dict[str, Any]:
+          selection: str = "data_loss") -> dict[str, Any]:
     return {"points": points, "best": best, "one_standard_error": chosen, "selection": selection,
             "sparsity_threshold": 1e-3}
 

@@ -19,7 +19,7 @@ from reglab.run.journal import Evaluation, FolderJournal, open_journal
 from reglab.run.run_directory import RunDirectory
 
 LOSSES = {5: 0.5, 10: 0.75, 15: 0.625}  # The best is the first.
-BEST = {"step": 5, "epoch": 1, "data": 0.5, "accuracy": 0.75}
+BEST = {"step": 5, "epoch": 1, "data_loss": 0.5, "accuracy": 0.75}
 
 
 def made_state(step: int = 0) -> State:
@@ -39,7 +39,7 @@ def go_on(journal: FolderJournal, state: State, losses: dict[int, float]) -> Non
         journal.write_reports(Calls(np.zeros(1), np.array([step - 1]), {"loss/data": np.array([0.1])}))
         map_arrays(lambda variable, value: variable.assign(value), state, made_state(step))
         journal.write_evaluation(Evaluation.of(
-            step, step // 5, {"data": 0.25, "accuracy": 1.0}, {"data": data, "accuracy": 0.75},
+            step, step // 5, {"data_loss": 0.25, "accuracy": 1.0}, {"data_loss": data, "accuracy": 0.75},
             {"penalty/l1": 0.0, "penalty/l2": 0.0, "penalty/total": 0.0}), {})
         journal.save()
 
@@ -73,7 +73,7 @@ NOTE_LOST = {"removed": gone("best.json"), "empty": edit("best.json", lambda _: 
              "a loss that is the same in float32": edit("best.json", lambda x: x.replace(b"0.5", b"0.500000001")),
              "another loss": edit("best.json", lambda x: x.replace(b"0.5", b"0.1")),
              "a worse state": edit("best.json", lambda _: json.dumps(
-                 {"step": 10, "epoch": 2, "data": 0.75, "accuracy": 0.75}).encode())}
+                 {"step": 10, "epoch": 2, "data_loss": 0.75, "accuracy": 0.75}).encode())}
 
 
 @pytest.mark.parametrize("damage", STATE_LOST)
@@ -101,7 +101,7 @@ def test_a_state_that_is_lost_for_good_is_named_and_gives_way_to_a_better_one_al
     assert journal.confirm_best() == {**BEST, "lost": True}
     assert "is lost" in warnings[-1] and len([line for line in warnings if "is lost" in line]) == 2
     go_on(journal, state, {25: 0.25})
-    assert journal.confirm_best() == {"step": 25, "epoch": 5, "data": 0.25, "accuracy": 0.75}
+    assert journal.confirm_best() == {"step": 25, "epoch": 5, "data_loss": 0.25, "accuracy": 0.75}
     journal.close()
     assert kept_step(tmp_path) == 25
 

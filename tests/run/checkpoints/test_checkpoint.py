@@ -305,7 +305,7 @@ def test_a_removal_killed_in_the_middle_leaves_no_half_checkpoint(tmp_path: path
 # The best.
 
 def facts(step: int) -> dict[str, Any]:
-    return {"step": step, "epoch": step // 10, "data": 1 / step, "accuracy": 0.5}
+    return {"step": step, "epoch": step // 10, "data_loss": 1 / step, "accuracy": 0.5}
 
 
 def keep_best(folder: pathlib.Path, *steps: int) -> Checkpoints:

@@ -1,0 +1,90 @@
+"""The folder of a run that an earlier reglab left, which called the data loss `data`: opened, resumed, compared."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reglab.config import Config
+from reglab.console import Console
+from reglab.core.parameters import map_arrays
+from reglab.data import Dataset
+from reglab.export.network import read_network
+from reglab.run.kept_run import kept_result
+from reglab.run.loop import History, Interrupted, fit
+from reglab.run.older import with_data_loss
+from tests.older import older_run
+
+pytestmark = pytest.mark.usefixtures("shared_compilation")
+
+# 53 examples in batches of 8: 7 steps an epoch, 21 in all.
+CONFIG = Config(hidden=(4,), batch_size=8, epochs=3, l1=0.01, learning_rate=0.01, jit=False)
+
+
+def trained(folder: pathlib.Path, dataset: Dataset, until: int | None = None) -> tuple[History, list[str]]:
+    said: list[str] = []
+    console = Console()
+    console.warning = said.append  # type: ignore[method-assign]
+    return fit(dataclasses.replace(CONFIG, model_dir=str(folder)), dataset, console=console, until=until), said
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> History:
+    return trained(tmp_path_factory.mktemp("whole"), dataset)[0]
+
+
+def test_figures_get_their_name_of_today() -> None:
+    assert with_data_loss({"data": 1.0, "accuracy": 0.5}) == {"data_loss": 1.0, "accuracy": 0.5}
+    assert with_data_loss({"data": 1.0, "data_loss": 2.0}) == {"data": 1.0, "data_loss": 2.0}
+    assert with_data_loss(None) is None
+
+
+def test_a_finished_run_is_told_as_ever_and_its_files_stay(tmp_path: pathlib.Path, dataset: Dataset,
+                                                           tree: Callable[..., Any]) -> None:
+    first, _ = trained(tmp_path, dataset)
+    older_run(tmp_path)
+    result, best = tmp_path / "result.json", tmp_path / "checkpoints" / "best" / "best.json"
+    kept = result.read_bytes(), best.read_bytes()
+    assert b'"data"' in kept[0] and b'"data"' in kept[1] and b"data_loss" not in kept[0] + kept[1]
+    again, said = trained(tmp_path, dataset)
+    assert (again.result, said) == (first.result, [])
+    assert kept_result(tmp_path) == first.result
+    assert (result.read_bytes(), best.read_bytes()) == kept
+
+
+@pytest.mark.parametrize("until", [10, 14])
+def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path: pathlib.Path, dataset: Dataset, whole: History,
+                                                     until: int) -> None:
+    with pytest.raises(Interrupted):
+        trained(tmp_path, dataset, until)
+    older_run(tmp_path)
+    assert "data" in json.loads((tmp_path / "checkpoints" / "best" / "best.json").read_text())
+    found, said = trained(tmp_path, dataset)
+    assert said == [] and found.result["best"] == whole.result["best"]
+    assert found.result["validation"] == whole.result["validation"]
+    map_arrays(np.testing.assert_array_equal, found.parameters, whole.parameters)
+
+
+def test_a_best_state_is_found_again_by_its_label_alone(tmp_path: pathlib.Path, dataset: Dataset,
+                                                        whole: History) -> None:
+    trained(tmp_path, dataset)
+    older_run(tmp_path)
+    (tmp_path / "checkpoints" / "best" / "best.json").unlink()
+    (tmp_path / "result.json").unlink()
+    found, said = trained(tmp_path, dataset)
+    assert found.result["best"] == whole.result["best"]
+    assert any("its label tells" in line for line in said)
+
+
+@pytest.mark.parametrize("state", ["best", "last"])
+def test_it_is_exported_with_its_losses(tmp_path: pathlib.Path, dataset: Dataset, whole: History, state: str) -> None:
+    trained(tmp_path, dataset)
+    older_run(tmp_path)
+    noted = whole.result["best"] if state == "best" else whole.result["validation"]
+    assert read_network(tmp_path, state).validation == {name: noted[name] for name in ("data_loss", "accuracy")}
