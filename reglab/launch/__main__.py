@@ -62,6 +62,9 @@ def launch(module: str, arguments: Sequence[str], workers: int, grace: float = 5
 
     Returns:
       The exit code of the first that failed, or 0.
+
+    Raises:
+      ConfigError: there are not enough ports.
     """
     addresses = tuple(f"127.0.0.1:{port}" for port in _free_ports(workers))
     # Unbuffered, as a line should show when it is written and not when the pipe's buffer is full.
@@ -138,15 +141,16 @@ def _free_ports(count: int) -> list[int]:
     """Ports that are free now.
 
     Raises:
-      RuntimeError: there are not so many.
+      ConfigError: there are not so many.
     """
     ports: list[int] = []
     for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
-        if len(ports) == count:
-            return ports
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             ports.append(port)
-    raise RuntimeError(f"only {len(ports)} of the ports from {_PORTS[0]} to {_PORTS[-1]} are free on 127.0.0.1")
+        if len(ports) == count:
+            return ports
+    raise ConfigError(f"--workers={count}: of the ports from {_PORTS[0]} to {_PORTS[-1]} on 127.0.0.1 only "
+                      f"{len(ports)} are free: ask for fewer workers, or end what has the others")
 
 
 if __name__ == "__main__":

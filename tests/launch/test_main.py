@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ from importlib.machinery import ModuleSpec
 
 import pytest
 
+from reglab.inputs import exit_codes
 from reglab.launch import __main__ as launch
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -251,3 +254,11 @@ def test_a_module_is_found_by_whatever_finds_it(monkeypatch: pytest.MonkeyPatch)
     assert launch._exists("installed_elsewhere")
     assert not launch._exists("installed_elsewhere.worker")
     assert launch._exists("reglab.train") and not launch._exists("reglab.nothing")
+
+
+def test_ports_that_run_out_are_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setattr(launch, "_PORTS", range(taken.getsockname()[1], taken.getsockname()[1] + 1))
+        assert launch.main(["--workers=2", "--"]) == exit_codes.BAD_INPUT
+    assert re.fullmatch(r"reglab: --workers=2: of the ports .* on 127.0.0.1 only 0 are free: [^\n]+\n",
+                        capsys.readouterr().err)
