@@ -117,8 +117,12 @@ def _make_own(folder: pathlib.Path) -> None:
     found = folder.stat()
     if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
         raise PermissionError(0, "others may write to it", str(folder))
-    with tempfile.TemporaryFile(dir=folder):  # A file system that is read-only says so now.
-        pass
+    try:
+        with tempfile.TemporaryFile(dir=folder):  # A file system that is read-only says so now.
+            pass
+    except OSError as error:
+        error.filename = str(folder)  # And not the name of that file.
+        raise
 
 
 def _scratch_folder() -> pathlib.Path:
