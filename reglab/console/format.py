@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def number(value: float, width: int = 9, sign: str = "") -> str:
-    """`value` with four significant digits, fewer where `width` has no room; `sign="+"` shows a plus too."""
-    if not math.isfinite(value):
-        return str(float(value))
+def number(value: float | None, width: int = 9, sign: str = "") -> str:
+    """`value` with four significant digits, fewer where `width` has no room; `sign="+"` shows a plus too.
+
+    None, which JSON has for what is not finite, is `nan`.
+    """
+    if value is None or not math.isfinite(value):
+        return str(float("nan" if value is None else value))
     if value == 0:
         return "0"
     text = ""
@@ -23,10 +26,10 @@ def number(value: float, width: int = 9, sign: str = "") -> str:
     return text
 
 
-def percent(fraction: float, width: int = 8) -> str:
-    """A fraction as `98.12 %`."""
-    if not math.isfinite(fraction):
-        return str(float(fraction))
+def percent(fraction: float | None, width: int = 8) -> str:
+    """A fraction as `98.12 %`; None as `nan`."""
+    if fraction is None or not math.isfinite(fraction):
+        return number(fraction)
     text = f"{100 * fraction:.2f} %"
     return text if len(text) <= width else f"{100 * fraction:.1f} %"
 
@@ -92,7 +95,7 @@ def tensorboard_command(result: Mapping[str, Any]) -> str | None:
     return None if model_dir is None else f"tensorboard --logdir {shlex.quote(str(model_dir))}"
 
 
-def _scores(values: Mapping[str, float]) -> str:
+def _scores(values: Mapping[str, float | None]) -> str:
     return _listed([f"data loss {number(values['data_loss'])}" if "data_loss" in values else "",
                     f"accuracy {percent(values['accuracy'])}" if "accuracy" in values else ""])
 

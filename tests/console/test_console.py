@@ -296,6 +296,14 @@ def test_summary():
         "Best": "epoch 2, step 90, data loss 0.1900, accuracy 95.10 %", "Written to": "runs/my run"}
 
 
+def test_summary_of_a_run_whose_losses_are_not_finite():
+    found = summary_lines({"train": {"data_loss": None, "l2": None, "penalty": None, "total": None, "accuracy": 0.1},
+                           "gap": {"data_loss": None, "accuracy": 0.0}})
+    assert found == {"Training": "data loss nan, accuracy 10.00 %", "Penalty": "nan = l2 nan",
+                     "Gap": "nan in data loss, +0.00 percentage points in accuracy",
+                     "Objective": "nan = data loss + penalty"}
+
+
 def test_summary_of_a_run_without_files_or_figures():
     stream = io.StringIO()
     console = PlainConsole(stream)
