@@ -28,9 +28,9 @@ def _benchmark_owned(given: CommandLine) -> int:
 
 def _benchmark(settings: Settings, as_json: bool) -> int:
     from reglab.benchmark.experiment import benchmark
-    from reglab.benchmark.spread import strict_json
     from reglab.benchmark.tables import tables
     from reglab.console import open_console
+    from reglab.storage.json_values import strict_json
 
     console = open_console(sys.stderr if as_json else sys.stdout)
     result = benchmark(settings, console)

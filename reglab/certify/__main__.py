@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from reglab.inputs import exit_codes
 from reglab.inputs.texts import did_you_mean, shown
 from reglab.run.kept_run import check_data, kept_config, kept_folder, last_step
 from reglab.signals.stop import EarlyStop, StopRequest, stop_request
+from reglab.storage.json_values import strict_json
 
 if TYPE_CHECKING:
     from reglab.certify.rerun import Verdict
@@ -93,7 +93,7 @@ def _check(command: flags.CommandLine, dataset: Dataset, replicas: Replicas, sto
     print(f"{'Exact' if exact else 'NOT EXACT'}: the largest relative difference is {largest:.1e}, "
           f"{'at most' if exact else 'more than'} {TOLERANCE:g}.", file=out)
     if command.json and replicas.is_chief:
-        print(json.dumps({"exact": exact, "largest_difference": largest, "tolerance": TOLERANCE,
+        print(strict_json({"exact": exact, "largest_difference": largest, "tolerance": TOLERANCE,
                           "replicas": replicas.count, "workers": replicas.workers, "strategy": replicas.name,
                           "cases": {finding.case: finding.differences for finding in findings}}))
     return exit_codes.SUCCESS if exact else exit_codes.VERDICT_FAILED
@@ -121,7 +121,7 @@ def _rerun(argv: list[str]) -> int:
     for line in describe_rerun(folders[0], verdict):
         print(line, file=out)
     if as_json:
-        print(json.dumps({"equal": verdict.equal, "step": verdict.step, "finished": verdict.finished,
+        print(strict_json({"equal": verdict.equal, "step": verdict.step, "finished": verdict.finished,
                           "compared": verdict.compared, "differences": [vars(one) for one in verdict.differences],
                           "facts": verdict.facts}))
     return exit_codes.SUCCESS if verdict.equal else exit_codes.VERDICT_FAILED

@@ -22,9 +22,9 @@ from reglab.engine.assembly import load_dataset, total_steps
 from reglab.engine.startup import start_devices
 from reglab.lab.intervals import CONFIDENCE, mean_and_half_width
 from reglab.lab.lanes import Lane, LaneCurves, LaneTrainer
-from reglab.run.logs.summaries import json_number
 from reglab.run.loop import Interrupted
 from reglab.signals.stop import StopRequest, stop_request
+from reglab.storage.json_values import for_json
 
 SEEDS: Final = 5
 
@@ -118,7 +118,7 @@ def tabulate(arms: Sequence[Mapping[str, Any]], seeds: list[int], epochs: np.nda
         final = {name: numbers[-1, at] for name, numbers in values.items()}
         entries.append({
             **arm, "diverged": int((~np.isfinite(final["train_data_loss"])).sum()),
-            "final": {name: {**_interval(numbers), "values": _numbers(numbers)} for name, numbers in final.items()},
+            "final": {name: {**_interval(numbers), "values": for_json(numbers)} for name, numbers in final.items()},
             "difference": {name: _interval(numbers - values[name][-1, 0]) for name, numbers in final.items()}
             if at else None,
             "curves": {name: _interval(numbers[:, at]) for name, numbers in values.items()}})
@@ -128,12 +128,8 @@ def tabulate(arms: Sequence[Mapping[str, Any]], seeds: list[int], epochs: np.nda
 def _interval(values: np.ndarray) -> dict[str, Any]:
     with np.errstate(invalid="ignore"):
         mean, half_width = mean_and_half_width(values)
-        return {"mean": _numbers(mean), "low": _numbers(mean - half_width), "high": _numbers(mean + half_width)}
-
-
-def _numbers(array: Any) -> Any:
-    """As plain numbers for JSON: null where not finite."""
-    return [json_number(value) for value in array] if np.ndim(array) else json_number(array)
+        interval: dict[str, Any] = for_json({"mean": mean, "low": mean - half_width, "high": mean + half_width})
+    return interval
 
 
 def _follow(console: Console, stop: StopRequest, steps_per_epoch: int) -> Callable[[int], None]:

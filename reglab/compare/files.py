@@ -24,7 +24,7 @@ from reglab.core import penalties
 from reglab.lab.lane_summaries import write_lane_runs
 from reglab.lab.plots import compare_picture
 from reglab.run.logs.event_file import WholeEventFile
-from reglab.storage.files import remove_known, write_atomically, writing
+from reglab.storage.files import move_whole, remove_known, write_atomically, writing
 from reglab.storage.locks import LOCK_NAMES
 from reglab.storage.ownership import owning
 
@@ -97,7 +97,7 @@ class ComparisonFolder:
                 if (self._partial / name).exists():
                     if os.path.lexists(self.path / name):
                         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.path / name))
-                    os.rename(self._partial / name, self.path / name)
+                    move_whole(self._partial / name, self.path / name)
                     moved.append(name)
         except OSError:
             for name in reversed(moved):

@@ -14,7 +14,7 @@ from reglab.export.network import Network, read_network
 from reglab.export.outputs import check_output, output_path, owning_output, run_folder, scratch_folder
 from reglab.inputs import exit_codes
 from reglab.signals.stop import stop_request
-from reglab.storage.files import writing
+from reglab.storage.files import move_whole, writing
 
 TOLERANCE: Final = 1e-5
 """The largest difference of a logit, over the largest logit, that rounding explains: Keras multiplies by 1 / divisor,
@@ -99,7 +99,7 @@ def _write_and_compare(network: Network, form: Format, path: pathlib.Path) -> fl
                             "nothing was written")
         with stop_request() as stop:  # In the command, too late for signals from here on: all is written.
             stop.check()
-            written.rename(path)
+            move_whole(written, path)
     return difference
 
 

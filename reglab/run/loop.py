@@ -18,6 +18,7 @@ from reglab.console import Console, EpochRow
 from reglab.core.step import State
 from reglab.data import Dataset, epoch_order
 from reglab.engine.assembly import check_fit, load_dataset, make_program, summary_interval, total_steps
+from reglab.engine.pace import Pace
 from reglab.engine.program import Program
 from reglab.engine.startup import start_devices
 from reglab.engine.strategies import make_replicas
@@ -32,8 +33,6 @@ from reglab.signals.stop import StopRequest, stop_request
 from reglab.storage.files import StorageError, closing_after, refusal
 from reglab.storage.ownership import owning
 
-SECONDS_PER_CALL: Final = 0.5  # Short enough that Ctrl-C is answered and progress moves, long enough to cost nothing.
-FIRST_CALL_STEPS: Final = 50
 SECONDS_PER_WORD: Final = 5.0  # How often the chief tells the others that it is still saving.
 
 
@@ -167,7 +166,7 @@ class _Run:
         self._config, self._dataset, self._program = config, dataset, program
         self._console, self._until = console, until
         self.guard = Guard(config, program, self._go_back, console.warning)
-        self._pace = _Pace()
+        self._pace = Pace()
         self._evaluations: list[Evaluation] = []
         self._is_kept = written_epochs(config)
         self._total_steps = total_steps(config, dataset)
@@ -346,44 +345,6 @@ class _Run:
     def _history(self, result: dict[str, Any]) -> History:
         parameters, buffers = self._program.weights()
         return History(self._config, self._evaluations, result, parameters, self._program.replicas.is_chief, buffers)
-
-
-class _Pace:
-    """Steps a second, the first call apart: it traces and compiles.
-
-    Attributes:
-      recent: of the last call; None before the second.
-    """
-
-    def __init__(self) -> None:
-        self._calls = self._steps = 0
-        self._seconds = 0.0
-        self._first_rate = 0.0
-        self.recent: float | None = None
-
-    @contextlib.contextmanager
-    def measure(self, steps: int) -> Iterator[None]:
-        """Times a call of `steps` steps."""
-        began = time.perf_counter()
-        yield
-        seconds = time.perf_counter() - began
-        if self._calls:
-            self.recent = steps / seconds
-            self._steps += steps
-            self._seconds += seconds
-        else:
-            self._first_rate = steps / seconds
-        self._calls += 1
-
-    @property
-    def steps_per_second(self) -> float:
-        """Over all calls but the first, or of the first if there was only one."""
-        return self._steps / self._seconds if self._seconds else self._first_rate
-
-    @property
-    def affordable_steps(self) -> int:
-        """How many steps take about `SECONDS_PER_CALL`."""
-        return max(1, round(self.steps_per_second * SECONDS_PER_CALL)) if self._seconds else FIRST_CALL_STEPS
 
 
 __all__ = ["ConfigError", "Diverged", "History", "Interrupted", "PeerLost", "fit"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +16,7 @@ from reglab.engine.assembly import summary_interval
 from reglab.engine.program import Program
 from reglab.engine.replicas import Replicas
 from reglab.run.journal import Evaluation
-from reglab.run.logs.summaries import json_number
+from reglab.storage.json_values import for_json
 
 
 def describe_run(config: Config, dataset: Dataset, program: Program) -> dict[str, str]:
@@ -89,7 +88,8 @@ def make_result(config: Config, dataset: Dataset, program: Program, final: Evalu
             "replicas": replicas.count, "workers": replicas.workers, "devices": list(replicas.devices),
             "data_digest": dataset.digest, "seed": config.seed, "data_seed": config.resolved_data_seed},
     }
-    return {name: _for_json(value) for name, value in result.items()}
+    finite: dict[str, Any] = for_json(result)
+    return finite
 
 
 def penalized_kernels(config: Config, step: Step) -> list[str]:
@@ -121,14 +121,6 @@ def _compiled(replicas: Replicas) -> str:
     if replicas.name == "one_device":
         return "the whole training loop; not evaluation"
     return "gradient and update of each step; not the loop, the all-reduce and evaluation"
-
-
-def _for_json(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _for_json(item) for name, item in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return json_number(value)
-    return value
 
 
 def _plural(count: int, noun: str) -> str:

@@ -31,7 +31,7 @@ def move_aside(folder: pathlib.Path, event_files: Iterable[pathlib.Path]) -> pat
     while os.path.lexists(folder / f"replaced-{number}"):
         number += 1
     aside = folder / f"replaced-{number}"
-    for path in moving:
+    for path in moving:  # Only names change, and every file has one of the two: nothing has to reach the disk first.
         place = aside / path.relative_to(folder)
         place.parent.mkdir(parents=True, exist_ok=True)
         os.rename(path, place)

@@ -135,12 +135,40 @@ def write_atomically(path: str | os.PathLike[str], content: str | bytes | Callab
         if not overwrite and os.path.lexists(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
         os.replace(temporary, path)
+        if sync:
+            sync_folder(path.parent)
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
         if isinstance(error, OSError):
             error.filename, error.filename2 = os.fspath(path), None
         raise
+
+
+def move_whole(source: pathlib.Path, place: pathlib.Path) -> None:
+    """Moves a file, or a folder of files, to its place on the same file system, where it then is whole or absent.
+
+    What is in it is on the disk before the name is, and the name when this returns.
+
+    Raises:
+      OSError: the file system refuses.
+    """
+    for path in [source, *source.rglob("*")]:
+        if path.is_file():
+            with open(path, "rb") as file:
+                os.fsync(file.fileno())
+    os.rename(source, place)
+    sync_folder(place.parent)
+
+
+def sync_folder(folder: str | os.PathLike[str]) -> None:
+    """Returns when the names in a folder are on the disk, as far as its file system can tell."""
+    with contextlib.suppress(OSError):  # Some take no such request; what has a name is whole in any case.
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def remove_temporaries(folder: str | os.PathLike[str], patterns: Iterable[str]) -> None:

@@ -71,6 +71,7 @@ class Lock:
         held: Any = filelock.UnixFileLock(path, timeout=0, thread_local=False, fallback_to_soft=False)
         try:
             held.acquire()
+            # In place and not atomically: the lock is on this very file, and another in its place would have none.
             path.write_text(json.dumps(_myself()._asdict()) + "\n", encoding="utf-8")
             return Lock(held, path)
         except filelock.Timeout:

@@ -14,20 +14,17 @@ from reglab.core.penalties.by_name import as_dict
 from reglab.core.terms import SPARSITY_THRESHOLD
 from reglab.lab.lane_blowups import Blowup
 from reglab.lab.lanes import LaneCurves
-from reglab.run.logs.summaries import json_number
+from reglab.storage.json_values import for_json
 from reglab.sweep.choice import choose
 from reglab.sweep.plan import Plan
 
 
 def chunk_dict(curves: LaneCurves, lanes: int) -> dict[str, Any]:
     """What a chunk keeps: the curves of its first `lanes` lanes, as JSON values. The rest of them is padding."""
-    def numbers(curve: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        return {name: [[json_number(value) for value in row[:lanes]] for row in values]
-                for name, values in curve.items()}
-
-    return {"epochs": curves.epochs.tolist(), "train": numbers(curves.train),
-            "validation": numbers(curves.validation), "weights": numbers(curves.weights),
-            "kernel_entries": curves.kernel_entries,
+    parts = {"train": curves.train, "validation": curves.validation, "weights": curves.weights}
+    evaluations = {part: {name: for_json(values[:, :lanes]) for name, values in curve.items()}
+                   for part, curve in parts.items()}
+    return {"epochs": curves.epochs.tolist(), **evaluations, "kernel_entries": curves.kernel_entries,
             "blowups": [dataclasses.asdict(blowup) for blowup in curves.blowups if blowup.lane < lanes]}
 
 
@@ -98,4 +95,5 @@ def mean_and_error(values: np.ndarray, alive: np.ndarray) -> dict[str, float | N
     if not len(replicates):
         return {"mean": None, "se": None}
     error = replicates.std(ddof=1) / math.sqrt(len(replicates)) if len(replicates) > 1 else math.nan
-    return {"mean": json_number(replicates.mean()), "se": json_number(error)}
+    summary: dict[str, float | None] = for_json({"mean": replicates.mean(), "se": error})
+    return summary

@@ -21,6 +21,7 @@ import pytest
 from reglab.config import Config, ConfigError
 from reglab.console import Console
 from reglab.data import Dataset
+from reglab.engine import pace
 from reglab.run import loop
 from reglab.run.run_file import read_run_file
 
@@ -53,7 +54,7 @@ class Recorder(Console):
 def short_calls(shared_compilation: None) -> Iterator[None]:
     """Calls of 4 steps; and all runs share a compilation, so that a case takes a fraction of a second."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop._Pace, "affordable_steps", property(lambda self: 4))
+        patch.setattr(pace.Pace, "affordable_steps", property(lambda self: 4))
         yield
 
 

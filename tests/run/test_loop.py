@@ -20,6 +20,7 @@ import reglab
 from reglab.config import Config, ConfigError
 from reglab.console import Console, EpochRow
 from reglab.data import Dataset, from_arrays
+from reglab.engine import pace
 from reglab.run import loop
 from reglab.run.journal import FolderJournal
 from reglab.run.logs.summaries import HPARAMS_METRICS, layout
@@ -119,7 +120,7 @@ def at(folder: pathlib.Path, **fields: Any) -> Config:
 
 def calls_of(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     """Makes every compiled call take so many steps, where epoch and checkpoints allow."""
-    monkeypatch.setattr(loop._Pace, "affordable_steps", property(lambda self: steps))
+    monkeypatch.setattr(pace.Pace, "affordable_steps", property(lambda self: steps))
 
 
 @pytest.fixture(scope="module")
@@ -276,8 +277,8 @@ def test_the_size_of_calls_changes_nothing(tmp_path: pathlib.Path, dataset: Data
 
 
 def test_calls_take_as_long_as_they_may(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "FIRST_CALL_STEPS", 2)
-    monkeypatch.setattr(loop, "SECONDS_PER_CALL", 0.0)
+    monkeypatch.setattr(pace, "FIRST_CALL_STEPS", 2)
+    monkeypatch.setattr(pace, "SECONDS_PER_CALL", 0.0)
     spy = Spy()
     fit(dataclasses.replace(CONFIG, epochs=1), dataset, console=spy)
     assert spy.steps == [2, 4, 5, 6, 7]  # The first is not timed, for it compiles.

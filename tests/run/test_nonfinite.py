@@ -17,7 +17,7 @@ import tensorflow as tf
 from reglab.config import Config, ConfigError
 from reglab.console import Console
 from reglab.data import Dataset, Examples, epoch_order
-from reglab.run import loop
+from reglab.engine import pace
 from reglab.run.checkpoints.checkpoint import Checkpoints
 from reglab.run.loop import Diverged, History, Interrupted, fit
 
@@ -96,7 +96,7 @@ def of_run(folder: pathlib.Path) -> tuple[dict[str, bytes], list[dict[str, Any]]
 
 
 def calls_of(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
-    monkeypatch.setattr(loop._Pace, "affordable_steps", property(lambda self: steps))
+    monkeypatch.setattr(pace.Pace, "affordable_steps", property(lambda self: steps))
 
 
 # Skip.

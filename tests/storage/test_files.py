@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import pathlib
-from typing import IO
+import stat
+from typing import IO, Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from reglab.storage.files import (
     check_not_removed,
     closing_after,
     misplaced,
+    move_whole,
     remove_known,
     remove_temporaries,
     write_atomically,
@@ -139,3 +141,33 @@ def test_another_file_is_not_overwritten_where_it_must_not_be(tmp_path: pathlib.
         write_atomically(tmp_path / "a", "new", overwrite=False)
     assert (tmp_path / "a").read_text() == "mine"
     assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+def test_what_is_moved_is_on_the_disk_before_it_has_its_name(tmp_path: pathlib.Path,
+                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[Any] = []
+    rename = os.rename
+    monkeypatch.setattr(os, "fsync", lambda number: events.append(os.fstat(number).st_ino))
+    monkeypatch.setattr(os, "rename", lambda *paths: (events.append("renamed"), rename(*paths)))
+    (tmp_path / "made" / "inner").mkdir(parents=True)
+    (tmp_path / "made" / "inner" / "a").write_text("a")
+    (tmp_path / "place").mkdir()
+    move_whole(tmp_path / "made", tmp_path / "place" / "b")
+    assert (tmp_path / "place" / "b" / "inner" / "a").read_text() == "a" and not (tmp_path / "made").exists()
+    assert events == [(tmp_path / "place" / "b" / "inner" / "a").stat().st_ino, "renamed",
+                      (tmp_path / "place").stat().st_ino]
+
+
+def test_a_synced_file_has_its_name_on_the_disk_too_where_the_file_system_can(
+        tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fsync(number: int) -> None:
+        if stat.S_ISDIR(os.fstat(number).st_mode):
+            asked.append(number)
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    asked: list[int] = []
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_atomically(tmp_path / "a", "a", sync=False)
+    assert not asked
+    write_atomically(tmp_path / "b", "b")
+    assert len(asked) == 1 and (tmp_path / "b").read_text() == "b"

@@ -119,6 +119,9 @@ def check_ordinary(directory: pathlib.Path, step: int) -> None:
 def put_in_place(staging: pathlib.Path, step: int, run: str | None, best: Mapping[str, Any] | None = None) -> None:
     """Moves a checkpoint that stands in `staging` to the folder around it, where it then is, whole.
 
+    That holds if the process ends. None waits for the disk, which would take longer than many an epoch: one that a
+    power cut left half written has not the digests of its label, and the one before is taken.
+
     Args:
       run: labels it as a checkpoint of this run; None leaves it without a label.
       best: the evaluation of the best state, for the label.

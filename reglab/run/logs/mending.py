@@ -7,7 +7,7 @@ written again in the other, and where it is in neither, that is said. What is no
 
 from __future__ import annotations
 
-import contextlib
+import glob
 import pathlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -29,7 +29,7 @@ from reglab.run.logs.points import (
 )
 from reglab.run.logs.records import framed
 from reglab.run.logs.summaries import metrics_line, scalar_values
-from reglab.storage.files import write_atomically
+from reglab.storage.files import remove_temporaries, write_atomically
 from reglab.storage.reading import Missing, Unreadable
 
 Warn = Callable[[str], None]
@@ -200,8 +200,7 @@ def _warn_of_lost(known: Collection[Key], train: EventRecords, expected: Expecte
 
 def _remove_leftover(path: pathlib.Path) -> None:
     """What a kill while the file was written anew left beside it."""
-    with contextlib.suppress(OSError):
-        path.with_name(f".{path.name}.tmp").unlink()
+    remove_temporaries(path.parent, [glob.escape(path.name)])
 
 
 def _count(number: int, noun: str) -> str:
