@@ -15,7 +15,8 @@ from reglab.config import Config
 from reglab.core import penalties
 from reglab.inputs import exit_codes
 from reglab.inputs.exit_codes import advising
-from reglab.run.run_directory import check_folder, own_folder, with_default_name
+from reglab.run.folder_names import own_folder, with_default_name
+from reglab.run.run_directory import check_folder
 
 
 def purpose() -> str:

@@ -21,8 +21,8 @@ from reglab.core.step import Batch
 from reglab.data import Dataset, epoch_order
 from reglab.engine.assembly import make_hyperparameters, make_step
 from reglab.lab.grid import Grid
-from reglab.run.journal import hyperparameters
 from reglab.run.loop import fit
+from reglab.run.report import hyperparameters
 from reglab.sweep import path, sweep
 
 

@@ -21,7 +21,7 @@ from reglab.config import Config
 from reglab.core import penalties
 from reglab.inputs import exit_codes
 from reglab.inputs.exit_codes import advising
-from reglab.run.run_directory import own_folder
+from reglab.run.folder_names import own_folder
 from reglab.signals.stop import STARTS_AGAIN
 
 EXTRA: Final = {

@@ -1,76 +1,25 @@
 """Patterns on layer names: regular expressions in the true sense, matched in time linear in their length.
 
 Python's `re` tries one way after another and may take years for a short pattern such as ((.*)*)*x. Here a pattern
-becomes an automaton that follows all ways at once (Thompson 1968). What an automaton cannot do, back-references and
+becomes an automaton that follows all ways at once (`automaton.py`). What an automaton cannot do, back-references and
 lookarounds, is refused; all else means what it means to `re.fullmatch`.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import string
-from collections.abc import Callable, Iterable
 from typing import Final, NoReturn
 
+from reglab.inputs.automaton import BadPattern, Build, Builder, Pattern, Test
+
+__all__ = ["MOST_CHARACTERS", "BadPattern", "compile_pattern"]
+
 MOST_CHARACTERS: Final = 200
-_MOST_STATES: Final = 2000
 _MOST_REPEATS: Final = 100
 _MOST_NESTED: Final = 20
 _CLASSES: Final = {"d": frozenset(string.digits), "s": frozenset(" \t\n\r\f\v"),
                    "w": frozenset(string.ascii_letters + string.digits + "_")}
-
-_Test = Callable[[str], bool]
-_Build = Callable[[int], int]
-"""A part of a pattern: from the state that follows it to the state that it begins with."""
-
-
-class BadPattern(ValueError):
-    """A pattern cannot be used; the message is a clause that says why."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Pattern:
-    """An automaton. State 0 accepts; each other state either reads a character, or passes on without reading one.
-
-    Attributes:
-      start: the first state.
-      reads: state to (test of the character, next state).
-      forks: state to the states that it stands for.
-      begins, ends: state to the state that it stands for at the beginning, or at the end, of a name.
-    """
-
-    start: int
-    reads: dict[int, tuple[_Test, int]]
-    forks: dict[int, tuple[int, ...]]
-    begins: dict[int, tuple[int, ...]]
-    ends: dict[int, tuple[int, ...]]
-
-    def matching(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Those of `names` that match from beginning to end; names have a character at least."""
-        step = functools.lru_cache(None)(self._step)  # Names of layers begin alike.
-
-        def matches(name: str) -> bool:
-            states = self._closure([self.start], self.forks, self.begins)
-            for c in name:
-                states = step(states, c)
-            return 0 in self._closure(states, self.forks, self.ends)
-
-        return tuple(filter(matches, names))
-
-    def _step(self, states: frozenset[int], c: str) -> frozenset[int]:
-        read = (self.reads[state] for state in states if state in self.reads)
-        return self._closure([after for test, after in read if test(c)], self.forks)
-
-    def _closure(self, states: Iterable[int], *passes: dict[int, tuple[int, ...]]) -> frozenset[int]:
-        seen: set[int] = set()
-        waiting = list(states)
-        while waiting:
-            state = waiting.pop()
-            if state not in seen:
-                seen.add(state)
-                waiting += (after for passing in passes for after in passing.get(state, ()))
-        return frozenset(seen)
 
 
 @functools.lru_cache(maxsize=256)
@@ -89,27 +38,24 @@ class _Parser:
     """Recursive descent. Parts are functions, so that a repeated part can be built several times."""
 
     def __init__(self, text: str) -> None:
-        self._text, self._at, self._depth, self._states = text, 0, 0, 0
-        self._reads: dict[int, tuple[_Test, int]] = {}
-        self._forks: dict[int, tuple[int, ...]] = {}
-        self._begins: dict[int, tuple[int, ...]] = {}
-        self._ends: dict[int, tuple[int, ...]] = {}
+        self._text, self._at, self._depth = text, 0, 0
+        self._builder = Builder()
 
     def pattern(self) -> Pattern:
         build = self._choice()
         if self._at < len(self._text):
             self._fail("unbalanced parenthesis")
-        return Pattern(build(0), self._reads, self._forks, self._begins, self._ends)
+        return self._builder.finish(build)
 
-    def _choice(self) -> _Build:
+    def _choice(self) -> Build:
         """One or several sequences with | between them."""
         choices = [self._sequence()]
         while self._take("|"):
             choices.append(self._sequence())
-        return lambda after: self._pass_on(self._forks, *(build(after) for build in choices))
+        return self._builder.choice(choices)
 
-    def _sequence(self) -> _Build:
-        parts: list[_Build] = []
+    def _sequence(self) -> Build:
+        parts: list[Build] = []
         while self._peek() not in ("", "|", ")"):
             parts.append(self._edge() or self._repeated(self._atom()))
 
@@ -119,16 +65,16 @@ class _Parser:
             return after
         return build
 
-    def _edge(self) -> _Build | None:
+    def _edge(self) -> Build | None:
         """^ or $, if one comes next."""
-        for mark, passing in (("^", self._begins), ("$", self._ends)):
+        for mark in ("^", "$"):
             if self._take(mark):
                 if self._peek() in ("*", "+", "?") or self._counted() is not None:
                     self._fail("nothing to repeat")
-                return functools.partial(self._pass_on, passing)
+                return self._builder.edge(mark)
         return None
 
-    def _repeated(self, part: _Build) -> _Build:
+    def _repeated(self, part: Build) -> Build:
         """An atom with at most one *, +, ? or {m,n}; a ? behind it only says which way `re` is to try first."""
         bounds = self._bounds()
         if bounds is None:
@@ -137,21 +83,7 @@ class _Parser:
         self._take("?")
         if self._peek() in ("*", "+", "?") or self._counted() is not None:
             self._fail("multiple repeat")
-
-        def build(after: int) -> int:
-            if most is None:
-                after = self._loop(part, after)
-            for _ in range(0 if most is None else most - least):
-                after = self._pass_on(self._forks, part(after), after)
-            for _ in range(least):
-                after = part(after)
-            return after
-        return build
-
-    def _loop(self, part: _Build, after: int) -> int:
-        again = self._new_state()
-        self._forks[again] = (part(again), after)
-        return again
+        return self._builder.repeated(part, least, most)
 
     def _bounds(self) -> tuple[int, int | None] | None:
         """How often the atom before may and must occur; None if it is not repeated."""
@@ -179,19 +111,19 @@ class _Parser:
         least = int(low or 0)
         return end + 1, least, least if not comma else int(high) if high else None
 
-    def _atom(self) -> _Build:
+    def _atom(self) -> Build:
         if self._peek() in ("*", "+", "?") or self._counted() is not None:
             self._fail("nothing to repeat")
         c = self._next()
         if c == "(":
             return self._group()
         if c == "[":
-            return self._read(self._set())
+            return self._builder.read(self._set())
         if c == ".":
-            return self._read(lambda other: other != "\n")
-        return self._read(self._escaped()[0] if c == "\\" else c.__eq__)
+            return self._builder.read(lambda other: other != "\n")
+        return self._builder.read(self._escaped()[0] if c == "\\" else c.__eq__)
 
-    def _group(self) -> _Build:
+    def _group(self) -> Build:
         if self._take("?") and not self._take(":"):
             self._fail("of groups only (...) and (?:...) are supported")
         self._depth += 1
@@ -203,14 +135,14 @@ class _Parser:
             self._fail("missing ), unterminated subpattern")
         return build
 
-    def _set(self) -> _Test:
+    def _set(self) -> Test:
         """What stands in brackets: characters, ranges and classes."""
         negated, tests = self._take("^"), [self._member()]
         while not self._take("]"):
             tests.append(self._member())
         return lambda c: any(test(c) for test in tests) != negated
 
-    def _member(self) -> _Test:
+    def _member(self) -> Test:
         test, low = self._member_alone()
         if self._peek() != "-" or self._text[self._at + 1:self._at + 2] in ("]", ""):
             return test
@@ -220,11 +152,11 @@ class _Parser:
             self._fail("bad character range")
         return lambda c: low <= c <= high
 
-    def _member_alone(self) -> tuple[_Test, str]:
+    def _member_alone(self) -> tuple[Test, str]:
         c = self._next("unterminated character set")
         return self._escaped() if c == "\\" else (c.__eq__, c)
 
-    def _escaped(self) -> tuple[_Test, str]:
+    def _escaped(self) -> tuple[Test, str]:
         """What stands behind a backslash: a class, or a character that then stands for itself."""
         c = self._next("bad escape (end of pattern)")
         members = _CLASSES.get(c.lower())
@@ -233,26 +165,6 @@ class _Parser:
         if c.isascii() and c.isalnum():
             self._fail(rf"\{c} is not supported")
         return c.__eq__, c
-
-    # States and characters.
-
-    def _read(self, test: _Test) -> _Build:
-        def build(after: int) -> int:
-            state = self._new_state()
-            self._reads[state] = (test, after)
-            return state
-        return build
-
-    def _pass_on(self, passing: dict[int, tuple[int, ...]], *after: int) -> int:
-        state = self._new_state()
-        passing[state] = after
-        return state
-
-    def _new_state(self) -> int:
-        self._states += 1
-        if self._states > _MOST_STATES:
-            raise BadPattern(f"with its repeats written out it has more than {_MOST_STATES:,} parts")
-        return self._states
 
     def _peek(self) -> str:
         return self._text[self._at:self._at + 1]

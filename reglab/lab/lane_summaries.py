@@ -17,9 +17,9 @@ import numpy as np
 
 from reglab.config import Config
 from reglab.lab.lanes import Lane, LaneCurves
-from reglab.run.journal import hyperparameters
 from reglab.run.logs.event_file import WholeEventFile
 from reglab.run.logs.summaries import RunWriter
+from reglab.run.report import hyperparameters
 
 SHOWN_RUNS: Final = 40
 """Where there are more, TensorBoard shows none of them until they are ticked one by one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import math
 import time
 from collections.abc import Iterator
@@ -22,11 +21,13 @@ from reglab.engine.pace import Pace
 from reglab.engine.program import Program
 from reglab.engine.startup import start_devices
 from reglab.engine.strategies import make_replicas
-from reglab.inputs import exit_codes
 from reglab.run.divergence import Diverged
-from reglab.run.journal import Evaluation, Journal, open_journal, written_epochs
+from reglab.run.evaluation import Evaluation, evaluate
+from reglab.run.folder_journal import open_journal, written_epochs
+from reglab.run.journal import Journal
 from reglab.run.logs.mending import Rhythm
 from reglab.run.nonfinite import Guard
+from reglab.run.outcome import History, Interrupted, PeerLost, peers_needed
 from reglab.run.report import describe_run, make_result
 from reglab.run.run_directory import RunDirectory
 from reglab.signals.stop import StopRequest, stop_request
@@ -34,52 +35,6 @@ from reglab.storage.files import StorageError, closing_after, refusal
 from reglab.storage.ownership import owning
 
 SECONDS_PER_WORD: Final = 5.0  # How often the chief tells the others that it is still saving.
-
-
-class Interrupted(exit_codes.Ending, KeyboardInterrupt):
-    """A stop signal ended the run early; where there is a model_dir, the state is saved and the run can be resumed.
-
-    Attributes:
-      signal_name: what stopped it.
-      step: after which step.
-    """
-
-    exit_code = exit_codes.STOPPED
-
-    def __init__(self, signal_name: str, step: int, saved: bool) -> None:
-        super().__init__(f"stopped by {signal_name} after step {step}" + (", saved" if saved else ", nothing saved"))
-        self.signal_name, self.step = signal_name, step
-
-
-class PeerLost(exit_codes.Ending, RuntimeError):
-    """Another worker of the cluster ended or hung; the run can be started again from its last checkpoint."""
-
-    exit_code = exit_codes.PEER_LOST
-
-    def __init__(self, name: str, error: Exception) -> None:
-        super().__init__(f"{name} lost touch with another worker, which ended or hangs ({type(error).__name__}); "
-                         "start the job again to go on from the last checkpoint")
-
-
-@dataclasses.dataclass(frozen=True)
-class History:
-    """What a run gave.
-
-    Attributes:
-      config: what was asked for.
-      evaluations: both splits at each evaluation of this process, in order.
-      result: the contents of `result.json`.
-      parameters: the final weights, by layer and name (kernel, bias, …), as NumPy arrays.
-      is_chief: whether this process wrote the files; alone it always is.
-      buffers: those of the model that belong to the parameters, such as moving averages.
-    """
-
-    config: Config
-    evaluations: list[Evaluation]
-    result: dict[str, Any]
-    parameters: dict[str, dict[str, np.ndarray]]
-    is_chief: bool = True
-    buffers: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
 
 
 def fit(config: Config, data: Dataset | None = None, *, console: Console | None = None,
@@ -128,17 +83,6 @@ def _fit(config: Config, data: Dataset | None, directory: RunDirectory | None, c
                 return run.fit(journal, stop)
     finally:
         console.finish()
-
-
-@contextlib.contextmanager
-def peers_needed(cluster: Cluster | None) -> Iterator[None]:
-    """What TensorFlow reports inside the block when it loses another worker is raised as `PeerLost`."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        if cluster is None:
-            raise
-        raise PeerLost(cluster.name(cluster.index), error) from error
 
 
 @contextlib.contextmanager
@@ -201,7 +145,7 @@ class _Run:
         for epoch in range(journal.restored_step // self._program.steps_per_epoch, config.epochs):
             self._train_epoch(epoch)
         if not self._evaluations:  # Killed after the last checkpoint, before the result was written.
-            self._evaluations.append(self._evaluate(config.epochs))
+            self._evaluations.append(evaluate(self._program, config.epochs))
         console.finish()
         result = make_result(config, self._dataset, self._program, self._evaluations[-1], best=journal.confirm_best(),
                              seconds=time.perf_counter() - begun, steps_per_second=self._pace.steps_per_second,
@@ -237,12 +181,12 @@ class _Run:
             self._save()
 
     def _finish_epoch(self, epoch: int, seconds: float) -> None:
-        evaluation = self._evaluate(epoch + 1)
+        evaluation = evaluate(self._program, epoch + 1)
         # With finite weights, skip and restore go on: one example that is not finite makes its whole split so.
         if not math.isfinite(evaluation.train["data_loss"] + evaluation.validation["data_loss"]) and (
                 self._config.on_nonfinite == "stop" or not self._has_finite_weights()):
             self.guard.not_finite(evaluation.step, resume_at=evaluation.step)
-            evaluation = self._evaluate(epoch + 1)
+            evaluation = evaluate(self._program, epoch + 1)
         if self._evaluations and not self._is_kept(self._evaluations[-1].epoch):
             self._evaluations.pop()
         self._evaluations.append(evaluation)
@@ -257,12 +201,6 @@ class _Run:
             self._journal.write_histograms(evaluation.step, kernels)
         self._console.epoch(EpochRow(epoch + 1, self._config.epochs, evaluation.step, evaluation.train,
                                      evaluation.validation, seconds, rate))
-
-    def _evaluate(self, epoch: int) -> Evaluation:
-        weights = {tag: float(value) for tag, value in self._program.inspect().items()}
-        splits = {split: {name: float(value) for name, value in self._program.evaluate(split).items()}
-                  for split in ("train", "validation")}
-        return Evaluation.of(int(self._program.state["step"]), epoch, splits["train"], splits["validation"], weights)
 
     def _next_count(self, first: int, epoch_start: int) -> int:
         """Steps of the next call: to the end of the epoch or the next checkpoint, or as many as the time allows."""
@@ -347,4 +285,4 @@ class _Run:
         return History(self._config, self._evaluations, result, parameters, self._program.replicas.is_chief, buffers)
 
 
-__all__ = ["ConfigError", "Diverged", "History", "Interrupted", "PeerLost", "fit"]
+__all__ = ["ConfigError", "Diverged", "History", "Interrupted", "PeerLost", "fit", "peers_needed"]

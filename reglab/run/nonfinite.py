@@ -15,7 +15,7 @@ import tensorflow as tf
 from reglab.config import Config
 from reglab.data import epoch_order
 from reglab.engine.program import Calls, Program
-from reglab.run.checkpoints.checkpoint import COUNTERS
+from reglab.run.checkpoints.reading import COUNTERS
 from reglab.run.divergence import Cause, Diverged, Rewind, look
 
 MOST_TRIES: Final = 3

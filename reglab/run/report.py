@@ -1,4 +1,4 @@
-"""A run reported: in words (the header) and as `result.json`."""
+"""A run reported: in words (the header), as `result.json`, and as a row of the HParams page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reglab.engine import environment
 from reglab.engine.assembly import summary_interval
 from reglab.engine.program import Program
 from reglab.engine.replicas import Replicas
-from reglab.run.journal import Evaluation
+from reglab.run.evaluation import Evaluation
 from reglab.storage.json_values import for_json
 
 
@@ -90,6 +90,17 @@ def make_result(config: Config, dataset: Dataset, program: Program, final: Evalu
     }
     finite: dict[str, Any] = for_json(result)
     return finite
+
+
+def hyperparameters(config: Config) -> dict[str, Any]:
+    """The columns of the HParams page, which takes numbers, texts and truth values only."""
+    names = ("penalize", "dataset", "train_size", "label_noise", "activation", "optimizer",
+             "learning_rate", "schedule", "batch_size", "epochs", "seed", "precision")
+    values = {name: getattr(config, name) for name in names}
+    return {**config.strengths.told, **{name: value for name, value in values.items() if value is not None},
+            "hidden": ",".join(map(str, config.hidden)) or "none",
+            # Only where they are not what they are for the runs there are, whose pages stay as they are.
+            **({"model": config.model, "dropout": config.dropout} if config.model != "mlp" or config.dropout else {})}
 
 
 def penalized_kernels(config: Config, step: Step) -> list[str]:

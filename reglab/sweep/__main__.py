@@ -15,7 +15,7 @@ from reglab.core import penalties
 from reglab.inputs import exit_codes
 from reglab.inputs.exit_codes import advising
 from reglab.lab.grid import Grid, parse_grid
-from reglab.run.run_directory import own_folder
+from reglab.run.folder_names import own_folder
 from reglab.sweep.files import SweepFolder
 from reglab.sweep.options import check_folds, check_options, check_path, check_size
 

@@ -272,7 +272,7 @@ def test_a_run_that_was_killed_before_it_saved_begins_again_and_says_so(tmp_path
 
     config, console = dataclasses.replace(CONFIG, model_dir=str(tmp_path)), Recorder()
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr("reglab.run.journal.FolderJournal.save", kill)
+        patch.setattr("reglab.run.folder_journal.FolderJournal.save", kill)
         loop.fit(config, dataset)
     assert (tmp_path / "metrics.jsonl").read_text()
     history = loop.fit(config, dataset, console=console)

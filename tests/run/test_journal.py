@@ -17,7 +17,9 @@ from reglab.core.step import State
 from reglab.engine.program import Calls
 from reglab.run import result_file
 from reglab.run.checkpoints.checkpoint import Checkpoints
-from reglab.run.journal import Evaluation, FolderJournal, Journal, open_journal, written_epochs
+from reglab.run.evaluation import Evaluation
+from reglab.run.folder_journal import FolderJournal, open_journal, written_epochs
+from reglab.run.journal import Journal
 from reglab.run.run_directory import RunDirectory
 
 WEIGHTS = {"penalty/l1": 0.25, "penalty/l2": 0.5, "penalty/total": 0.75, "sparsity/total": 0.1}

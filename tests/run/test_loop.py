@@ -22,7 +22,7 @@ from reglab.console import Console, EpochRow
 from reglab.data import Dataset, from_arrays
 from reglab.engine import pace
 from reglab.run import loop
-from reglab.run.journal import FolderJournal
+from reglab.run.folder_journal import FolderJournal
 from reglab.run.logs.summaries import HPARAMS_METRICS, layout
 from reglab.run.loop import Diverged, History, Interrupted, fit
 from reglab.signals.stop import StopRequest

@@ -13,7 +13,7 @@ from reglab.config import Config
 from reglab.console.format import summary_lines, summary_title
 from reglab.data import Dataset
 from reglab.engine.assembly import make_program
-from reglab.run.journal import Evaluation
+from reglab.run.evaluation import Evaluation
 from reglab.run.report import describe_run, make_result
 
 CONFIG = Config(hidden=(5, 4), batch_size=8, epochs=1, jit=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 import pytest
 
 from reglab.config import Config, ConfigError
-from reglab.run import run_directory
-from reglab.run.run_directory import RunDirectory, own_folder, with_default_name
+from reglab.run import folder_names
+from reglab.run.folder_names import own_folder, with_default_name
+from reglab.run.run_directory import RunDirectory
 from reglab.run.run_file import read_run_file
 
 Tree = Callable[[pathlib.Path], dict[str, Any]]
@@ -104,7 +106,7 @@ def test_other_files_in_the_folder_are_left_alone(tmp_path: pathlib.Path) -> Non
 
 def test_a_folder_without_permission_is_refused_before_anything_is_made(tmp_path: pathlib.Path, tree: Tree,
                                                                         monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_directory.os, "access", lambda path, mode: False)  # The tests may run as root.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # The tests may run as root.
     assert f"{tmp_path} is not a writable folder" in refusal(config(tmp_path / "a" / "b"))
     assert tree(tmp_path) == {}
 
@@ -139,7 +141,7 @@ def test_a_result_is_written_whole_and_its_digest_noted(tmp_path: pathlib.Path) 
 def test_default_names_tell_data_and_penalties_and_are_unique(tmp_path: pathlib.Path,
                                                               monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(run_directory.time, "strftime", lambda text: "20260131-101530")
+    monkeypatch.setattr(folder_names.time, "strftime", lambda text: "20260131-101530")
     asked = Config(l1=1e-3, l2=0.5)
     with own_folder(asked) as first, own_folder(asked) as second, own_folder(asked) as third:
         RunDirectory(second).create()

@@ -14,7 +14,7 @@ import numpy as np
 
 from reglab.run.checkpoints.checkpoint import Checkpoints
 from reglab.run.checkpoints.files import NoLabel, read_label, saved_steps
-from reglab.run.checkpoints.reading import is_evaluation
+from reglab.run.checkpoints.reading import is_evaluation, read_best
 from reglab.storage.reading import Missing, Unreadable
 
 Evaluated = dict[str, Any]
@@ -37,7 +37,7 @@ def find_best(checkpoints: Checkpoints, evaluations: Sequence[Evaluated], last_s
     """
     logged = min(evaluations, key=lambda evaluation: evaluation["data_loss"], default=None)
     try:
-        noted = checkpoints.read_best()
+        noted = read_best(checkpoints.best_directory)
         _check_noted(checkpoints, noted, evaluations, last_step, trusting)
     except Unreadable as error:
         evaluation = _labelled(checkpoints, evaluations, last_step) or logged

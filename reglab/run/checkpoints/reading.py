@@ -1,4 +1,4 @@
-"""Checkpoints read back: whether they are whole, and the weights alone."""
+"""Checkpoints read back: whether they are whole, the state of a run, and the weights alone."""
 
 from __future__ import annotations
 
@@ -10,11 +10,24 @@ import tensorflow as tf
 
 from reglab.config import ConfigError
 from reglab.core.parameters import Weights
-from reglab.run.checkpoints.files import NoLabel, NotOurs, check_label, check_ordinary, saved_steps
+from reglab.core.step import State
+from reglab.run.checkpoints.files import (
+    NoLabel,
+    NotOurs,
+    check_label,
+    check_ordinary,
+    parse_best,
+    saved_steps,
+    write_label,
+)
+from reglab.storage.files import writing
 from reglab.storage.reading import Unreadable, is_count, is_number
 
 UNREADABLE: Final = (tf.errors.OpError, ValueError, LookupError, TypeError, RuntimeError, AssertionError, OSError)
 """What TensorFlow raises for checkpoints that are damaged or hold something else."""
+
+COUNTERS: Final = "nonfinite"
+"""The name of what `nonfinite.Guard` counts, among the variables of a state that is saved."""
 
 _STEP: Final = "step/.ATTRIBUTES/VARIABLE_VALUE"
 
@@ -23,6 +36,19 @@ def is_evaluation(value: Any) -> bool:
     """Whether a value read from JSON can be the evaluation of a best state."""
     return (isinstance(value, dict) and is_count(value.get("step")) and is_count(value.get("epoch"))
             and is_number(value.get("data_loss")) and is_number(value.get("accuracy")))
+
+
+def read_best(directory: pathlib.Path) -> dict[str, Any]:
+    """The evaluation in `best.json`: step, epoch, and data loss and accuracy of the validation split.
+
+    Raises:
+      Missing: there is none.
+      Unreadable: it is damaged.
+    """
+    evaluation = parse_best(directory / "best.json")
+    if not is_evaluation(evaluation):
+        raise Unreadable("does not tell the best step")
+    return evaluation
 
 
 def check_readable(directory: pathlib.Path, step: int) -> None:
@@ -61,6 +87,42 @@ def check_whole(directory: pathlib.Path, step: int, run: str | None) -> None:
     check_readable(directory, step)
     if without_label is not None:
         raise without_label
+
+
+def restore_state(directory: pathlib.Path, step: int, state: State, run: str | None, *, trusting: bool) -> None:
+    """Reads a checkpoint into the variables of a state.
+
+    Args:
+      run: the run's id; None asks for no label.
+      trusting: takes one without a label, and labels it.
+
+    Raises:
+      NoLabel, NotOurs, Unreadable, or what `UNREADABLE` has: it is not this run's of this step, or damaged.
+      StorageError: the label cannot be written.
+    """
+    without_label = False
+    if run is not None:
+        try:
+            check_label(directory, step, run)
+        except NoLabel:
+            if not trusting:
+                raise
+            without_label = True
+    _read(str(directory / f"ckpt-{step}"), state)
+    if int(state["step"]) != step:
+        raise NotOurs(f"it is a copy of ckpt-{int(state['step'])}")
+    if without_label and run is not None:
+        with writing(directory, tensorflow=False):  # What is refused here is no damage of the checkpoint.
+            write_label(directory, step, run)
+
+
+def _read(prefix: str, state: State) -> None:
+    wanted: dict[str, Any] = {**state}
+    if COUNTERS in wanted:
+        saved = {name.split("/")[0] for name, _ in tf.train.list_variables(prefix)}
+        if COUNTERS not in saved:  # When --on_nonfinite was stop, and nothing left out.
+            wanted.pop(COUNTERS).assign(tf.zeros([3], tf.int64))
+    tf.train.Checkpoint(**wanted).read(prefix).assert_existing_objects_matched()
 
 
 def read_weights(directory: pathlib.Path, weights: Weights, run: str | None = None) -> int:

@@ -15,7 +15,8 @@ from reglab.config import Config
 from reglab.core.parameters import map_arrays
 from reglab.core.step import State
 from reglab.engine.program import Calls
-from reglab.run.journal import Evaluation, FolderJournal, open_journal
+from reglab.run.evaluation import Evaluation
+from reglab.run.folder_journal import FolderJournal, open_journal
 from reglab.run.run_directory import RunDirectory
 
 LOSSES = {5: 0.5, 10: 0.75, 15: 0.625}  # The best is the first.

@@ -16,7 +16,9 @@ from reglab.config import ConfigError
 from reglab.core.parameters import map_arrays
 from reglab.core.step import State
 from reglab.run.checkpoints.checkpoint import Checkpoints
+from reglab.run.checkpoints.reading import read_best
 from reglab.storage.files import StorageError
+from reglab.storage.reading import Missing, Unreadable
 
 DATA = "data-00000-of-00001"
 ODD = np.array([[-0.0, np.pi, 1e-42], [np.inf, -1e38, 2.0**-149]], np.float32)  # signed zero, denormals, infinity
@@ -327,17 +329,15 @@ def test_the_best_is_kept_apart_and_alone(tmp_path: pathlib.Path) -> None:
     assert contents(state) == contents(made_state(100))
 
 
-@pytest.mark.parametrize(("last", "known"), [(100, True), (101, True), (99, False)])
-def test_a_best_beyond_the_restored_step_does_not_count(tmp_path: pathlib.Path, last: int, known: bool) -> None:
-    assert keep_best(tmp_path, 10, 100).best(last) == (facts(100) if known else None)
-
-
 @pytest.mark.parametrize("text", ["", "{", "[1]", "null", "{}", '{"step": null}'])
-def test_a_garbled_note_of_the_best_counts_as_none(tmp_path: pathlib.Path, text: str) -> None:
-    checkpoints = keep_best(tmp_path, 10)
+def test_a_garbled_note_of_the_best_is_not_believed(tmp_path: pathlib.Path, text: str) -> None:
+    keep_best(tmp_path, 10)
+    assert read_best(tmp_path / "best") == facts(10)
     (tmp_path / "best" / "best.json").write_text(text)
-    assert checkpoints.best(99) is None
-    assert Checkpoints(tmp_path / "nowhere", made_state(0), 1).best(99) is None
+    with pytest.raises(Unreadable):
+        read_best(tmp_path / "best")
+    with pytest.raises(Missing):
+        read_best(tmp_path / "nowhere")
 
 
 def test_leftovers_of_a_killed_save_of_the_best_are_swept_by_the_next(tmp_path: pathlib.Path) -> None:

@@ -1,0 +1,48 @@
+"""An evaluation: what a run has come to after so many updates, over both whole splits."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from reglab.core import penalties
+from reglab.engine.program import Program
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Both splits after `step` updates, each example counted once, and what was measured of the weights.
+
+    `train` and `validation` have `data_loss`, each term by the name of its penalty, their sum `penalty`, `total` and
+    `accuracy`, `weights` the rest by tag.
+    """
+
+    step: int
+    epoch: int
+    train: dict[str, float]
+    validation: dict[str, float]
+    weights: dict[str, float]
+
+    @staticmethod
+    def of(step: int, epoch: int, train: Mapping[str, float], validation: Mapping[str, float],
+           weights: Mapping[str, float]) -> Evaluation:
+        """Joins the data loss and accuracy of the splits with the penalties of the weights."""
+        terms = {name: weights[f"penalty/{name}"] for name in penalties.names() if f"penalty/{name}" in weights}
+        total = weights["penalty/total"]
+        splits = [{**split, **terms, "penalty": total, "total": split["data_loss"] + total}
+                  for split in (train, validation)]
+        return Evaluation(step, epoch, splits[0], splits[1], dict(weights))
+
+    @property
+    def gap(self) -> dict[str, float]:
+        """The generalization gap: in data loss validation − training, in accuracy training − validation."""
+        return {"data_loss": self.validation["data_loss"] - self.train["data_loss"],
+                "accuracy": self.train["accuracy"] - self.validation["accuracy"]}
+
+
+def evaluate(program: Program, epoch: int) -> Evaluation:
+    """The evaluation of a program's state, after so many epochs."""
+    weights = {tag: float(value) for tag, value in program.inspect().items()}
+    splits = {split: {name: float(value) for name, value in program.evaluate(split).items()}
+              for split in ("train", "validation")}
+    return Evaluation.of(int(program.state["step"]), epoch, splits["train"], splits["validation"], weights)

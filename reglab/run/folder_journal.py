@@ -1,0 +1,165 @@
+"""What a run with a folder writes while it goes on: metrics, event files and checkpoints, kept in step.
+
+Order is all here. What was measured up to a checkpoint is on disk before the checkpoint is; what lies beyond the
+restored one is dropped before the run goes on. So every step is told exactly once, however a run was killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from reglab.config import Config, ConfigError
+from reglab.core.step import State
+from reglab.engine.program import Calls
+from reglab.run.checkpoints.best import keep_best
+from reglab.run.evaluation import Evaluation
+from reglab.run.journal import Journal
+from reglab.run.logs.event_file import EventFile
+from reglab.run.logs.mending import Rhythm
+from reglab.run.logs.points import SPLITS
+from reglab.run.logs.summaries import MetricsFile, RunWriter
+from reglab.run.opening import open_folder
+from reglab.run.report import hyperparameters
+from reglab.run.run_directory import RunDirectory
+from reglab.storage.files import StorageError, refusal
+
+
+class FolderJournal(Journal):
+    """The journal of a run with a folder. Opening it restores the state, if there is one to restore."""
+
+    def __init__(self, config: Config, directory: RunDirectory, state: State, warn: Callable[[str], None],
+                 is_due: Callable[[int], bool] = lambda step: False, rhythm: Rhythm | None = None) -> None:
+        self._directory, self._warn = directory, warn
+        for line in directory.warnings:
+            warn(line)
+        opened = open_folder(config, directory, state, warn, is_due, rhythm)
+        self._is_written, self._wrote_evaluation = written_epochs(config), True
+        self._checkpoints = opened.checkpoints
+        self.restored_step, self.begins_again = opened.step or 0, opened.step is None and directory.exists
+        self.best, self.finished_result = opened.best, opened.result
+        self._metrics = MetricsFile(directory.metrics)
+        self._writers = {split: _run_writer(directory, split) for split in SPLITS}
+        if not opened.described:
+            self._writers["validation"].describe(hyperparameters(config), directory.path.name)
+
+    def write_reports(self, calls: Calls) -> None:
+        """Writes the measured steps to `metrics.jsonl` and the training run's event file."""
+        now = time.time()
+        for k, step in enumerate(calls.report_steps.tolist()):
+            self._write(step, "train", {tag: float(values[k]) for tag, values in calls.reports.items()}, now)
+
+    def write_evaluation(self, evaluation: Evaluation, extra: Mapping[str, float]) -> None:
+        """Writes the evaluation to both files of both splits; begins to save the state if it is the best so far."""
+        self._wrote_evaluation = self._is_written(evaluation.epoch)
+        if self._wrote_evaluation:
+            self._write_both(evaluation, extra)
+        if self._note_best(evaluation):
+            assert self.best is not None
+            self._directory.keep_whole()
+            self._checkpoints.save_best(self.best, background=True)
+
+    def _write_both(self, evaluation: Evaluation, extra: Mapping[str, float]) -> None:
+        now, step = time.time(), evaluation.step
+        self._write(step, "train", {**_evaluation_tags(evaluation.train), **extra}, now)
+        self._write(step, "validation", {
+            "loss/total": evaluation.validation["total"], "loss/data": evaluation.validation["data_loss"],
+            "accuracy": evaluation.validation["accuracy"], **evaluation.weights,
+            **_evaluation_tags(evaluation.validation),
+            "gap/data": evaluation.gap["data_loss"], "gap/accuracy": evaluation.gap["accuracy"]}, now)
+
+    def write_histograms(self, step: int, kernels: Mapping[str, np.ndarray]) -> None:
+        """Writes histograms, unless the evaluation of these weights was left out too."""
+        if self._wrote_evaluation:
+            self._writers["train"].histograms(step, {f"evaluation/{layer}/kernel": kernel
+                                                     for layer, kernel in kernels.items()})
+
+    def confirm_best(self) -> dict[str, Any] | None:
+        """`best`, after its state was read back, and made again where it was damaged."""
+        self._checkpoints.wait()
+        if self.best is None or keep_best(self._checkpoints, self.best, self._warn):
+            return self.best
+        return {**self.best, "lost": True}
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        """Writes `result.json`, once all metrics and checkpoints are on disk."""
+        self._flush()
+        self._checkpoints.wait()
+        self._directory.write_result(result)
+
+    def save(self) -> bool:
+        """Puts metrics and events on disk, then begins a checkpoint; there always will be one."""
+        self._flush()
+        self._checkpoints.save(background=True)
+        return True
+
+    def go_back(self) -> int:
+        """Restores the newest checkpoint that was due and is whole; returns its step, 0 where there is none."""
+        return self._checkpoints.go_back(self._warn)
+
+    def wait(self, seconds: float) -> bool:
+        """Waits that long for the checkpoints that are being written; whether all of them are on disk."""
+        return self._checkpoints.wait(seconds)
+
+    def close(self) -> None:
+        """Ends all files; when it returns, all checkpoints are on disk."""
+        with contextlib.ExitStack() as stack:
+            for writer in self._writers.values():
+                stack.callback(writer.close)
+            stack.callback(self._metrics.close)
+            self._checkpoints.wait()
+
+    def _write(self, step: int, split: str, values: Mapping[str, float], wall_time: float) -> None:
+        self._metrics.write(step, split, values)
+        self._writers[split].scalars(step, values, wall_time)
+
+    def _flush(self) -> None:
+        self._directory.keep_whole()
+        self._metrics.flush()
+        for writer in self._writers.values():
+            writer.flush()
+
+
+def open_journal(config: Config, directory: RunDirectory | None, state: State, warn: Callable[[str], None],
+                 is_due: Callable[[int], bool] = lambda step: False, rhythm: Rhythm | None = None) -> Journal:
+    """The journal of a run; one that writes nothing if there is no folder.
+
+    Args:
+      warn: told, in a line, of each damage that was found and what came of it.
+      is_due: whether a checkpoint is made at a step however the run is interrupted.
+      rhythm: where it is given, points that are lost from both metrics and event files are noticed.
+
+    Raises:
+      ConfigError: the folder cannot be written, or holds a run that went on but none of whose checkpoints can be read.
+    """
+    if directory is None:
+        return Journal()
+    try:
+        return FolderJournal(config, directory, state, warn, is_due, rhythm)
+    except StorageError as error:  # Nothing has been trained yet.
+        raise ConfigError(f"--model_dir={directory.path}: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"--model_dir={directory.path}: "
+                          f"{refusal(error.filename or directory.path, error)}") from error
+
+
+def _run_writer(directory: RunDirectory, split: str) -> RunWriter:
+    """A new event file. Its name ends in the run's id, by which the run knows its own files again."""
+    folder = directory.path / split
+    return RunWriter(folder, EventFile(folder, f".{directory.run_file.run}"))
+
+
+def written_epochs(config: Config) -> Callable[[int], bool]:
+    """Whether an epoch's evaluation is written: `max_points` of them at the most, the last among them."""
+    last = -(-config.epochs // config.evaluate_every)  # The last is evaluated in any case.
+    every = 1 if config.max_points is None else (last - 1) // config.max_points + 1
+    return lambda epoch: epoch == config.epochs or epoch // config.evaluate_every % every == 0
+
+
+def _evaluation_tags(split: Mapping[str, float]) -> dict[str, float]:
+    """Tags that stand for whole splits, in both runs: `loss/data` of the train run is that of single batches."""
+    return {"evaluation/loss/data": split["data_loss"], "evaluation/accuracy": split["accuracy"]}

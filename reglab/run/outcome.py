@@ -1,0 +1,73 @@
+"""How a run ends: with a history, interrupted, or without another worker. `divergence` has the fourth way."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from reglab.cluster import Cluster
+from reglab.config import Config
+from reglab.inputs import exit_codes
+from reglab.run.evaluation import Evaluation
+
+
+class Interrupted(exit_codes.Ending, KeyboardInterrupt):
+    """A stop signal ended the run early; where there is a model_dir, the state is saved and the run can be resumed.
+
+    Attributes:
+      signal_name: what stopped it.
+      step: after which step.
+    """
+
+    exit_code = exit_codes.STOPPED
+
+    def __init__(self, signal_name: str, step: int, saved: bool) -> None:
+        super().__init__(f"stopped by {signal_name} after step {step}" + (", saved" if saved else ", nothing saved"))
+        self.signal_name, self.step = signal_name, step
+
+
+class PeerLost(exit_codes.Ending, RuntimeError):
+    """Another worker of the cluster ended or hung; the run can be started again from its last checkpoint."""
+
+    exit_code = exit_codes.PEER_LOST
+
+    def __init__(self, name: str, error: Exception) -> None:
+        super().__init__(f"{name} lost touch with another worker, which ended or hangs ({type(error).__name__}); "
+                         "start the job again to go on from the last checkpoint")
+
+
+@dataclasses.dataclass(frozen=True)
+class History:
+    """What a run gave.
+
+    Attributes:
+      config: what was asked for.
+      evaluations: both splits at each evaluation of this process, in order.
+      result: the contents of `result.json`.
+      parameters: the final weights, by layer and name (kernel, bias, …), as NumPy arrays.
+      is_chief: whether this process wrote the files; alone it always is.
+      buffers: those of the model that belong to the parameters, such as moving averages.
+    """
+
+    config: Config
+    evaluations: list[Evaluation]
+    result: dict[str, Any]
+    parameters: dict[str, dict[str, np.ndarray]]
+    is_chief: bool = True
+    buffers: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
+
+
+@contextlib.contextmanager
+def peers_needed(cluster: Cluster | None) -> Iterator[None]:
+    """What TensorFlow reports inside the block when it loses another worker is raised as `PeerLost`."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if cluster is None:
+            raise
+        raise PeerLost(cluster.name(cluster.index), error) from error
