@@ -18,7 +18,7 @@ import numpy as np
 from reglab.config import Config, ConfigError
 from reglab.core import penalties
 from reglab.core.step import State
-from reglab.engine.program import Calls
+from reglab.engine.training import Calls
 from reglab.run.checkpoints.best import keep_best
 from reglab.run.logs.event_file import EventFile
 from reglab.run.logs.mending import Rhythm

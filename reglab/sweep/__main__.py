@@ -34,7 +34,7 @@ _EXTRA: Final[ExtraFlags] = {
     "select": (str, "data (lowest validation data loss) or accuracy (highest): what chooses, never penalized.", "data"),
     "lanes_per_call": (int, "Lanes that train together; else chosen by memory and speed.", None),
 }
-WITHOUT: Final = {"strategy", "num_devices", "cpu_devices", "rendezvous_timeout"}
+WITHOUT: Final = {"strategy", "rendezvous_timeout"}
 
 
 def extra_flags() -> ExtraFlags:
