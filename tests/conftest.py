@@ -1,4 +1,4 @@
-"""What the tests share: a quiet TensorFlow, a small data set, factories of steps and programs, Keras in float64.
+"""What the tests share: a quiet TensorFlow, a small data set, factories of steps and trainings, Keras in float64.
 
 The factories are fixtures, so that tests which need no TensorFlow do not import it.
 """
@@ -33,7 +33,7 @@ from reglab.data import Dataset, Examples
 
 if TYPE_CHECKING:
     from reglab.core.step import Step
-    from reglab.engine.program import Program
+    from reglab.engine.training import Training
 
 FEATURES, CLASSES = 6, 3
 
@@ -94,8 +94,8 @@ def make_step() -> Callable[..., Step]:
 
 
 @pytest.fixture(scope="session")
-def make_program(make_step: Callable[..., Step]) -> Callable[..., Program]:
-    """`make_program(dataset, l1=…, seed=…, …)`: a `Program`; sequences for l1, l2, learning_rate and seed are lanes.
+def make_training(make_step: Callable[..., Step]) -> Callable[..., Training]:
+    """`make_training(dataset, l1=…, seed=…, …)`: a `Training`; sequences for l1, l2, learning_rate and seed are lanes.
 
     Further names go to `make_step`, unless `step` is given.
     """
@@ -103,10 +103,12 @@ def make_program(make_step: Callable[..., Step]) -> Callable[..., Program]:
 
     from reglab.core.step import Hyperparameters, stack_lanes
     from reglab.engine.program import Program
+    from reglab.engine.sources.arrays import ArraySource
+    from reglab.engine.training import Training
 
     def make(dataset: Dataset, *, l1: float | Sequence[float] = 0.0, l2: float | Sequence[float] = 0.0,
              learning_rate: float | Sequence[float] = 0.125, seed: int | Sequence[int] = 0, batch_size: int = 8,
-             summary_every: int = 0, jit: bool = False, step: Step | None = None, **of_step: Any) -> Program:
+             summary_every: int = 0, jit: bool = False, step: Step | None = None, **of_step: Any) -> Training:
         step = step or make_step(**of_step)
         given = (l1, l2, learning_rate, seed)
         lanes = next((len(values) for values in given if isinstance(values, Sequence)), None)
@@ -121,14 +123,15 @@ def make_program(make_step: Callable[..., Step]) -> Callable[..., Program]:
 
         made = [lane(i) for i in range(lanes or 1)]
         weights, hyper = made[0] if lanes is None else stack_lanes(made)
-        return Program(step, weights, hyper, dataset, batch_size=batch_size, summary_every=summary_every,
-                       lanes=lanes, jit=jit)
+        source = ArraySource(dataset, batch_size, hyper.learning_rate.dtype)
+        program = Program(step, source.layout, summary_every=summary_every, lanes=lanes, jit=jit)
+        return Training(program, weights, hyper, source)
     return make
 
 
 @pytest.fixture(scope="module")
 def shared_compilation() -> Iterator[None]:
-    """Runs of the module on the same data that differ only in what a compiled program takes as an input share one.
+    """Runs of the module that differ only in what a compiled program takes as an input share one.
 
     For modules that ask what a run leaves and how it goes on, not how it is compiled: tracing took most of their time.
     """

@@ -23,12 +23,13 @@ import tensorflow as tf
 
 import reglab
 from reglab.certify import __main__ as certify
+from reglab.cluster import find_cluster
 from reglab.config import Config
 from reglab.console import Console
 from reglab.data import Examples
-from reglab.engine import strategies
 from reglab.engine.assembly import load_dataset, shared_programs
-from reglab.engine.program import Program
+from reglab.engine.pieces import Pieces
+from reglab.engine.placement import place_run
 from reglab.engine.replicas import Replicas
 
 CERTIFY = ["replicas", "--train_size=1003", "--batch_size=100", "--l1=1e-3", "--l2=1e-3", "--clip_norm=1",
@@ -58,7 +59,7 @@ def exactness() -> dict[str, Any]:
 
 def distribution() -> dict[str, Any]:
     """What 4 replicas do to arrays, and runs that change their number."""
-    replicas = strategies.make_replicas(ELASTIC, None)
+    replicas = place_run(ELASTIC, None)
     return {"arrays": arrays(replicas), "numbers": replicas.gather_numbers(3, 4).tolist(),
             "devices": list(replicas.devices), "left out": left_out(), **elastic()}
 
@@ -137,26 +138,26 @@ def elastic() -> dict[str, Any]:
 
 def broken() -> dict[str, Any]:
     """`certify` for 2 replicas of programs that are wrong in ways that people have got wrong."""
-    update, batch, share = Program._update_of, Program._batch, Program._gradient_share_of
+    update, batch, share = Pieces.update, Pieces._batch, Pieces.gradient_share
 
-    def penalty_of_each(self: Program, state: Any, gradients: Any, hyper: Any, buffers: Any) -> Any:
+    def penalty_of_each(self: Pieces, state: Any, gradients: Any, hyper: Any, buffers: Any) -> Any:
         count = self.replicas.count
         return update(self, state, gradients, hyper._replace(
             strengths={name: count * strength for name, strength in hyper.strengths.items()}), buffers)
 
-    def mean_of_means(self: Program, *arguments: Any) -> Any:
+    def mean_of_means(self: Pieces, *arguments: Any) -> Any:
         mine = batch(self, *arguments)
         return mine._replace(total_weight=self.replicas.count * tf.maximum(tf.reduce_sum(mine.weights), 1))
 
-    def loss_of_one(self: Program, *arguments: Any) -> Any:
+    def loss_of_one(self: Pieces, *arguments: Any) -> Any:
         loss, gradients, buffers = share(self, *arguments)
         return tf.where(tf.equal(self.replicas.index(), 0), loss * self.replicas.count, 0), gradients, buffers
 
-    wrong = {"penalty of each replica": ("_update_of", penalty_of_each), "mean of means": ("_batch", mean_of_means),
-             "loss of one replica": ("_gradient_share_of", loss_of_one)}
+    wrong = {"penalty of each replica": ("update", penalty_of_each), "mean of means": ("_batch", mean_of_means),
+             "loss of one replica": ("gradient_share", loss_of_one)}
     found = {}
     for name, (method, replacement) in wrong.items():
-        with mock.patch.object(Program, method, replacement):
+        with mock.patch.object(Pieces, method, replacement):
             found[name] = call(*CERTIFY, "--nojit", "--hidden=", "--cpu_devices=4", "--num_devices=2")
     return found
 
@@ -167,7 +168,7 @@ def worker() -> dict[str, Any]:
     """What replicas bring from worker to worker."""
     config = Config(strategy="multi_worker", rendezvous_timeout=120)
     with contextlib.redirect_stderr(io.StringIO()):  # As in a notebook, it is no file then.
-        replicas = strategies.make_replicas(config, strategies.find_cluster(config))
+        replicas = place_run(config, find_cluster(config))
     chief = [np.array([[1.5, -0.0, np.nan]], np.float32), np.array([2.0 ** 40, -np.inf]), np.array(-7, np.int64)]
     mine = chief if replicas.is_chief else [np.full_like(array, 3) for array in chief]
     taken = replicas.from_chief(mine)

@@ -11,7 +11,7 @@ import pytest
 from reglab.core.optimizers import SGD, Adam, Optimizer
 from reglab.core.parameters import Parameters
 from reglab.data import Dataset, epoch_order
-from reglab.engine.program import Program
+from reglab.engine.training import Training
 
 # Keras rounds its coefficients to float32, even in float64. These are not changed by that.
 BETAS = {"beta1": 0.875, "beta2": 1 - 2.0**-10}
@@ -27,16 +27,16 @@ OPTIMIZERS: dict[str, tuple[Optimizer, float, str, dict[str, float]]] = {
 }
 
 
-def train_ours(program: Program, dataset: Dataset) -> tuple[np.ndarray, list[np.ndarray]]:
+def train_ours(training: Training) -> tuple[np.ndarray, list[np.ndarray]]:
     """Total loss at each step, before its update, and the arrays at the end."""
     totals: list[float] = []
-    for epoch in range(-(-STEPS // program.steps_per_epoch)):
-        count = min(program.steps_per_epoch, STEPS - len(totals))
-        calls = program.run(epoch_order(0, epoch, len(dataset.train)), 0, count)
+    for epoch in range(-(-STEPS // training.steps_per_epoch)):
+        count = min(training.steps_per_epoch, STEPS - len(totals))
+        calls = training.run(epoch, 0, count)
         np.testing.assert_allclose(calls.data_losses + calls.reports["penalty/total"], calls.reports["loss/total"],
                                    rtol=1e-14)
         totals.extend(calls.reports["loss/total"])
-    return np.array(totals), flat(program.state["parameters"])
+    return np.array(totals), flat(training.state["parameters"])
 
 
 def train_keras(model: Any, dataset: Dataset) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -59,9 +59,9 @@ def flat(parameters: Parameters) -> list[np.ndarray]:
 
 @pytest.mark.parametrize(("name", "penalize"), [*((name, "all") for name in OPTIMIZERS), ("adam", "hidden")])
 def test_200_steps_are_those_of_keras(name: str, penalize: str, dataset: Dataset,
-                                      make_program: Callable[..., Program], keras64: Any) -> None:
+                                      make_training: Callable[..., Training], keras64: Any) -> None:
     ours, rate, theirs, settings = OPTIMIZERS[name]
-    program = make_program(dataset, l1=LAMBDA1, l2=LAMBDA2, learning_rate=rate, batch_size=BATCH, summary_every=1,
+    training = make_training(dataset, l1=LAMBDA1, l2=LAMBDA2, learning_rate=rate, batch_size=BATCH, summary_every=1,
                            jit=True, optimizer=ours, penalize=penalize)
     assert len(dataset.train) % BATCH != 0
 
@@ -75,10 +75,10 @@ def test_200_steps_are_those_of_keras(name: str, penalize: str, dataset: Dataset
         keras64.layers.Dense(3, **(shrink if penalize == "all" else {}))])
     model.compile(optimizer, keras64.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=False,
                   jit_compile=False)
-    first = flat(program.state["parameters"])
+    first = flat(training.state["parameters"])
     model.set_weights(first)
 
-    totals, arrays = train_ours(program, dataset)
+    totals, arrays = train_ours(training)
     keras_totals, keras_arrays = train_keras(model, dataset)
     assert len(totals) == len(keras_totals) == STEPS
     np.testing.assert_allclose(totals, keras_totals, rtol=0, atol=1e-10)

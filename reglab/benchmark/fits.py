@@ -14,7 +14,7 @@ from reglab.benchmark.spread import ratios, spread
 from reglab.benchmark.task import Task
 from reglab.config import Config
 from reglab.console import Console
-from reglab.data import Dataset
+from reglab.data import Dataset, steps_per_epoch
 from reglab.run.loop import fit
 
 WARM_EPOCHS: Final = 2  # Not timed: compilation, and the first checkpoint.
@@ -40,7 +40,7 @@ def logging(config: Config, dataset: Dataset, task: Task) -> dict[str, Any]:
         for name in reversed(list(variants)) if k % 2 else list(variants):
             with tempfile.TemporaryDirectory(prefix="reglab-benchmark-") as folder:
                 times[name].append(_epoch_seconds(_variant(alone, folder, *variants[name]), dataset))
-    steps = -(-len(dataset.train) // config.batch_size)
+    steps = steps_per_epoch(len(dataset.train), config.batch_size)
     return {"summary_every": config.summary_every, "steps_per_epoch": steps, "epochs": epochs - WARM_EPOCHS,
             **{name: {"ratio": ratios(seconds, times["bare"]), "epoch_seconds": spread(seconds)}
                for name, seconds in times.items()}}
@@ -54,7 +54,7 @@ def _variant(config: Config, folder: str | None, summaries: bool, checkpoints: b
 
 
 def _epoch_seconds(config: Config, dataset: Dataset) -> float:
-    clock = _Clock(-(-len(dataset.train) // config.batch_size))
+    clock = _Clock(steps_per_epoch(len(dataset.train), config.batch_size))
     fit(config, dataset, console=clock)
     return (clock.ends[config.epochs] - clock.ends[WARM_EPOCHS]) / (config.epochs - WARM_EPOCHS)
 

@@ -15,32 +15,31 @@ import tensorflow as tf
 from reglab.benchmark.limit import OPTIMIZER, PRODUCTS, Limit, step_flops
 from reglab.benchmark.peers.protocol import peak_memory_bytes
 from reglab.benchmark.spread import Spread, ratios, spread
-from reglab.benchmark.subjects import FIRST_STEPS, Stepper, make_lanes, make_program
+from reglab.benchmark.subjects import FIRST_STEPS, make_lanes, make_training, of_lanes, of_training
 from reglab.benchmark.task import Task, lane_configs
 from reglab.benchmark.timing import interleaved, stretch, timed
 from reglab.config import Config
 from reglab.core.penalties.by_name import ByPenalty
-from reglab.data import Dataset, epoch_order
-from reglab.engine.assembly import make_program as make_training_program
-from reglab.engine.assembly import parameter_dtype
+from reglab.data import Dataset
+from reglab.engine import assembly
 from reglab.engine.environment import device_name
-from reglab.engine.program import Program
+from reglab.engine.placement import place_run
 from reglab.engine.replicas import Replicas
-from reglab.engine.strategies import make_replicas
+from reglab.engine.training import Training
 
 
 def speed(config: Config, dataset: Dataset, task: Task) -> dict[str, Any]:
     """The pace of training, and how much of what the device can do it is; both in turn."""
-    replicas = make_replicas(config, None)
+    replicas = place_run(config, None)
     began = time.perf_counter()
-    program = make_program(config, dataset, replicas)
-    stepper = Stepper(program, dataset)
+    training = make_training(config, dataset, replicas)
+    stepper = of_training(training)
     compiled = time.perf_counter() - began - timed(stepper, FIRST_STEPS)
     stretch(stepper, task.seconds / 4)
     memory = _memory()  # Before the limit takes any.
-    limit = _limit(config, dataset, program, replicas)
+    limit = _limit(config, dataset, training)
     times = interleaved({"step": stepper, **limit.runs()}, task.seconds, task.repeats)
-    examples = len(dataset.train) / stepper.program.steps_per_epoch
+    examples = len(dataset.train) / training.steps_per_epoch
     rates = [examples / t for t in times["step"]]
     return {**pace(times["step"]), "examples_per_second": spread(rates),
             "examples_per_second_per_device": spread([rate / replicas.count for rate in rates]),
@@ -58,13 +57,12 @@ def pace(seconds: list[float]) -> dict[str, Spread]:
 def start(config: Config, dataset: Dataset, task: Task) -> dict[str, Any]:
     """From the start of this process to the first step of a run as `fit` makes it; memory of its first epoch."""
     began = time.perf_counter()
-    program = make_training_program(config, dataset, make_replicas(config, None))
-    order = epoch_order(config.resolved_data_seed, 0, len(dataset.train))
-    program.run(order, 0, 1)
+    training = assembly.make_training(config, dataset, place_run(config, None))
+    training.run(0, 0, 1)
     now = time.monotonic()
     first_call = time.perf_counter() - began
-    second_call = timed(lambda steps: program.run(order, 1 % program.steps_per_epoch, steps), 1)
-    program.run(order, 0, program.steps_per_epoch)
+    second_call = timed(lambda steps: training.run(0, 1 % training.steps_per_epoch, steps), 1)
+    training.run(0, 0, training.steps_per_epoch)
     return {"to_first_step": now - task.started, "import_tensorflow": task.import_seconds,
             "beyond_import": now - task.started - task.import_seconds, "compile": first_call - second_call, **{
                 key: value["median"] for key, value in _memory().items()}}
@@ -72,11 +70,11 @@ def start(config: Config, dataset: Dataset, task: Task) -> dict[str, Any]:
 
 def penalty(config: Config, dataset: Dataset, task: Task) -> dict[str, Any]:
     """Step time without any penalty in the program, with each alone, and with all of them."""
-    replicas = make_replicas(config, None)
+    replicas = place_run(config, None)
     told = config.strengths.told
     configs = {"none": config, **{name: dataclasses.replace(config, strengths=ByPenalty(0.0, {name: strength}))
                                   for name, strength in told.items()}, "_".join(told): config}
-    steppers = {name: Stepper(make_program(variant, dataset, replicas, penalized=name != "none"), dataset)
+    steppers = {name: of_training(make_training(variant, dataset, replicas, penalized=name != "none"))
                 for name, variant in configs.items()}
     times = interleaved(steppers, task.seconds, task.repeats)
     return {name: {"ratio": ratios(seconds, times["none"]), **pace(seconds)} for name, seconds in times.items()}
@@ -84,8 +82,8 @@ def penalty(config: Config, dataset: Dataset, task: Task) -> dict[str, Any]:
 
 def lanes(config: Config, dataset: Dataset, task: Task) -> dict[str, Any]:
     """Many configurations side by side, against one alone; `loss_difference` is between it and lane 0."""
-    single = Stepper(make_program(config, dataset, Replicas()), dataset)
-    steppers = {str(count): Stepper(make_lanes(lane_configs(config, count), dataset), dataset) for count in task.counts}
+    single = of_training(make_training(config, dataset, Replicas()))
+    steppers = {str(count): of_lanes(make_lanes(lane_configs(config, count), dataset)) for count in task.counts}
     times = interleaved({"single": single, **steppers}, task.seconds, task.repeats)
     result = {}
     for count, stepper in steppers.items():
@@ -106,10 +104,10 @@ class Scaling:
         gpus = bool(tf.config.list_physical_devices("GPU"))
         config = dataclasses.replace(config, num_devices=task.devices, cpu_devices=None if gpus else task.devices)
         weak = dataclasses.replace(config, batch_size=config.batch_size * task.devices)
-        replicas = make_replicas(config, None)
-        self._steppers = {"strong": Stepper(make_program(config, dataset, replicas), dataset)}
-        self._steppers["weak"] = self._steppers["strong"] if task.devices == 1 else Stepper(
-            make_program(weak, dataset, replicas), dataset)
+        replicas = place_run(config, None)
+        self._steppers = {"strong": of_training(make_training(config, dataset, replicas))}
+        self._steppers["weak"] = self._steppers["strong"] if task.devices == 1 else of_training(
+            make_training(weak, dataset, replicas))
         self._steps = {name: stretch(stepper, task.seconds) for name, stepper in self._steppers.items()}
         self.facts = {"kind": "GPU" if gpus else "logical CPU", "strategy": replicas.name,
                       "first_losses": np.asarray(self._steppers["strong"].first_losses, float).tolist()}
@@ -120,10 +118,11 @@ class Scaling:
                 for name, stepper in self._steppers.items()}
 
 
-def _limit(config: Config, dataset: Dataset, program: Program, replicas: Replicas) -> Limit:
-    dtype = parameter_dtype(config)
-    return Limit((dataset.train.x.shape[1], *config.hidden, dataset.classes), -(-config.batch_size // replicas.count),
-                 program.step.optimizer, dtype, tf.bfloat16 if config.precision == "bfloat16" else dtype)
+def _limit(config: Config, dataset: Dataset, training: Training) -> Limit:
+    dtype, program = assembly.parameter_dtype(config), training.program
+    return Limit((dataset.train.x.shape[1], *config.hidden, dataset.classes),
+                 -(-config.batch_size // program.replicas.count), program.step.optimizer, dtype,
+                 tf.bfloat16 if config.precision == "bfloat16" else dtype)
 
 
 def _against_limit(limit: Limit, devices: int, times: dict[str, list[float]]) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""The programs that are measured, as they are trained otherwise, but without summaries."""
+"""The trainings that are measured, as they are run otherwise, but without summaries."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -11,28 +11,33 @@ import numpy as np
 from reglab.config import Config
 from reglab.core.penalties.by_name import ByPenalty
 from reglab.core.step import stack_lanes
-from reglab.data import Dataset, check_batch_size, epoch_order
-from reglab.engine.assembly import make_hyperparameters, make_lane_program, make_step
-from reglab.engine.lane_program import LaneProgram
+from reglab.data import Dataset, check_batch_size
+from reglab.engine import assembly
+from reglab.engine.lane_groups import LaneGroups
+from reglab.engine.placement import place_lanes
 from reglab.engine.program import Program
 from reglab.engine.replicas import Replicas
+from reglab.engine.training import Training
 
 FIRST_STEPS: Final = 3
+TakeSteps = Callable[[int, int, int], np.ndarray]
+"""(epoch, first, count) to the data losses of the steps taken."""
 
 
 class Stepper:
-    """Takes steps of a program, over the same epoch again and again: `timing.Steps`.
+    """Takes steps, over the same epoch again and again: `timing.Steps`.
+
+    Args:
+      take: takes some steps of an epoch.
+      steps_per_epoch: how many there are.
 
     Attributes:
-      program: the program.
       first_losses: [FIRST_STEPS] or [FIRST_STEPS, lanes] data losses of the first steps, taken at once.
       last_loss: the data loss of the last step so far, the mean over lanes.
     """
 
-    def __init__(self, program: Program | LaneProgram, dataset: Dataset) -> None:
-        self.program = program
-        self._order = epoch_order(0, 0, len(dataset.train))
-        self._at = 0
+    def __init__(self, take: TakeSteps, steps_per_epoch: int) -> None:
+        self._take, self._steps_per_epoch, self._at = take, steps_per_epoch, 0
         self.last_loss = float("nan")
         self.first_losses = np.concatenate([self(1) for _ in range(FIRST_STEPS)])
 
@@ -40,9 +45,9 @@ class Stepper:
         """Takes them, and gives the data losses of the last call's."""
         losses = np.zeros(0)
         while steps:
-            count = min(steps, self.program.steps_per_epoch - self._at)
-            losses = self.program.run(self._order, self._at, count).data_losses
-            self._at = (self._at + count) % self.program.steps_per_epoch
+            count = min(steps, self._steps_per_epoch - self._at)
+            losses = self._take(0, self._at, count)
+            self._at = (self._at + count) % self._steps_per_epoch
             steps -= count
         self.last_loss = float(np.mean(losses[-1]))
         return losses
@@ -53,23 +58,35 @@ class Stepper:
         return float(np.max(np.abs(mine - theirs) / np.abs(theirs)))
 
 
-def make_program(config: Config, dataset: Dataset, replicas: Replicas, *, penalized: bool = True) -> Program:
-    """The program of one run; with no penalty in it at all unless `penalized`, which is less than λ = 0.
+def of_training(training: Training) -> Stepper:
+    """Steps of a run."""
+    return Stepper(lambda *steps: training.run(*steps).data_losses, training.steps_per_epoch)
+
+
+def of_lanes(groups: LaneGroups) -> Stepper:
+    """Steps of lanes."""
+    return Stepper(groups.run, groups.trainings[0].steps_per_epoch)
+
+
+def make_training(config: Config, dataset: Dataset, replicas: Replicas, *, penalized: bool = True) -> Training:
+    """One run; with no penalty in its program at all unless `penalized`, which is less than λ = 0.
 
     Raises:
       ConfigError: the batch is larger than the training data, or `penalize` matches no layer.
     """
     check_batch_size(config, dataset)
-    step = make_step(config, dataset)
+    step, source = assembly.make_step(config, dataset), assembly.source_of(config, dataset)
     if not penalized:
         step = dataclasses.replace(step, terms=())
         config = dataclasses.replace(config, strengths=ByPenalty(0.0, {}))
-    return Program(step, step.model.initialize(config.seed), make_hyperparameters(config, step), dataset,
-                   batch_size=config.batch_size, summary_every=0, jit=config.jit, replicas=replicas)
+    program = Program(step, source.layout, summary_every=0, jit=config.jit, replicas=replicas)
+    return Training(program, step.model.initialize(config.seed), assembly.make_hyperparameters(config, step), source)
 
 
-def make_lanes(configs: Sequence[Config], dataset: Dataset) -> LaneProgram:
-    """The program that trains them all side by side, on one device."""
-    step = make_step(configs[0], dataset)
-    return make_lane_program(configs[0], step, stack_lanes([step.model.initialize(config.seed) for config in configs]),
-                             stack_lanes([make_hyperparameters(config, step) for config in configs]), dataset)
+def make_lanes(configs: Sequence[Config], dataset: Dataset) -> LaneGroups:
+    """What trains them all side by side."""
+    step = assembly.make_step(configs[0], dataset)
+    return assembly.make_lanes(
+        configs[0], step, stack_lanes([step.model.initialize(config.seed) for config in configs]),
+        stack_lanes([assembly.make_hyperparameters(config, step) for config in configs]),
+        assembly.source_of(configs[0], dataset), place_lanes(configs[0]))

@@ -60,8 +60,9 @@ def _certify(command: flags.CommandLine) -> int:
     here = preflight(command.config)
     from reglab.engine.startup import quiet_tensorflow, start_devices
     quiet_tensorflow(whole_process=True)
+    from reglab.cluster import find_cluster
     from reglab.engine.assembly import check_fit, load_dataset
-    from reglab.engine.strategies import find_cluster, make_replicas
+    from reglab.engine.placement import place_run
     from reglab.run.loop import peers_needed
 
     config = command.config
@@ -70,9 +71,9 @@ def _certify(command: flags.CommandLine) -> int:
     check_fit(config, dataset)
     cluster = find_cluster(config)
     if cluster is None:  # A signal may end the check anywhere.
-        return _check(command, dataset, make_replicas(config, None), None)
+        return _check(command, dataset, place_run(config, None), None)
     with stop_request() as stop, peers_needed(cluster):
-        return _check(command, dataset, make_replicas(config, cluster, stop), stop)
+        return _check(command, dataset, place_run(config, cluster, stop), stop)
 
 
 def _check(command: flags.CommandLine, dataset: Dataset, replicas: Replicas, stop: StopRequest | None) -> int:

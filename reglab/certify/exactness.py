@@ -15,10 +15,10 @@ import numpy as np
 import tensorflow as tf
 
 from reglab.config import Config
-from reglab.data import Dataset, epoch_order
-from reglab.engine.assembly import make_program
-from reglab.engine.program import Program
+from reglab.data import Dataset
+from reglab.engine.assembly import make_training
 from reglab.engine.replicas import Replicas
+from reglab.engine.training import Training
 
 TOLERANCE: Final = 1e-12
 STEPS: Final = 200
@@ -67,26 +67,26 @@ def cases(config: Config, replicas: int) -> Iterator[tuple[str, Config, int]]:
 def check_replicas(config: Config, dataset: Dataset, replicas: Replicas) -> Iterator[Finding]:
     """Trains each case on one device and on `replicas`, and yields what differs, case by case."""
     for case, chosen, steps in cases(config, replicas.count):
-        alone, together = make_program(chosen, dataset), make_program(chosen, dataset, replicas)
+        alone, together = make_training(chosen, dataset), make_training(chosen, dataset, replicas)
         alone.prepare()  # It compiles while the other one trains.
-        several = _train(chosen, dataset, together, steps)
-        single = _train(chosen, dataset, alone, steps)
+        several = _train(together, steps)
+        single = _train(alone, steps)
         yield Finding(case, {name: _difference(single[name], several[name]) for name in single})
 
 
-def _train(config: Config, dataset: Dataset, program: Program, steps: int) -> dict[str, np.ndarray]:
+def _train(training: Training, steps: int) -> dict[str, np.ndarray]:
     """The numbers to compare: weights, slots, losses of every step, reports and evaluations of both splits."""
     losses, reports, taken = [], [], 0
     while taken < steps:
-        epoch, first = divmod(taken, program.steps_per_epoch)
-        count = min(steps - taken, program.steps_per_epoch - first)
-        calls = program.run(epoch_order(config.resolved_data_seed, epoch, len(dataset.train)), first, count)
+        epoch, first = divmod(taken, training.steps_per_epoch)
+        count = min(steps - taken, training.steps_per_epoch - first)
+        calls = training.run(epoch, first, count)
         losses.append(calls.data_losses)
         reports += [np.ravel(values) for values in calls.reports.values()]
         taken += count
-    evaluations = [value for split in ("train", "validation") for value in program.evaluate(split).values()]
-    return {"weights": _flat((program.state["parameters"], program.state["buffers"])),
-            "optimizer": _flat(program.state["slots"]),
+    evaluations = [value for split in ("train", "validation") for value in training.evaluate(split).values()]
+    return {"weights": _flat((training.state["parameters"], training.state["buffers"])),
+            "optimizer": _flat(training.state["slots"]),
             "losses": np.concatenate(losses), "reports": np.concatenate(reports), "evaluations": np.array(evaluations)}
 
 

@@ -29,8 +29,8 @@ EXTRA: Final = {
     "preset": (str, "tutorial: labels with noise, learned by heart without a penalty; made for --dataset=digits and "
                     "mnist. Ends with a verdict; exit code 4 if it is not as expected. Other flags override it.", None),
 }
-WITHOUT: Final = {"strategy", "num_devices", "cpu_devices", "rendezvous_timeout", "resume", "checkpoint_every", "keep",
-                  "summary_every", "histograms"}
+WITHOUT: Final = {"strategy", "rendezvous_timeout", "resume", "checkpoint_every", "keep", "summary_every",
+                  "histograms"}
 
 
 def purpose() -> str:

@@ -18,7 +18,8 @@ from reglab.core.penalties.by_name import as_dict
 from reglab.core.terms import SPARSITY_THRESHOLD
 from reglab.data import Dataset
 from reglab.engine import environment
-from reglab.engine.assembly import load_dataset, total_steps
+from reglab.engine.assembly import arrays_of, total_steps
+from reglab.engine.placement import LanePlacement
 from reglab.engine.startup import start_devices
 from reglab.lab.intervals import CONFIDENCE, mean_and_half_width
 from reglab.lab.lanes import Lane, LaneCurves, LaneTrainer
@@ -75,11 +76,11 @@ def compare(config: Config, seeds: int = SEEDS, data: Dataset | None = None, *,
     arms = arms_of(config)
     start_devices(config.compile_cache, console.warning)
     lanes = lanes_of(arms, config, seeds)
-    dataset = load_dataset(config) if data is None else data
+    dataset = arrays_of(config, data)
     trainer = LaneTrainer(config, dataset, len(lanes), [config.penalize],
                           {name: (0.0, strength) for name, strength in config.strengths.items()})
     steps_per_epoch = total_steps(config, dataset) // config.epochs
-    console.header(_describe(config, dataset, arms, seeds))
+    console.header(_describe(config, dataset, arms, seeds, trainer.placement))
     began = time.perf_counter()
     with stop_request() as stop:
         try:
@@ -140,7 +141,8 @@ def _follow(console: Console, stop: StopRequest, steps_per_epoch: int) -> Callab
     return on_step
 
 
-def _describe(config: Config, dataset: Dataset, arms: tuple[Arm, ...], seeds: int) -> dict[str, str]:
+def _describe(config: Config, dataset: Dataset, arms: tuple[Arm, ...], seeds: int,
+              placement: LanePlacement) -> dict[str, str]:
     noise = f", {100 * config.label_noise:g} % of the training labels changed" if config.label_noise else ""
     return {
         "Data": dataset.description + noise,
@@ -150,6 +152,6 @@ def _describe(config: Config, dataset: Dataset, arms: tuple[Arm, ...], seeds: in
         "Lanes": f"{len(arms)} arms x {seeds} seeds from {config.seed} on, side by side on the same batches",
         "Training": f"{config.optimizer}, learning rate {config.learning_rate:g}, {config.schedule}, batches of "
                     f"{config.batch_size}, {config.epochs} epochs",
-        "Device": f"{environment.device_name()}, {config.precision}",
+        "Device": f"{environment.device_name()}, {config.precision}{placement.describe()}",
         "Writing to": config.model_dir or "nothing (no model_dir)",
     }

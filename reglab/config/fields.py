@@ -116,10 +116,10 @@ class Fields:
         "auto", "auto (a cluster if TF_CONFIG or Slurm describes one, else all GPUs), one_device, mirrored, or "
         "multi_worker.", one_of(*allowed.STRATEGIES), handling=True)
     num_devices: int | None = _EXECUTION.flag(
-        None, "Devices of this machine to use; else all.",
+        None, "Devices of this machine to use, for replicas or lanes; else all.",
         between(1, allowed.MOST_DEVICES, "give a number of devices, or leave it out for all"), handling=True)
     cpu_devices: int | None = _EXECUTION.flag(
-        None, "Split the CPU into this many logical devices, to try replicas without GPUs.",
+        None, "Split the CPU into this many logical devices, to try several without GPUs.",
         between(1, allowed.MOST_CPU_DEVICES, "give a number of logical devices, or leave it out for one"),
         handling=True)
     rendezvous_timeout: float = _EXECUTION.flag(

@@ -3,9 +3,10 @@
 Nothing here imports TensorFlow, but for the download of a public set that no `data_dir` holds.
 """
 
-from reglab.data.examples import Dataset, Examples
+from reglab.data.examples import DataFacts, Dataset, Examples, steps_per_epoch
 from reglab.data.loading import check_batch_size, from_arrays, is_here, load, load_configured
 from reglab.data.randomness import epoch_order
+from reglab.data.stream import Stream
 
-__all__ = ["Dataset", "Examples", "check_batch_size", "epoch_order", "from_arrays", "is_here", "load",
-           "load_configured"]
+__all__ = ["DataFacts", "Dataset", "Examples", "Stream", "check_batch_size", "epoch_order", "from_arrays", "is_here",
+           "load", "load_configured", "steps_per_epoch"]

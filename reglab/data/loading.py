@@ -14,7 +14,7 @@ from reglab.data.arrays import arrays_dataset
 from reglab.data.cifar import load_cifar
 from reglab.data.digits import load_digits
 from reglab.data.download import download
-from reglab.data.examples import Dataset
+from reglab.data.examples import DataFacts, Dataset
 from reglab.data.mnist import load_mnist
 from reglab.data.npz import read_npz
 from reglab.data.sampling import sample
@@ -53,13 +53,13 @@ def load_configured(config: Config) -> Dataset:
     return sample(whole, train_size=config.train_size, label_noise=config.label_noise, seed=config.resolved_data_seed)
 
 
-def check_batch_size(config: Config, dataset: Dataset) -> None:
+def check_batch_size(config: Config, data: DataFacts) -> None:
     """Raises:
       ConfigError: the batch is larger than the training data.
     """
-    if config.batch_size > len(dataset.train):
-        raise ConfigError(f"--batch_size={config.batch_size} is more than the {len(dataset.train):,} training examples "
-                          f"of {shown(dataset.name)}: give at most that many")
+    if config.batch_size > data.sizes["train"]:
+        raise ConfigError(f"--batch_size={config.batch_size} is more than the {data.sizes['train']:,} training "
+                          f"examples of {shown(data.name)}: give at most that many")
 
 
 def is_here(dataset: str, data_dir: str | None) -> bool:

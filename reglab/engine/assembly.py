@@ -1,4 +1,4 @@
-"""From a configuration to the program that runs it: the one place where names become functions."""
+"""From a configuration to the training that runs it: the one place where names become functions."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import contextlib
 import contextvars
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from reglab import data
-from reglab.config import HANDLING_FIELDS, Config
+from reglab.config import HANDLING_FIELDS, Config, ConfigError
 from reglab.config.memory import check_memory
 from reglab.config.selection import make_model, strengths_by_layer
 from reglab.config.strengths import Strength, is_zero
@@ -23,12 +22,21 @@ from reglab.core.optimizers import make_optimizer, scheduled
 from reglab.core.parameters import Weights
 from reglab.core.step import Hyperparameters, Step
 from reglab.core.terms import Term
-from reglab.data import Dataset, check_batch_size
-from reglab.engine.lane_program import LaneProgram
+from reglab.data import DataFacts, Dataset, Stream, check_batch_size, load_configured, steps_per_epoch
+from reglab.engine.lane_groups import LaneGroups
+from reglab.engine.placement import LanePlacement
 from reglab.engine.program import Program
 from reglab.engine.replicas import Replicas
+from reglab.engine.sources.arrays import ArraySource
+from reglab.engine.sources.base import Layout, Source
+from reglab.engine.sources.streams import StreamSource
+from reglab.engine.training import Training
+from reglab.inputs.texts import shown
 
-MakeProgram = Callable[[Weights, Hyperparameters], Program]
+Data = Dataset | Stream | Source
+"""What a run can be trained on."""
+HasSizes = DataFacts | Layout
+"""What knows the sizes of the splits."""
 
 
 def load_dataset(config: Config) -> Dataset:
@@ -37,22 +45,55 @@ def load_dataset(config: Config) -> Dataset:
     Raises:
       ConfigError: a file is missing or damaged, or the data do not fit the flags.
     """
-    return data.load_configured(config)
+    return load_configured(config)
 
 
-def make_step(config: Config, dataset: Dataset) -> Step:
+def source_of(config: Config, data: Data) -> Source:
+    """The batches of a run on these data.
+
+    Raises:
+      ConfigError: a source of one's own has batches of another size or type.
+    """
+    dtype = parameter_dtype(config)
+    if isinstance(data, Stream):
+        return StreamSource(data, config.batch_size, dtype)
+    if isinstance(data, Dataset):
+        return ArraySource(data, config.batch_size, dtype, config.resolved_data_seed)
+    if (data.layout.batch_size, data.layout.dtype) != (config.batch_size, dtype):
+        raise ConfigError(f"{shown(data.about.name)} has batches of {data.layout.batch_size} examples in "
+                          f"{data.layout.dtype.name}, and --batch_size={config.batch_size} --precision="
+                          f"{config.precision} needs {config.batch_size} in {dtype.name}: make a source of these")
+    return data
+
+
+def arrays_of(config: Config, data: Data | None) -> Dataset:
+    """The data of lanes: those given, or those that the configuration names.
+
+    Raises:
+      ConfigError: they are no arrays, or cannot be loaded.
+    """
+    if data is None:
+        return load_dataset(config)
+    if not isinstance(data, Dataset):
+        name = data.name if isinstance(data, Stream) else data.about.name
+        raise ConfigError(f"{shown(name)} brings its batches one after the other, and lanes share arrays that lie on "
+                          "the device: train one run at a time with reglab.fit, or give reglab.data.from_arrays(...)")
+    return data
+
+
+def make_step(config: Config, data: DataFacts) -> Step:
     """The objective and the steps on it.
 
     Raises:
       ConfigError: `penalize` matches no layer, a strength names one that there is not, or the network is larger than
         memory.
     """
-    check_memory(config, input_shape=dataset.input_shape, classes=dataset.classes)
-    model = make_model(config, dataset.input_shape, dataset.classes)
+    check_memory(config, input_shape=data.input_shape, classes=data.classes)
+    model = make_model(config, data.input_shape, data.classes)
     optimizer = make_optimizer(config.optimizer, momentum=config.momentum, weight_decay=config.resolved_weight_decay,
                                decayed=model.kernel_names)
     schedule = functools.partial(scheduled, schedule=config.schedule, warmup_steps=config.warmup_steps,
-                                 total_steps=total_steps(config, dataset))
+                                 total_steps=total_steps(config, data))
     terms = make_terms(model, [config.penalize],
                        {name: [strength] for name, strength in config.strengths.items()})
     return Step(model, terms, optimizer, schedule, config.clip_norm, skip_nonfinite=config.on_nonfinite != "stop")
@@ -96,38 +137,32 @@ def make_hyperparameters(config: Config, step: Step) -> Hyperparameters:
     return Hyperparameters(strengths, tf.constant(config.learning_rate, dtype), drawn)
 
 
-def make_program(config: Config, dataset: Dataset, replicas: Replicas | None = None) -> Program:
-    """The compiled program of a single run, at its initial state.
+def make_training(config: Config, data: Data, replicas: Replicas | None = None) -> Training:
+    """A single run at its initial state.
 
     Raises:
       ConfigError: the batch is larger than the training data, or `penalize` matches no layer.
     """
-    check_batch_size(config, dataset)
-    step, replicas = make_step(config, dataset), replicas or Replicas()
-
-    def make(weights: Weights, hyper: Hyperparameters) -> Program:
-        return Program(step, weights, hyper, dataset, batch_size=config.batch_size,
-                       summary_every=summary_interval(config, dataset), jit=config.jit, replicas=replicas)
-
-    shared = _sharing(make, config, dataset, replicas.devices, step.terms) if replicas.compiles_whole else make
-    return shared(step.model.initialize(config.seed), make_hyperparameters(config, step))
+    source = source_of(config, data)
+    check_batch_size(config, source.about)
+    step = make_step(config, source.about)
+    program = _program(config, step, source.layout, None, replicas or Replicas())
+    return Training(program, step.model.initialize(config.seed), make_hyperparameters(config, step), source)
 
 
-def make_lane_program(config: Config, step: Step, weights: Weights, hyper: Hyperparameters,
-                      dataset: Dataset) -> LaneProgram:
-    """The compiled programs of lanes that have `config` in common; every array has a leading lane axis."""
-    def make(weights: Weights, hyper: Hyperparameters) -> Program:
-        return Program(step, weights, hyper, dataset, batch_size=config.batch_size, summary_every=0,
-                       lanes=len(hyper.learning_rate), jit=config.jit)
-
-    return LaneProgram(_sharing(make, config, dataset, step.terms), weights, hyper)
+def make_lanes(config: Config, step: Step, weights: Weights, hyper: Hyperparameters, source: Source,
+               placement: LanePlacement) -> LaneGroups:
+    """Lanes that have `config` in common; every array has a leading lane axis."""
+    without_summaries = dataclasses.replace(config, summary_every=0)
+    return LaneGroups(lambda lanes: _program(without_summaries, step, source.layout, lanes, Replicas()),
+                      weights, hyper, source, placement)
 
 
 @contextlib.contextmanager
 def shared_programs() -> Iterator[None]:
-    """Inside the block, runs on the same data that differ only in what a compiled program takes as an input share one.
+    """Inside the block, runs that differ only in what a compiled program takes as an input share one.
 
-    For several runs in a row: the block keeps their programs, and with them their data, in memory.
+    For several runs in a row, on data of the same sizes and shapes; the block keeps their programs.
     """
     token = _shared.set({})
     try:
@@ -139,22 +174,16 @@ def shared_programs() -> Iterator[None]:
 _shared: contextvars.ContextVar[dict[Any, Program] | None] = contextvars.ContextVar("shared_programs", default=None)
 
 
-def _sharing(make: MakeProgram, config: Config, dataset: Dataset, *more: Any) -> MakeProgram:
-    """`make`, but inside `shared_programs` only the first program of its kind is made, and others are its siblings.
-
-    Args:
-      more: what else the compiled functions depend on, besides the shapes of weights and hyper-parameters.
-    """
+def _program(config: Config, step: Step, layout: Layout, lanes: int | None, replicas: Replicas) -> Program:
+    """A new program or, inside `shared_programs`, the one that there is."""
     shared = _shared.get()
-    if shared is None:
-        return make
-
-    def shared_or_made(weights: Weights, hyper: Hyperparameters) -> Program:
-        key = (_compiled_with(config), dataset.digest, hyper.learning_rate.shape, *more)
-        if key in shared:
-            return shared[key].sibling(weights, hyper)
-        return shared.setdefault(key, make(weights, hyper))
-    return shared_or_made
+    if shared is None or not replicas.compiles_whole:  # A strategy is made anew for each run.
+        shared = {}
+    key = (_compiled_with(config), layout, step.terms, lanes)
+    if key not in shared:
+        shared[key] = Program(step, layout, summary_every=summary_interval(config, layout), lanes=lanes,
+                              jit=config.jit, replicas=replicas)
+    return shared[key]
 
 
 def _compiled_with(config: Config) -> Config:
@@ -164,14 +193,14 @@ def _compiled_with(config: Config) -> Config:
     return dataclasses.replace(config, **{name: getattr(default, name) for name in inputs})
 
 
-def check_fit(config: Config, dataset: Dataset) -> None:
-    """What `make_program` would refuse, found without a device.
+def check_fit(config: Config, data: DataFacts) -> None:
+    """What `make_training` would refuse, found without a device.
 
     Raises:
       ConfigError: the batch is larger than the training data, or `penalize` matches no layer.
     """
-    check_batch_size(config, dataset)
-    make_step(config, dataset)
+    check_batch_size(config, data)
+    make_step(config, data)
 
 
 def parameter_dtype(config: Config) -> tf.DType:
@@ -179,13 +208,13 @@ def parameter_dtype(config: Config) -> tf.DType:
     return tf.as_dtype(dtype_of(config.precision))
 
 
-def summary_interval(config: Config, dataset: Dataset) -> int:
+def summary_interval(config: Config, data: HasSizes) -> int:
     """Steps between measured steps: `summary_every`, or more for `max_points` of them at the most; 0 for none."""
     if not config.summary_every or config.max_points is None:
         return config.summary_every
-    return max(config.summary_every, (total_steps(config, dataset) - 1) // config.max_points + 1)
+    return max(config.summary_every, (total_steps(config, data) - 1) // config.max_points + 1)
 
 
-def total_steps(config: Config, dataset: Dataset) -> int:
+def total_steps(config: Config, data: HasSizes) -> int:
     """How many updates the whole run makes."""
-    return config.epochs * -(-len(dataset.train) // config.batch_size)
+    return config.epochs * steps_per_epoch(data.sizes["train"], config.batch_size)

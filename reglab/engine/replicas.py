@@ -76,8 +76,8 @@ class Replicas:
         return results
 
     def everywhere(self, arrays: Any) -> Any:
-        """A copy of each array of a structure on the device of every replica, for arguments of `run`."""
-        return self.run(lambda same: map_arrays(tf.identity, same), arrays)
+        """Each array of a structure on the device of every replica, for arguments of `run`."""
+        return arrays
 
     def gather_numbers(self, *numbers: float) -> np.ndarray:
         """[workers, numbers]: the numbers of every worker, for decisions that all must take alike."""
@@ -97,7 +97,7 @@ class StrategyReplicas(Replicas):
                  worker: int = 0) -> None:
         self.strategy, self.name, self.devices, self.workers, self.worker = strategy, name, devices, workers, worker
         self.count = strategy.num_replicas_in_sync
-        self._copy = traced(super().everywhere)
+        self._copy = traced(self._copied)
         self._sum_of_workers = traced(self._sum_one_replica_a_worker)
 
     def program(self, function: Callable[..., Any], jit: bool) -> Any:
@@ -128,7 +128,7 @@ class StrategyReplicas(Replicas):
 
     def everywhere(self, arrays: Any) -> Any:
         """See `Replicas`."""
-        return self._copy(arrays) if tf.executing_eagerly() else super().everywhere(arrays)
+        return self._copy(arrays) if tf.executing_eagerly() else self._copied(arrays)
 
     def index(self) -> Any:
         """See `Replicas`."""
@@ -161,6 +161,9 @@ class StrategyReplicas(Replicas):
             same, totals[array.dtype.itemsize] = np.split(totals[array.dtype.itemsize], [array.size])
             taken.append(same.view(array.dtype).reshape(array.shape))
         return taken
+
+    def _copied(self, arrays: Any) -> Any:
+        return self.run(lambda same: map_arrays(tf.identity, same), arrays)
 
     def _sum_one_replica_a_worker(self, table: tf.Tensor) -> tf.Tensor:
         """The sum over workers of their tables, brought by the first replica of each."""

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from reglab.engine.program import Program
-from reglab.run.divergence import MOST_BYTES, OrderOf, Rewind
+from reglab.engine.training import Training
+from reglab.run.divergence import MOST_BYTES, Rewind
 
 MOST_TOLD: Final = 3
 """Lanes that a line is said of; the others are only counted."""
@@ -36,12 +36,11 @@ class LaneWatch:
     Args:
       names: what to call each lane.
       skips: whether updates that are not finite are left out.
-      order_of: epoch to the order of the training examples.
       warn: told, in a line, of the first lanes.
     """
 
-    def __init__(self, names: Sequence[str], skips: bool, order_of: OrderOf, warn: Callable[[str], None]) -> None:
-        self._names, self._skips, self._order_of, self._warn = names, skips, order_of, warn
+    def __init__(self, names: Sequence[str], skips: bool, warn: Callable[[str], None]) -> None:
+        self._names, self._skips, self._warn = names, skips, warn
         self._first_steps = np.full(len(names), -1, np.int64)
         self._left_out = np.zeros(len(names), np.int64)
         self._rewinds: list[Rewind] = []
@@ -52,31 +51,31 @@ class LaneWatch:
         return tuple(Blowup(int(lane), int(self._first_steps[lane]), int(self._left_out[lane]))
                      for lane in np.flatnonzero(self._first_steps >= 0))
 
-    def before_call(self, programs: Sequence[Program]) -> None:
-        """To be called before each call of the programs, the groups of lanes in order."""
-        self._rewinds = self._rewinds or [Rewind(most_bytes=MOST_BYTES // len(programs)) for _ in programs]
-        for rewind, program in zip(self._rewinds, programs, strict=True):
-            rewind.note(program)
+    def before_call(self, trainings: Sequence[Training]) -> None:
+        """To be called before each call of the trainings, the groups of lanes in order."""
+        self._rewinds = self._rewinds or [Rewind(most_bytes=MOST_BYTES // len(trainings)) for _ in trainings]
+        for rewind, training in zip(self._rewinds, trainings, strict=True):
+            rewind.note(training)
 
-    def after_call(self, programs: Sequence[Program], data_losses: np.ndarray) -> None:
+    def after_call(self, trainings: Sequence[Training], data_losses: np.ndarray) -> None:
         """To be called with the [steps, lanes] data losses that it brought."""
         bad = ~np.isfinite(data_losses)
         if not bad.any():
             return
-        start = int(programs[0].state["step"]) - len(data_losses)
+        start = trainings[0].steps_taken - len(data_losses)
         new = np.flatnonzero(bad.any(0) & (self._first_steps < 0))
         self._first_steps[new] = start + bad[:, new].argmax(0)
         if self._skips:
             self._left_out += bad.sum(0)
         told = int((self._first_steps >= 0).sum()) - len(new)
         for lane in new[np.argsort(self._first_steps[new], kind="stable")][:max(MOST_TOLD - told, 0)]:
-            self._tell(int(lane), programs)
+            self._tell(int(lane), trainings)
 
-    def _tell(self, lane: int, programs: Sequence[Program]) -> None:
-        size = programs[0].lanes
-        assert size is not None, "these are programs of lanes"
+    def _tell(self, lane: int, trainings: Sequence[Training]) -> None:
+        size = trainings[0].program.lanes
+        assert size is not None, "these are trainings of lanes"
         step = int(self._first_steps[lane])
-        cause = self._rewinds[lane // size].find_cause(programs[lane // size], step, self._order_of, lane % size)
+        cause = self._rewinds[lane // size].find_cause(trainings[lane // size], step, lane % size)
         self._warn(f"lane {lane} ({self._names[lane]}): step {step} is not finite"
                    + (", its update is left out" if self._skips else "") + (f" ({cause})" if cause else "")
                    + "; the other lanes go on")

@@ -21,9 +21,11 @@ from reglab.config.strengths import Strength, in_words
 from reglab.core.parameters import Weights, map_arrays
 from reglab.core.penalties.by_name import ByPenalty, by_penalty_name
 from reglab.core.step import Hyperparameters, stack_lanes
-from reglab.data import Dataset, check_batch_size, epoch_order
-from reglab.engine.assembly import make_hyperparameters, make_lane_program, make_step, make_terms, parameter_dtype
-from reglab.engine.lane_program import LaneProgram
+from reglab.data import Dataset, check_batch_size, steps_per_epoch
+from reglab.engine.assembly import make_hyperparameters, make_lanes, make_step, make_terms, parameter_dtype, source_of
+from reglab.engine.lane_groups import LaneGroups
+from reglab.engine.placement import place_lanes
+from reglab.engine.training import Training
 from reglab.lab.lane_blowups import Blowup, LaneWatch
 
 SECONDS_PER_CALL: Final = 0.5  # Short enough that Ctrl-C is answered, long enough to cost nothing.
@@ -96,9 +98,12 @@ class LaneTrainer:
       strengths: name of a penalty to every strength that a lane may have, where that is more than a number for one of
         the standing penalties.
 
+    Attributes:
+      placement: where the lanes run.
+
     Raises:
-      ConfigError: the batch is larger than the training data, the lanes are larger than memory, a `penalize` matches
-        no layer, or lanes are to be restored.
+      ConfigError: there are not the devices asked for, the batch is larger than the training data, the lanes are
+        larger than memory, a `penalize` matches no layer, or lanes are to be restored.
     """
 
     def __init__(self, shared: Config, dataset: Dataset, count: int, penalize: Sequence[str] = ("all",),
@@ -106,11 +111,12 @@ class LaneTrainer:
         check_batch_size(shared, dataset)
         if shared.on_nonfinite == "restore":
             raise ConfigError("--on_nonfinite=restore goes back to checkpoints, and lanes have none: give skip or stop")
+        self.placement = place_lanes(shared)
         check_memory(shared, input_shape=dataset.input_shape, classes=dataset.classes, lanes=count)
         self._shared, self._dataset, self._count = shared, dataset, count
         step = make_step(shared, dataset)
         self._step = dataclasses.replace(step, terms=make_terms(step.model, penalize, strengths))
-        self._program: LaneProgram | None = None
+        self._groups: LaneGroups | None = None
         self._call_steps, self._has_compiled = FIRST_CALL_STEPS, False
 
     def train(self, lanes: Sequence[Lane], *, weights: Weights | None = None,
@@ -126,18 +132,18 @@ class LaneTrainer:
           warn: told, in a line, of the first lanes whose steps are not finite.
         """
         assert len(lanes) == self._count, "a set of lanes has the size the trainer was made for"
-        program = self._restart(lanes, weights)
-        watch = LaneWatch([_name(lane) for lane in lanes], self._step.skip_nonfinite, self._order, warn)
+        groups = self._restart(lanes, weights)
+        watch = LaneWatch([_name(lane) for lane in lanes], self._step.skip_nonfinite, warn)
         epochs, evaluations = [], []
         for epoch in range(self._shared.epochs):
-            self._run_epoch(program, epoch, on_step, watch)
+            self._run_epoch(groups, epoch, on_step, watch)
             if epoch + 1 == self._shared.epochs or (epoch + 1) % self._shared.evaluate_every == 0:
                 epochs.append(epoch + 1)
-                evaluations.append((program.evaluate("train"), program.evaluate("validation"), program.inspect()))
+                evaluations.append(groups.joined(_evaluate))
             on_epoch(epoch + 1)
         train, validation, of_weights = ({name: np.stack([split[name] for split in splits]) for name in splits[0]}
                                       for splits in zip(*evaluations, strict=True))
-        parameters, buffers = program.weights()
+        parameters, buffers = groups.joined(Training.weights, axis=0)
         return LaneCurves(np.array(epochs), train, validation, of_weights, parameters, watch.blowups, buffers,
                           sum(self._step.model.kernel_sizes.values()))
 
@@ -145,42 +151,44 @@ class LaneTrainer:
         """From now on other data, with splits of the same sizes; compiles nothing anew."""
         if dataset is not self._dataset:
             self._dataset = dataset
-            if self._program is not None:
-                self._program.use_data(dataset)
+            if self._groups is not None:
+                self._groups.use_data(source_of(self._shared, dataset))
 
-    def _order(self, epoch: int) -> np.ndarray:
-        return epoch_order(self._shared.resolved_data_seed, epoch, len(self._dataset.train))
-
-    def _run_epoch(self, program: LaneProgram, epoch: int, on_step: Callable[[int], None], watch: LaneWatch) -> None:
-        order = self._order(epoch)
-        first = 0
-        while first < program.steps_per_epoch:
-            count = min(self._call_steps, program.steps_per_epoch - first)
-            watch.before_call(program.programs)
+    def _run_epoch(self, groups: LaneGroups, epoch: int, on_step: Callable[[int], None], watch: LaneWatch) -> None:
+        steps, first = steps_per_epoch(len(self._dataset.train), self._shared.batch_size), 0
+        while first < steps:
+            count = min(self._call_steps, steps - first)
+            watch.before_call(groups.trainings)
             began = time.perf_counter()
-            calls = program.run(order, first, count)
+            data_losses = groups.run(epoch, first, count)
             if self._has_compiled:
                 self._call_steps = max(1, round(count * SECONDS_PER_CALL / (time.perf_counter() - began)))
             self._has_compiled = True
-            watch.after_call(program.programs, calls.data_losses)
+            watch.after_call(groups.trainings, data_losses)
             first += count
-            on_step(epoch * program.steps_per_epoch + first)
+            on_step(epoch * steps + first)
 
-    def _restart(self, lanes: Sequence[Lane], weights: Weights | None) -> LaneProgram:
+    def _restart(self, lanes: Sequence[Lane], weights: Weights | None) -> LaneGroups:
         if weights is None:
             weights = stack_lanes([self._step.model.initialize(lane.seed) for lane in lanes])
         else:
             weights = map_arrays(lambda array: tf.constant(array, parameter_dtype(self._shared)), weights)
         hyper = stack_lanes([self._hyperparameters(lane) for lane in lanes])
-        if self._program is None:
-            self._program = make_lane_program(self._shared, self._step, weights, hyper, self._dataset)
-            self._program.prepare()
+        if self._groups is None:
+            self._groups = make_lanes(self._shared, self._step, weights, hyper,
+                                      source_of(self._shared, self._dataset), self.placement)
+            self._groups.prepare()
         else:
-            self._program.restart(weights, hyper)
-        return self._program
+            self._groups.restart(weights, hyper)
+        return self._groups
 
     def _hyperparameters(self, lane: Lane) -> Hyperparameters:
         return make_hyperparameters(lane.config(self._shared), self._step)
+
+
+def _evaluate(training: Training) -> tuple[dict[str, np.ndarray], ...]:
+    """Both splits, and what the weights alone tell."""
+    return training.evaluate("train"), training.evaluate("validation"), training.measure_weights()
 
 
 def _name(lane: Lane) -> str:

@@ -16,11 +16,8 @@ import numpy as np
 from reglab.core import penalties
 from reglab.core.parameters import map_arrays
 from reglab.core.step import Hyperparameters, State
-from reglab.engine.program import Program
+from reglab.engine.training import Training
 from reglab.inputs import exit_codes
-
-OrderOf = Callable[[int], np.ndarray]
-"""Epoch, from 0, to the order of its training examples."""
 
 SECONDS: Final = 2.0
 """How old a kept state may be: so long the search takes at most, and so rarely there is one more to keep."""
@@ -68,49 +65,50 @@ class Diverged(exit_codes.Ending, ArithmeticError):
 
 
 class Rewind:
-    """Keeps a program's state of a few seconds ago, of which it holds the tensors and copies none."""
+    """Keeps a training's state of a few seconds ago, of which it holds the tensors and copies none."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, most_bytes: int = MOST_BYTES) -> None:
         self._clock, self._kept_at, self._most_bytes = clock, -float("inf"), most_bytes
         self._state: State | None = None
 
-    def note(self, program: Program) -> None:
-        """To be called before each call of `program.run`."""
+    def note(self, training: Training) -> None:
+        """To be called before each call of `Training.run`."""
         if self._clock() - self._kept_at >= SECONDS:
             self._kept_at = self._clock()
-            self._state = _read(program) if state_bytes(program) <= self._most_bytes else None
+            self._state = _read(training) if state_bytes(training) <= self._most_bytes else None
 
-    def find_cause(self, program: Program, bad: int, order_of: OrderOf, lane: int | None = None) -> Cause | None:
+    def find_cause(self, training: Training, bad: int, lane: int | None = None) -> Cause | None:
         """What went wrong on the way to `bad`, a step that `Diverged` may name; None where that cannot be told.
 
-        The program's state is afterwards what it was before.
+        Its state is afterwards what it was before.
         """
         if self._state is None or int(self._state["step"]) > bad:
             return None
-        now = _read(program)
+        now = _read(training)
         try:
-            _write(program, self._state)
-            return _search(program, bad, order_of, lane)
+            _write(training, self._state)
+            return _search(training, bad, lane)
         finally:
-            _write(program, now)
+            _write(training, now)
 
 
-def look(program: Program, order: np.ndarray, first: int, lane: int | None = None) -> Cause:
+def look(training: Training, epoch: int, first: int, lane: int | None = None) -> Cause:
     """What is not finite at step `first` of an epoch, in the state as it is: `place` is empty where nothing is.
 
     `last` then tells its data loss and gradient norm.
     """
-    step, parameters = int(program.state["step"]), _one(program.parameters(), lane)
+    step, parameters = training.steps_taken, _one(training.parameters(), lane)
+    functions = training.program.step
     layers = [layer for layer, arrays in parameters.items() if not _finite(arrays)]
     if layers:
         return Cause(f"the weights of {_named(layers)} before step {step}")
-    data_loss, gradients = _one(program.data_gradient(order, first), lane)
-    hyper: Hyperparameters = _one(map_arrays(lambda array: array.numpy(), program.hyper), lane)
+    data_loss, gradients = _one(training.data_gradient(epoch, first), lane)
+    hyper: Hyperparameters = _one(map_arrays(lambda array: array.numpy(), training.hyper), lane)
     with np.errstate(all="ignore"):
         penalty = {layer: gradient.numpy() for layer, gradient in
-                   program.step.penalty_gradient(parameters, hyper).items()}
-        kernels = program.step.model.kernels(gradients)
-        total = program.step.model.with_kernels(gradients, {layer: kernel + penalty.get(layer, 0)
+                   functions.penalty_gradient(parameters, hyper).items()}
+        kernels = functions.model.kernels(gradients)
+        total = functions.model.with_kernels(gradients, {layer: kernel + penalty.get(layer, 0)
                                                             for layer, kernel in kernels.items()})
         norm, of_penalty, of_data = _norm(total), _norm(penalty), _norm(gradients)
     layers = [layer for layer, arrays in total.items() if not _finite(arrays)]
@@ -125,39 +123,40 @@ def look(program: Program, order: np.ndarray, first: int, lane: int | None = Non
     return Cause("", f"data loss {data_loss:.4g}, gradient norm {norm:.4g} at step {step}", of_penalty > of_data)
 
 
-def state_bytes(program: Program) -> int:
-    """What the state of a program takes."""
+def state_bytes(training: Training) -> int:
+    """What the state of a training takes."""
     sizes: list[int] = []
-    map_arrays(lambda v: sizes.append(v.shape.num_elements() * v.dtype.size), program.state)
+    map_arrays(lambda v: sizes.append(v.shape.num_elements() * v.dtype.size), training.state)
     return sum(sizes)
 
 
-def _search(program: Program, bad: int, order_of: OrderOf, lane: int | None) -> Cause | None:
+def _search(training: Training, bad: int, lane: int | None) -> Cause | None:
     last = Cause("")
-    _run_to(program, bad - 2, order_of)
-    for step in range(int(program.state["step"]), bad + 1):
-        _run_to(program, step, order_of)
-        epoch, first = divmod(step, program.steps_per_epoch)
-        found = look(program, order_of(epoch), first, lane)
+    _run_to(training, bad - 2)
+    for step in range(training.steps_taken, bad + 1):
+        _run_to(training, step)
+        epoch, first = divmod(step, training.steps_per_epoch)
+        found = look(training, epoch, first, lane)
         if found.place:
             return Cause(found.place, last.last, last.penalty_pulls)
         last = found
     return None
 
 
-def _run_to(program: Program, step: int, order_of: OrderOf) -> None:
-    while (at := int(program.state["step"])) < step:
-        epoch, first = divmod(at, program.steps_per_epoch)
-        program.run(order_of(epoch), first, min(step - at, program.steps_per_epoch - first))
+def _run_to(training: Training, step: int) -> None:
+    while (at := training.steps_taken) < step:
+        epoch, first = divmod(at, training.steps_per_epoch)
+        training.run(epoch, first, min(step - at, training.steps_per_epoch - first,
+                                       training.program.layout.most_batches))
 
 
-def _read(program: Program) -> State:
-    state: State = map_arrays(lambda variable: variable.read_value(), program.state)
+def _read(training: Training) -> State:
+    state: State = map_arrays(lambda variable: variable.read_value(), training.state)
     return state
 
 
-def _write(program: Program, state: State) -> None:
-    map_arrays(lambda variable, value: variable.assign(value), program.state, state)
+def _write(training: Training, state: State) -> None:
+    map_arrays(lambda variable, value: variable.assign(value), training.state, state)
 
 
 def _one(arrays: Any, lane: int | None) -> Any:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from reglab.core import penalties
-from reglab.engine.program import Program
+from reglab.engine.training import Training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Evaluation:
                 "accuracy": self.train["accuracy"] - self.validation["accuracy"]}
 
 
-def evaluate(program: Program, epoch: int) -> Evaluation:
-    """The evaluation of a program's state, after so many epochs."""
-    weights = {tag: float(value) for tag, value in program.inspect().items()}
-    splits = {split: {name: float(value) for name, value in program.evaluate(split).items()}
+def evaluate(training: Training, epoch: int) -> Evaluation:
+    """The evaluation of a training's state, after so many epochs."""
+    weights = {tag: float(value) for tag, value in training.measure_weights().items()}
+    splits = {split: {name: float(value) for name, value in training.evaluate(split).items()}
               for split in ("train", "validation")}
-    return Evaluation.of(int(program.state["step"]), epoch, splits["train"], splits["validation"], weights)
+    return Evaluation.of(training.steps_taken, epoch, splits["train"], splits["validation"], weights)

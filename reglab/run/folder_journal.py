@@ -15,7 +15,7 @@ import numpy as np
 
 from reglab.config import Config, ConfigError
 from reglab.core.step import State
-from reglab.engine.program import Calls
+from reglab.engine.training import Calls
 from reglab.run.checkpoints.best import keep_best
 from reglab.run.evaluation import Evaluation
 from reglab.run.journal import Journal

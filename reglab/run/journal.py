@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reglab.engine.program import Calls
+from reglab.engine.training import Calls
 from reglab.run.evaluation import Evaluation
 
 

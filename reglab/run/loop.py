@@ -1,4 +1,4 @@
-"""`fit`: the loop around the compiled program. It calls, evaluates, logs and saves; it computes nothing itself."""
+"""`fit`: the loop around the compiled one. It calls, evaluates, logs and saves; it computes nothing itself."""
 
 from __future__ import annotations
 
@@ -15,12 +15,19 @@ from reglab.cluster import Cluster, find_cluster
 from reglab.config import Config, ConfigError
 from reglab.console import Console, EpochRow
 from reglab.core.step import State
-from reglab.data import Dataset, epoch_order
-from reglab.engine.assembly import check_fit, load_dataset, make_program, summary_interval, total_steps
+from reglab.engine.assembly import (
+    Data,
+    check_fit,
+    load_dataset,
+    make_training,
+    source_of,
+    summary_interval,
+    total_steps,
+)
 from reglab.engine.pace import Pace
-from reglab.engine.program import Program
+from reglab.engine.placement import place_run
 from reglab.engine.startup import start_devices
-from reglab.engine.strategies import make_replicas
+from reglab.engine.training import Training
 from reglab.run.divergence import Diverged
 from reglab.run.evaluation import Evaluation, evaluate
 from reglab.run.folder_journal import open_journal, written_epochs
@@ -37,12 +44,13 @@ from reglab.storage.ownership import owning
 SECONDS_PER_WORD: Final = 5.0  # How often the chief tells the others that it is still saving.
 
 
-def fit(config: Config, data: Dataset | None = None, *, console: Console | None = None,
+def fit(config: Config, data: Data | None = None, *, console: Console | None = None,
         until: int | None = None) -> History:
     """Trains one network as `config` says, from where its `model_dir` stands.
 
     Args:
-      data: the data to use instead of `config.dataset`; `reglab.data.from_arrays` makes one of NumPy arrays.
+      data: the data to use instead of `config.dataset`: arrays (`reglab.data.from_arrays`), a `reglab.data.Stream`
+        whose functions bring them, or a `Source` of your own.
       console: who is told of the progress; nobody if not given.
       until: stop after so many steps, if that is before the end, as a signal would have it.
 
@@ -68,16 +76,16 @@ def fit(config: Config, data: Dataset | None = None, *, console: Console | None 
         return _fit(config, data, RunDirectory(config), console, cluster, until)
 
 
-def _fit(config: Config, data: Dataset | None, directory: RunDirectory | None, console: Console,
+def _fit(config: Config, data: Data | None, directory: RunDirectory | None, console: Console,
          cluster: Cluster | None, until: int | None) -> History:
-    dataset = load_dataset(config) if data is None else data
+    source = source_of(config, load_dataset(config) if data is None else data)
     if directory is not None:
-        directory.bind(dataset.facts)
-    check_fit(config, dataset)  # Before other workers are kept waiting.
+        directory.bind(source.about.facts)
+    check_fit(config, source.about)  # Before other workers are kept waiting.
     try:
         with peers_needed(cluster), stop_request() as stop:  # Until the journal has closed, when all is on disk.
-            program = make_program(config, dataset, make_replicas(config, cluster, stop))
-            run = _Run(config, dataset, program, console, until)
+            training = make_training(config, source, place_run(config, cluster, stop))
+            run = _Run(config, training, console, until)
             with _closing(open_journal(config, directory, cast(State, run.guard.state), console.warning,
                                        run.is_due, run.rhythm)) as journal:
                 return run.fit(journal, stop)
@@ -105,24 +113,24 @@ class _Run:
     _journal: Journal
     _stop: StopRequest
 
-    def __init__(self, config: Config, dataset: Dataset, program: Program, console: Console,
-                 until: int | None) -> None:
-        self._config, self._dataset, self._program = config, dataset, program
+    def __init__(self, config: Config, training: Training, console: Console, until: int | None) -> None:
+        self._config, self._training, self._replicas = config, training, training.program.replicas
         self._console, self._until = console, until
-        self.guard = Guard(config, program, self._go_back, console.warning)
+        self.guard = Guard(config, training, self._go_back, console.warning)
         self._pace = Pace()
         self._evaluations: list[Evaluation] = []
         self._is_kept = written_epochs(config)
-        self._total_steps = total_steps(config, dataset)
+        self._total_steps = total_steps(config, training.program.layout)
 
     def is_due(self, step: int) -> bool:
         """Whether a checkpoint is made at a step however the run is interrupted."""
-        return step % (self._config.checkpoint_every or self._program.steps_per_epoch) == 0
+        return step % (self._config.checkpoint_every or self._training.steps_per_epoch) == 0
 
     @property
     def rhythm(self) -> Rhythm:
         """When the run tells what."""
-        return Rhythm(self._program.steps_per_epoch, summary_interval(self._config, self._dataset), self._is_kept)
+        return Rhythm(self._training.steps_per_epoch, summary_interval(self._config, self._training.program.layout),
+                      self._is_kept)
 
     def fit(self, journal: Journal, stop: StopRequest) -> History:
         """All epochs from the restored step on, then the result."""
@@ -130,8 +138,8 @@ class _Run:
         config, console = self._config, self._console
         self._agree_on_start()
         if journal.finished_result is None:
-            self._program.prepare()
-        console.header(describe_run(config, self._dataset, self._program))
+            self._training.prepare()
+        console.header(describe_run(config, self._training))
         begun = time.perf_counter()
         if journal.finished_result is not None:
             console.message(f"This run is already complete: {self._total_steps} steps.")
@@ -142,12 +150,12 @@ class _Run:
         elif journal.begins_again:
             console.message("Nothing was saved yet: begins at step 0.")
         console.start(journal.restored_step, self._total_steps, config.epochs)
-        for epoch in range(journal.restored_step // self._program.steps_per_epoch, config.epochs):
+        for epoch in range(journal.restored_step // self._training.steps_per_epoch, config.epochs):
             self._train_epoch(epoch)
         if not self._evaluations:  # Killed after the last checkpoint, before the result was written.
-            self._evaluations.append(evaluate(self._program, config.epochs))
+            self._evaluations.append(evaluate(self._training, config.epochs))
         console.finish()
-        result = make_result(config, self._dataset, self._program, self._evaluations[-1], best=journal.confirm_best(),
+        result = make_result(config, self._training, self._evaluations[-1], best=journal.confirm_best(),
                              seconds=time.perf_counter() - begun, steps_per_second=self._pace.steps_per_second,
                              resumed_from=journal.restored_step, nonfinite=self.guard.counts)
         journal.write_result(result)
@@ -156,15 +164,14 @@ class _Run:
 
     def _train_epoch(self, epoch: int) -> None:
         """The steps of one epoch that are still to take, in calls; then evaluation and a checkpoint."""
-        program, config = self._program, self._config
-        order = epoch_order(config.resolved_data_seed, epoch, len(self._dataset.train))
-        first = int(program.state["step"]) - epoch * program.steps_per_epoch
+        training, config = self._training, self._config
+        first = training.steps_taken - epoch * training.steps_per_epoch
         began = time.perf_counter()
-        while first < program.steps_per_epoch:
-            count = self._agree(self._next_count(first, epoch * program.steps_per_epoch))
+        while first < training.steps_per_epoch:
+            count = self._agree(self._next_count(first, epoch * training.steps_per_epoch))
             self.guard.before_call()
             with self._pace.measure(count):
-                calls = program.run(order, first, count)
+                calls = training.run(epoch, first, count)
             if config.on_nonfinite != "restore":  # Which may take some of it back.
                 self._journal.write_reports(calls)
             calls = self.guard.after_call(calls)
@@ -172,7 +179,7 @@ class _Run:
                 self._journal.write_reports(calls)
             first += len(calls.data_losses)
             self._show_progress(epoch, calls.data_losses)
-            if first < program.steps_per_epoch and self._checkpoint_due():
+            if first < training.steps_per_epoch and self._checkpoint_due():
                 self._save()
         last = epoch + 1 == config.epochs
         if last or (epoch + 1) % config.evaluate_every == 0:
@@ -181,12 +188,12 @@ class _Run:
             self._save()
 
     def _finish_epoch(self, epoch: int, seconds: float) -> None:
-        evaluation = evaluate(self._program, epoch + 1)
+        evaluation = evaluate(self._training, epoch + 1)
         # With finite weights, skip and restore go on: one example that is not finite makes its whole split so.
         if not math.isfinite(evaluation.train["data_loss"] + evaluation.validation["data_loss"]) and (
                 self._config.on_nonfinite == "stop" or not self._has_finite_weights()):
             self.guard.not_finite(evaluation.step, resume_at=evaluation.step)
-            evaluation = evaluate(self._program, epoch + 1)
+            evaluation = evaluate(self._training, epoch + 1)
         if self._evaluations and not self._is_kept(self._evaluations[-1].epoch):
             self._evaluations.pop()
         self._evaluations.append(evaluation)
@@ -197,14 +204,15 @@ class _Run:
             "updates/left_out": float(self.guard.counts["left_out"])}
         self._journal.write_evaluation(evaluation, {**left_out, **pace})
         if self._config.histograms:
-            kernels = self._program.step.model.kernels(self._program.parameters())
+            kernels = self._training.program.step.model.kernels(self._training.parameters())
             self._journal.write_histograms(evaluation.step, kernels)
         self._console.epoch(EpochRow(epoch + 1, self._config.epochs, evaluation.step, evaluation.train,
                                      evaluation.validation, seconds, rate))
 
     def _next_count(self, first: int, epoch_start: int) -> int:
         """Steps of the next call: to the end of the epoch or the next checkpoint, or as many as the time allows."""
-        ends = [self._program.steps_per_epoch - first, self._pace.affordable_steps]
+        ends = [self._training.steps_per_epoch - first, self._training.program.layout.most_batches,
+                self._pace.affordable_steps]
         every = self._config.checkpoint_every
         if every is not None:
             ends.append(every - (epoch_start + first) % every)
@@ -214,19 +222,19 @@ class _Run:
 
     def _agree(self, count: int) -> int:
         """The steps of the next call, the same in every worker; a stop signal to any one of them stops all here."""
-        is_over = bool(self._stop) or int(self._program.state["step"]) == self._until
-        counts, stops = self._program.replicas.gather_numbers(count, is_over).T
+        is_over = bool(self._stop) or self._training.steps_taken == self._until
+        counts, stops = self._replicas.gather_numbers(count, is_over).T
         if stops.any():
             self._save_and_stop()
         return int(counts.min())
 
     def _checkpoint_due(self) -> bool:
         every = self._config.checkpoint_every
-        return every is not None and int(self._program.state["step"]) % every == 0
+        return every is not None and self._training.steps_taken % every == 0
 
     def _show_progress(self, epoch: int, data_losses: np.ndarray) -> None:
         finite = data_losses[np.isfinite(data_losses)]
-        self._console.progress(int(self._program.state["step"]), epoch + 1,
+        self._console.progress(self._training.steps_taken, epoch + 1,
                                {"data_loss": float(finite.mean()) if len(finite) else math.nan})
 
     def _save_and_stop(self) -> None:
@@ -235,17 +243,17 @@ class _Run:
         while not written:  # In parts, as a collective operation does not wait for a slow disk.
             mine = self._journal.wait(SECONDS_PER_WORD)
             try:
-                written, saved = map(bool, self._program.replicas.gather_numbers(mine, saved)[0])
+                written, saved = map(bool, self._replicas.gather_numbers(mine, saved)[0])
             except tf.errors.OpError:  # Somebody is lost, who may just have been quick to leave.
                 if not (mine and saved):
                     raise
                 written = True
-        at_request = self._stop.signal is None and int(self._program.state["step"]) == self._until
-        raise Interrupted("request" if at_request else self._stop.name, int(self._program.state["step"]), saved)
+        at_request = self._stop.signal is None and self._training.steps_taken == self._until
+        raise Interrupted("request" if at_request else self._stop.name, self._training.steps_taken, saved)
 
     def _save(self) -> bool:
         """A checkpoint, but never of weights that the last update made infinite, before any loss could tell."""
-        step = int(self._program.state["step"])
+        step = self._training.steps_taken
         if not self._has_finite_weights():
             self.guard.not_finite(step, resume_at=step)
         if self.is_due(step):
@@ -253,23 +261,23 @@ class _Run:
         return self._journal.save()
 
     def _has_finite_weights(self) -> bool:
-        return all(np.isfinite(array).all() for arrays in self._program.parameters().values()
+        return all(np.isfinite(array).all() for arrays in self._training.parameters().values()
                    for array in arrays.values())
 
     def _go_back(self) -> int:
         """Weights and slots of the last checkpoint that was due and is whole, in every worker; returns its step."""
-        program, replicas = self._program, self._program.replicas
+        training, replicas = self._training, self._replicas
         at = int(replicas.gather_numbers(self._journal.go_back())[0, 0])
         if at:
-            self._take_from_chief(tf.nest.flatten(program.state))
+            self._take_from_chief(tf.nest.flatten(training.state))
         else:
-            program.restart(program.step.model.initialize(self._config.seed), program.hyper)
+            training.restart(training.program.step.model.initialize(self._config.seed), training.hyper)
         return at
 
     def _agree_on_start(self) -> None:
         """Every worker begins where the chief's journal stands: only the chief reads the folder."""
         journal = self._journal
-        chief = self._program.replicas.gather_numbers(journal.restored_step, journal.finished_result is not None)[0]
+        chief = self._replicas.gather_numbers(journal.restored_step, journal.finished_result is not None)[0]
         journal.restored_step = int(chief[0])
         if chief[1] and journal.finished_result is None:
             journal.finished_result = {"completed": True}  # The rest of it is with the chief.
@@ -277,12 +285,12 @@ class _Run:
 
     def _take_from_chief(self, variables: list[tf.Variable]) -> None:
         arrays = [variable.numpy() for variable in variables]
-        for variable, array in zip(variables, self._program.replicas.from_chief(arrays), strict=True):
+        for variable, array in zip(variables, self._replicas.from_chief(arrays), strict=True):
             variable.assign(array)
 
     def _history(self, result: dict[str, Any]) -> History:
-        parameters, buffers = self._program.weights()
-        return History(self._config, self._evaluations, result, parameters, self._program.replicas.is_chief, buffers)
+        parameters, buffers = self._training.weights()
+        return History(self._config, self._evaluations, result, parameters, self._replicas.is_chief, buffers)
 
 
 __all__ = ["ConfigError", "Diverged", "History", "Interrupted", "PeerLost", "fit", "peers_needed"]

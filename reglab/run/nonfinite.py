@@ -13,8 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from reglab.config import Config
-from reglab.data import epoch_order
-from reglab.engine.program import Calls, Program
+from reglab.engine.training import Calls, Training
 from reglab.run.checkpoints.reading import COUNTERS
 from reglab.run.divergence import Cause, Diverged, Rewind, look
 
@@ -26,15 +25,14 @@ class Guard:
     """Looks at what every call of a run brought.
 
     Args:
-      go_back: gives the program the weights and slots of the last scheduled checkpoint that is whole, in every worker,
+      go_back: gives the training the weights and slots of the last scheduled checkpoint that is whole, in every worker,
         and returns its step.
       warn: told, in a line, of what is left out.
     """
 
-    def __init__(self, config: Config, program: Program, go_back: Callable[[], int],
+    def __init__(self, config: Config, training: Training, go_back: Callable[[], int],
                  warn: Callable[[str], None]) -> None:
-        self._mode, self._program, self._go_back, self._warn = config.on_nonfinite, program, go_back, warn
-        self._data_seed = config.resolved_data_seed
+        self._mode, self._training, self._go_back, self._warn = config.on_nonfinite, training, go_back, warn
         self._rewind = Rewind()
         self._has_warned = False
         # Updates left out; with skip the last of them in a row, with restore the times gone back to one checkpoint;
@@ -43,8 +41,8 @@ class Guard:
 
     @property
     def state(self) -> dict[str, Any]:
-        """The variables that checkpoints have to hold: the program's, and the counters where anything is counted."""
-        state = {name: arrays for name, arrays in self._program.state.items() if name != "buffers" or arrays}
+        """The variables that checkpoints have to hold: the training's, and the counters where anything is counted."""
+        state = {name: arrays for name, arrays in self._training.state.items() if name != "buffers" or arrays}
         return {**state, **({} if self._mode == "stop" else {COUNTERS: self._counters})}
 
     @property
@@ -54,8 +52,8 @@ class Guard:
         return {"left_out": left_out, "restores": restores}
 
     def before_call(self) -> None:
-        """To be called before each call of `program.run`."""
-        self._rewind.note(self._program)
+        """To be called before each call of `Training.run`."""
+        self._rewind.note(self._training)
 
     def after_call(self, calls: Calls) -> Calls:
         """What counts of a call: all of it, or the steps up to the one that had the run go back.
@@ -64,7 +62,7 @@ class Guard:
           Diverged: a step is not finite, and the run cannot go on, or is not to.
         """
         bad = np.flatnonzero(~np.isfinite(calls.data_losses))
-        start = int(self._program.state["step"]) - len(calls.data_losses)
+        start = self._training.steps_taken - len(calls.data_losses)
         if self._mode == "skip":
             self._count_skipped(start, bad, len(calls.data_losses))
         elif len(bad):
@@ -85,14 +83,14 @@ class Guard:
           Diverged: the run is not to go back, or has done so too often.
         """
         left_out, tries, restores = self._counters.numpy().tolist()
-        cause = self._rewind.find_cause(self._program, step, self._order)
+        cause = self._rewind.find_cause(self._training, step)
         if self._mode != "restore":
             raise Diverged(step, cause, stops=self._mode == "stop")
         if tries == MOST_TRIES:
             raise Diverged(step, cause, stops=False,
                            why=f"and the run went back to its last checkpoint {tries} times already")
         at = self._go_back()
-        self._program.state["step"].assign(resume_at)
+        self._training.state["step"].assign(resume_at)
         self._counters.assign([left_out + resume_at - at, tries + 1, restores + 1])
         self._rewind = Rewind()
         where = f"the checkpoint of step {at}" if at else "the initial weights"
@@ -112,21 +110,17 @@ class Guard:
         skipped = set(bad.tolist())
         for place in range(steps):
             in_a_row = in_a_row + 1 if place in skipped else 0
-            if in_a_row == self._program.steps_per_epoch:
+            if in_a_row == self._training.steps_per_epoch:
                 raise Diverged(start + place, self._now(), stops=False, why="as in a whole epoch before it")
         self._counters.assign([left_out + len(bad), in_a_row, 0])
         if len(bad) and not self._has_warned:
             self._has_warned = True
             step = start + int(bad[0])
-            cause = self._rewind.find_cause(self._program, step, self._order)
+            cause = self._rewind.find_cause(self._training, step)
             self._warn(f"the update of step {step} is left out{f' ({cause})' if cause else ''}; further ones are only "
                        "counted")
 
     def _now(self) -> Cause | None:
-        epoch, first = divmod(int(self._program.state["step"]), self._program.steps_per_epoch)
-        found = look(self._program, self._order(epoch), first)
+        epoch, first = divmod(self._training.steps_taken, self._training.steps_per_epoch)
+        found = look(self._training, epoch, first)
         return found if found.place else None
-
-    def _order(self, epoch: int) -> np.ndarray:
-        return epoch_order(self._data_seed, epoch, self._program.sizes["train"])
-

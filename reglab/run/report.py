@@ -10,18 +10,18 @@ from reglab.config.selection import strengths_by_layer
 from reglab.config.strengths import in_words, is_zero
 from reglab.core.step import Step
 from reglab.core.terms import SPARSITY_THRESHOLD
-from reglab.data import Dataset
+from reglab.data import DataFacts
 from reglab.engine import environment
 from reglab.engine.assembly import summary_interval
-from reglab.engine.program import Program
 from reglab.engine.replicas import Replicas
+from reglab.engine.training import Training
 from reglab.run.evaluation import Evaluation
 from reglab.storage.json_values import for_json
 
 
-def describe_run(config: Config, dataset: Dataset, program: Program) -> dict[str, str]:
+def describe_run(config: Config, training: Training) -> dict[str, str]:
     """What will be trained, label to text, for people."""
-    step = program.step
+    step, replicas, data = training.program.step, training.program.replicas, training.source.about
     numerics = f"{config.precision}{', deterministic' if config.deterministic else ''}"
     rates = f"learning rate {config.learning_rate:g}, {config.schedule}"
     if config.warmup_steps:
@@ -32,29 +32,29 @@ def describe_run(config: Config, dataset: Dataset, program: Program) -> dict[str
         rates += f", decoupled weight decay {config.resolved_weight_decay:g} on kernels"
     noise = f", {config.label_noise:.0%} of the training labels changed" if config.label_noise else ""
     return {
-        "Data": dataset.description + noise,
+        "Data": data.description + noise,
         "Model": f"{step.model.describe()}, {step.model.size:,} parameters",
         "Penalized": f"{', '.join(penalized_kernels(config, step))} (kernels only): " + ", ".join(
             f"{name} = {in_words(strength)}" for name, strength in config.strengths.told.items()),
         "Optimizer": f"{config.optimizer}, {rates}",
-        **_unusual(config, dataset),
-        "Batches": f"{config.batch_size} examples, {program.steps_per_epoch:,} steps an epoch, "
+        **_unusual(config, data),
+        "Batches": f"{config.batch_size} examples, {training.steps_per_epoch:,} steps an epoch, "
                    f"{_plural(config.epochs, 'epoch')}",
         "Device": f"{environment.device_name()}, {numerics}",
-        "Strategy": _strategy(program.replicas),
-        "XLA": f"compiles {_compiled(program.replicas)}" if config.jit else "off (--jit=false)",
+        "Strategy": _strategy(replicas),
+        "XLA": f"compiles {_compiled(replicas)}" if config.jit else "off (--jit=false)",
         "Seed": str(config.seed) if config.data_seed is None else f"{config.seed}, data {config.data_seed}",
         "Writing to": config.model_dir or "nothing (no model_dir)",
     }
 
 
-def _unusual(config: Config, dataset: Dataset) -> dict[str, str]:
+def _unusual(config: Config, data: DataFacts) -> dict[str, str]:
     """What is said of a run only where it is not the default."""
     facts = {}
     if config.on_nonfinite != "stop":
         facts["Not finite"] = {"skip": "such updates are left out", "restore": "back to the last checkpoint, without "
                                "the updates since"}[config.on_nonfinite] + f" (--on_nonfinite={config.on_nonfinite})"
-    interval = summary_interval(config, dataset)
+    interval = summary_interval(config, data)
     if interval != config.summary_every:
         facts["Summaries"] = (f"every {interval:,} steps, not {config.summary_every:,}: --max_points="
                               f"{config.max_points} would be exceeded")
@@ -64,11 +64,11 @@ def _unusual(config: Config, dataset: Dataset) -> dict[str, str]:
     return facts
 
 
-def make_result(config: Config, dataset: Dataset, program: Program, final: Evaluation, *,
+def make_result(config: Config, training: Training, final: Evaluation, *,
                 best: Mapping[str, Any] | None, seconds: float, steps_per_second: float,
                 resumed_from: int, nonfinite: Mapping[str, int] | None = None) -> dict[str, Any]:
     """The contents of `result.json`: losses in nats, accuracies and sparsities as fractions, times in seconds."""
-    replicas = program.replicas
+    replicas, data = training.program.replicas, training.source.about
     result: dict[str, Any] = {
         "completed": True, "epochs": final.epoch, "steps": final.step,
         "train": final.train, "validation": final.validation, "gap": final.gap,
@@ -78,7 +78,7 @@ def make_result(config: Config, dataset: Dataset, program: Program, final: Evalu
         "seconds": seconds, "steps_per_second": steps_per_second,
         "examples_per_second": steps_per_second * config.batch_size,
         "resumed_from": resumed_from, "model_dir": config.model_dir,
-        "penalized_kernels": penalized_kernels(config, program.step), "dataset": dataset.description,
+        "penalized_kernels": penalized_kernels(config, training.program.step), "dataset": data.description,
         "device": environment.device_name(), "precision": config.precision,
         "strategy": {"name": replicas.name, "replicas": replicas.count, "workers": replicas.workers,
                      "devices": list(replicas.devices), "collective": _collective(replicas)},
@@ -86,7 +86,7 @@ def make_result(config: Config, dataset: Dataset, program: Program, final: Evalu
         "versions": environment.versions(), "numerics": {
             **environment.numerics(), "xla": config.jit, "device": environment.device_name(),
             "replicas": replicas.count, "workers": replicas.workers, "devices": list(replicas.devices),
-            "data_digest": dataset.digest, "seed": config.seed, "data_seed": config.resolved_data_seed},
+            "data_digest": data.digest, "seed": config.seed, "data_seed": config.resolved_data_seed},
     }
     finite: dict[str, Any] = for_json(result)
     return finite

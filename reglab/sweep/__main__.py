@@ -35,7 +35,7 @@ _EXTRA: Final[ExtraFlags] = {
                     "highest).", "data_loss"),
     "lanes_per_call": (int, "Lanes that train together; else chosen by memory and speed.", None),
 }
-WITHOUT: Final = {"strategy", "num_devices", "cpu_devices", "rendezvous_timeout"}
+WITHOUT: Final = {"strategy", "rendezvous_timeout"}
 
 
 def extra_flags() -> ExtraFlags:

@@ -10,12 +10,14 @@ import tensorflow as tf
 from reglab.config import Config
 from reglab.data import Dataset
 from reglab.engine.assembly import make_step
-from reglab.engine.program import EVALUATION_BATCH
+from reglab.engine.placement import place_lanes
+from reglab.engine.sources.arrays import EVALUATION_BATCH
 
 CPU_LANES: Final = 32
-"""More make no step faster, since `LaneProgram` keeps those at work in the cache, and a finished call is what a killed
+"""More make no step faster, since `placement` keeps those at work in the cache, and a finished call is what a killed
 sweep keeps."""
 GPU_LANES: Final = 256
+"""On each."""
 _COPIES: Final = 4  # The state's variables, the loop's copy, and temporary arrays of the update.
 _SHARE: Final = 0.5  # Of the memory that is free.
 
@@ -25,10 +27,10 @@ def choose_lanes_per_call(total: int, config: Config, dataset: Dataset) -> int:
 
     They are spread evenly over the calls, so that as few places as possible are filled by repetition.
     """
+    gpus = sum(device.startswith("GPU") for device in place_lanes(config).devices)
     state, activations = lane_bytes(config, dataset)
-    on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    in_memory = int(_SHARE * _free_memory(on_gpu)) // (_COPIES * state + activations)
-    largest = max(1, min(in_memory, GPU_LANES if on_gpu else CPU_LANES))
+    in_memory = int(_SHARE * _free_memory(bool(gpus))) // (_COPIES * state + activations)
+    largest = max(1, gpus * min(in_memory, GPU_LANES) if gpus else min(in_memory, CPU_LANES))
     return -(-total // -(-total // largest))
 
 

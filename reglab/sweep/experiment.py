@@ -11,7 +11,7 @@ from typing import Any, Final
 from reglab.config import Config, ConfigError
 from reglab.console import Console
 from reglab.data import Dataset
-from reglab.engine.assembly import load_dataset, shared_programs, total_steps
+from reglab.engine.assembly import arrays_of, shared_programs, total_steps
 from reglab.engine.startup import start_devices
 from reglab.lab.grid import Grid
 from reglab.lab.lanes import LaneTrainer
@@ -96,7 +96,7 @@ def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = Non
 
 def _sweep(shared: Config, grid: Grid, seeds: int, folds: int | None, selection: str, lanes_per_call: int | None,
            data: Dataset | None, console: Console, folder: SweepFolder) -> Sweep:
-    dataset = load_dataset(shared) if data is None else data
+    dataset = arrays_of(shared, data)
     if lanes_per_call is None:  # What a resumed sweep chose before counts: free memory may have changed.
         lanes_per_call = (folder.plan or {}).get("lanes_per_call") or choose_lanes_per_call(
             len(grid.points) * seeds, shared, dataset)

@@ -90,7 +90,9 @@ def lane_of(point: Point, seed: int) -> Lane:
 
 
 def shared_config(config: Config, grid: Grid) -> Config:
-    """`config` with the grid's first values, for one device and without a folder: the lanes' own matters left out."""
-    return dataclasses.replace(config, strategy="one_device", num_devices=None, model_dir=None, resume="auto",
-                               **vars(grid.points[0]))
+    """`config` with the grid's first values and without a folder: the lanes' own matters left out.
+
+    Its strategy is that of the winners' runs, one device; `num_devices` says how many lanes are spread over.
+    """
+    return dataclasses.replace(config, strategy="one_device", model_dir=None, resume="auto", **vars(grid.points[0]))
 

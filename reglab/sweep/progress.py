@@ -14,6 +14,7 @@ from reglab.console import Console
 from reglab.console.format import duration, number, percent
 from reglab.data import Dataset
 from reglab.engine import environment
+from reglab.engine.placement import place_lanes
 from reglab.inputs import exit_codes
 from reglab.signals.stop import StopRequest
 from reglab.sweep.plan import Chunk, Plan
@@ -133,6 +134,6 @@ def describe(plan: Plan, dataset: Dataset, path: str) -> dict[str, str]:
                  f"{plan.lanes_per_call} together",
         "Training": f"batches of {config.batch_size}, {config.epochs} epochs",
         "Choice": "lowest validation data loss" if plan.selection == "data_loss" else "highest validation accuracy",
-        "Device": f"{environment.device_name()}, {config.precision}",
+        "Device": f"{environment.device_name()}, {config.precision}{place_lanes(config).describe()}",
         "Writing to": path,
     }

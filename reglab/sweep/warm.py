@@ -26,7 +26,7 @@ from reglab.console.format import duration
 from reglab.core.parameters import Weights, map_arrays
 from reglab.core.step import stack_lanes
 from reglab.data import Dataset
-from reglab.engine.assembly import load_dataset, make_step, total_steps
+from reglab.engine.assembly import arrays_of, make_step, total_steps
 from reglab.engine.startup import start_devices
 from reglab.lab.grid import Grid
 from reglab.lab.lanes import Lane, LaneCurves, LaneTrainer
@@ -70,7 +70,7 @@ def path(config: Config, grid: Grid, *, seeds: int = 1, data: Dataset | None = N
     with owning(config.model_dir), writing(config.model_dir, tensorflow=False):
         folder, console = SweepFolder(config.model_dir, config.resume, "path"), console or Console()
         start_devices(config.compile_cache, console.warning)
-        return _path(plan, load_dataset(shared) if data is None else data, folder, console)
+        return _path(plan, arrays_of(shared, data), folder, console)
 
 
 def _path(plan: Plan, dataset: Dataset, folder: SweepFolder, console: Console) -> Path:

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from reglab.benchmark.limit import OPTIMIZER, PRODUCTS, Limit, step_flops
-from reglab.benchmark.subjects import FIRST_STEPS, Stepper, make_program
+from reglab.benchmark.subjects import FIRST_STEPS, make_training, of_training
 from reglab.benchmark.task import Task, lane_configs
 from reglab.benchmark.worker import measure
 from reglab.config import Config
@@ -81,22 +81,23 @@ def test_logging() -> None:
 
 def test_the_program_without_a_penalty_trains_as_with_strengths_of_zero() -> None:
     dataset, config = load("digits", train_size=100), dataclasses.replace(CONFIG, l1=0.0, l2=0.0)
-    without, zero = (Stepper(make_program(config, dataset, Replicas(), penalized=penalized), dataset)
-                     for penalized in (False, True))
+    without, zero = (make_training(config, dataset, Replicas(), penalized=penalized) for penalized in (False, True))
     assert without.program.step.terms == ()
-    for stepper in (without, zero):
+    steppers = [of_training(training) for training in (without, zero)]
+    for stepper in steppers:
         stepper(7)
-    map_arrays(np.testing.assert_array_equal, without.program.parameters(), zero.program.parameters())
-    assert without.loss_difference(zero) == 0
-    assert without.program.inspect()["penalty/total"] == 0
+    map_arrays(np.testing.assert_array_equal, without.parameters(), zero.parameters())
+    assert steppers[0].loss_difference(steppers[1]) == 0
+    assert without.measure_weights()["penalty/total"] == 0
 
 
 def test_steps_go_round_the_epoch() -> None:
     dataset = load("digits", train_size=100)
-    stepper = Stepper(make_program(CONFIG, dataset, Replicas()), dataset)
+    training = make_training(CONFIG, dataset, Replicas())
+    stepper = of_training(training)
     assert stepper.first_losses.shape == (FIRST_STEPS,)
     stepper(10)
-    assert int(stepper.program.state["step"]) == FIRST_STEPS + 10
+    assert training.steps_taken == FIRST_STEPS + 10
 
 
 def test_flops_of_a_step() -> None:

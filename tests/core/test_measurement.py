@@ -12,7 +12,7 @@ from reglab.core import penalties
 from reglab.core.measurement import Reporter
 from reglab.core.step import Measurement, Step
 from reglab.core.terms import SPARSITY_THRESHOLD, Term
-from reglab.engine.program import Program
+from reglab.engine.training import Training
 
 LAYERS, PENALIZED = ("dense_0", "dense_1", "logits"), (0, 2)
 SHAPES = ((6, 5), (5, 4), (4, 3))
@@ -106,12 +106,12 @@ def test_layers_that_are_not_penalized_have_norms_but_no_penalty(make_step: Call
     assert {"penalty/dense_0/l1", "penalty/dense_1/l2"} <= set(found)
 
 
-def test_a_program_reports_its_own_weights(dataset: Any, make_program: Callable[..., Program]) -> None:
-    program = make_program(dataset, l1=0.5, l2=2.0, penalize="dense_0|logits")
+def test_a_training_reports_its_own_weights(dataset: Any, make_training: Callable[..., Training]) -> None:
+    training = make_training(dataset, l1=0.5, l2=2.0, penalize="dense_0|logits")
     kernels = made_kernels(4)
     for layer, kernel in zip(LAYERS, kernels, strict=True):
-        program.state["parameters"][layer]["kernel"].assign(kernel)
-    found = program.inspect()
+        training.state["parameters"][layer]["kernel"].assign(kernel)
+    found = training.measure_weights()
     wanted = reporter(np.full(2, 0.5), np.full(2, 2.0)).of_weights(sums_of(kernels))
     assert set(found) == set(wanted)
     for tag, value in wanted.items():

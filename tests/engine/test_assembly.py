@@ -92,10 +92,10 @@ def test_strengths_and_rate_are_tensors(dataset: Dataset) -> None:
 @pytest.mark.parametrize(("precision", "dtype"), [("float32", "float32"), ("float64", "float64"),
                                                   ("bfloat16", "float32")])
 def test_parameters_and_sums_keep_at_least_float32(dataset: Dataset, precision: str, dtype: str) -> None:
-    program = assembly.make_program(dataclasses.replace(CONFIG, precision=precision, l1=0.5), dataset)
-    assert {array.dtype for array in tf.nest.flatten(program.parameters())} == {np.dtype(dtype)}
-    assert program.hyper.strengths["l1"].dtype.name == dtype
-    logits = program.step.model.apply(program.state["parameters"], {}, tf.ones([2, 6], dtype), EVALUATION)[0]
+    training = assembly.make_training(dataclasses.replace(CONFIG, precision=precision, l1=0.5), dataset)
+    assert {array.dtype for array in tf.nest.flatten(training.parameters())} == {np.dtype(dtype)}
+    assert training.hyper.strengths["l1"].dtype.name == dtype
+    logits = training.program.step.model.apply(training.state["parameters"], {}, tf.ones([2, 6], dtype), EVALUATION)[0]
     assert logits.dtype.name == dtype
 
 
@@ -107,7 +107,7 @@ def test_bfloat16_is_another_arithmetic(dataset: Dataset) -> None:
 
 
 def test_a_program_starts_from_its_seed(dataset: Dataset) -> None:
-    first, same, other = (assembly.make_program(dataclasses.replace(CONFIG, seed=seed), dataset).parameters()
+    first, same, other = (assembly.make_training(dataclasses.replace(CONFIG, seed=seed), dataset).parameters()
                           for seed in (1, 1, 2))
     np.testing.assert_equal(first, same)
     assert not np.array_equal(first["logits"]["kernel"], other["logits"]["kernel"])
@@ -117,7 +117,7 @@ def test_a_program_starts_from_its_seed(dataset: Dataset) -> None:
     ({"batch_size": 54}, "--batch_size=54 is more than the 53 training examples of made"),
     ({"penalize": "conv_.*"}, "--penalize=conv_")])
 def test_what_does_not_fit_the_data_is_refused(dataset: Dataset, fields: dict[str, Any], said: str) -> None:
-    for check in (assembly.check_fit, assembly.make_program):
+    for check in (assembly.check_fit, assembly.make_training):
         with pytest.raises(ConfigError, match=said) as caught:
             check(dataclasses.replace(CONFIG, **fields), dataset)
         assert "\n" not in str(caught.value)
@@ -129,15 +129,15 @@ def test_shared_programs_serve_runs_that_differ_in_inputs_only(dataset: Dataset)
     inputs = dataclasses.replace(config, l1=1e-3, l2=1e-2, learning_rate=0.5, seed=3, model_dir="elsewhere")
     adam = dataclasses.replace(config, optimizer="adam")
     data = dataclasses.replace(dataset, train=Examples(1 - dataset.train.x, dataset.train.y))
+    smaller = dataclasses.replace(dataset, train=dataset.train.take(np.arange(52)))
     with assembly.shared_programs():
-        first, second, third, fourth = (assembly.make_program(*pair) for pair in (
-            (config, dataset), (inputs, dataset), (adam, dataset), (config, data)))
-    alone = assembly.make_program(inputs, dataset)
-    assert second._run is first._run
-    assert all(program._run is not first._run for program in (third, fourth, alone))
-    order = np.arange(len(dataset.train), dtype=np.int32)
-    for program in (first, second, alone):
-        program.run(order, 0, 3)
+        first, second, third, fourth, fifth = (assembly.make_training(*pair) for pair in (
+            (config, dataset), (inputs, dataset), (adam, dataset), (config, data), (config, smaller)))
+    alone = assembly.make_training(inputs, dataset)
+    assert second.program is first.program is fourth.program
+    assert all(training.program is not first.program for training in (third, fifth, alone))
+    for training in (first, second, alone):
+        training.run(0, 0, 3)
     for mine, theirs in zip(tf.nest.flatten(second.state), tf.nest.flatten(alone.state), strict=True):
         np.testing.assert_array_equal(mine, theirs)
 

@@ -1,7 +1,8 @@
-"""A program's calls against single steps taken by hand, NumPy and scikit-learn, and the count of its compilations."""
+"""One program for many trainings: what it shares, what it does not, and the count of compilations."""
 
 from __future__ import annotations
 
+import concurrent.futures
 import pathlib
 import subprocess
 import sys
@@ -12,389 +13,62 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import reglab.engine.program
-from reglab.core.optimizers import SGD, Adam
+from reglab.core.optimizers import Adam
 from reglab.core.parameters import map_arrays
-from reglab.core.step import Batch, Hyperparameters, State, Step, initial_state
-from reglab.data import Dataset, Examples, epoch_order
-from reglab.engine.program import Calls, Program
+from reglab.data import Dataset
+from reglab.engine.sources.arrays import ArraySource
+from reglab.engine.training import Training
 
-MakeProgram = Callable[..., Program]
-ReportOf = Callable[..., dict[str, float]]
 ROOT = pathlib.Path(__file__).parents[2]
-BATCH = 8  # 53 training examples: 7 steps an epoch, the last with 5 real examples
+BATCH = 8
 
 
-def run_chunks(program: Program, chunks: list[int]) -> list[Calls]:
-    """Calls of at most so many steps, cut where an epoch ends, as a training loop would."""
-    calls, size = [], program.sizes["train"]
-    for chunk in chunks:
-        while chunk:
-            epoch, first = divmod(int(program.state["step"]), program.steps_per_epoch)
-            count = min(chunk, program.steps_per_epoch - first)
-            calls.append(program.run(epoch_order(0, epoch, size), first, count))
-            chunk -= count
-    return calls
+def three_epochs(training: Training) -> list[np.ndarray]:
+    """All that training changed, and the data losses on the way."""
+    losses = [training.run(epoch, 0, training.steps_per_epoch).data_losses for epoch in range(3)]
+    return [*losses, *(variable.numpy() for variable in tf.nest.flatten(training.state))]
 
 
-def arrays(program: Program) -> list[np.ndarray]:
-    """Everything the training changed: parameters, slots and step."""
-    return [variable.numpy() for variable in tf.nest.flatten(program.state)]
-
-
-def data_losses(calls: list[Calls]) -> np.ndarray:
-    return np.concatenate([call.data_losses for call in calls])
-
-
-def report_steps(calls: list[Calls]) -> list[int]:
-    return [int(at) for call in calls for at in call.report_steps]
-
-
-def reports(calls: list[Calls]) -> dict[str, np.ndarray]:
-    measured = [call.reports for call in calls if call.reports]
-    return {tag: np.concatenate([report[tag] for report in measured]) for tag in measured[0]} if measured else {}
-
-
-def assert_near(first: list[np.ndarray], second: list[np.ndarray], atol: float = 1e-12) -> None:
-    for a, b in zip(first, second, strict=True):
-        np.testing.assert_allclose(a, b, rtol=0, atol=atol)
-
-
-def assert_equal(first: list[np.ndarray], second: list[np.ndarray]) -> None:
-    for a, b in zip(first, second, strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-# Against steps taken one by one, by hand.
-
-class ByHand:
-    """The steps of one lane without loop, padding, gathering or compilation.
-
-    Attributes:
-      measured: the report of each step, before its update.
-    """
-
-    def __init__(self, step: Step, hyper: Hyperparameters, dataset: Dataset, steps: int, report_of: ReportOf) -> None:
-        self.state: State = initial_state(step, step.model.initialize(0))
-        self.measured: list[dict[str, float]] = []
-        per_epoch = -(-len(dataset.train) // BATCH)
-        for at in range(steps):
-            epoch, i = divmod(at, per_epoch)
-            examples = dataset.train.take(epoch_order(0, epoch, len(dataset.train))[i * BATCH:(i + 1) * BATCH])
-            batch = Batch(tf.constant(examples.x.astype(np.float64) / dataset.divisor), tf.constant(examples.y),
-                          tf.ones([len(examples)], tf.float64), tf.constant(len(examples), tf.float64))
-            self.measured.append(report_of(step, self.state, batch, hyper))
-            _, gradients, _ = step.data_gradient(self.state["parameters"], batch)
-            self.state = step.update(self.state, gradients, hyper)
-
-
-STRENGTHS = {"l1": 0.01, "l2": 0.02}
-HARD = {"optimizer": Adam(), "schedule": "cosine", "warmup_steps": 5, "total_steps": 30, "clip_norm": 0.5}
-
-
-@pytest.fixture(scope="module")
-def by_hand(dataset: Dataset, make_program: MakeProgram, report_of: ReportOf) -> ByHand:
-    """21 steps, three epochs."""
-    program = make_program(dataset, **STRENGTHS, **HARD)
-    return ByHand(program.step, program.hyper, dataset, 21, report_of)
-
-
-@pytest.mark.parametrize(("every", "chunks", "jit"), [
-    (3, [2, 9, 10], True), (1, [5, 16], False), (3, [2, 9, 10], False), (10, [4, 1, 16], False),
-    (7, [21], False), (50, [21], False)])
-def test_reports_are_the_measurements_of_their_global_steps(dataset: Dataset, make_program: MakeProgram,
-                                                            by_hand: ByHand, every: int, chunks: list[int],
-                                                            jit: bool) -> None:
-    program = make_program(dataset, batch_size=BATCH, summary_every=every, jit=jit, **STRENGTHS, **HARD)
-    calls = run_chunks(program, chunks)
-    assert report_steps(calls) == list(range(0, 21, every))
-    np.testing.assert_allclose(data_losses(calls), [report["loss/data"] for report in by_hand.measured], atol=1e-12)
-    for tag, values in reports(calls).items():
-        expected = [by_hand.measured[at][tag] for at in report_steps(calls)]
-        np.testing.assert_allclose(values, expected, atol=1e-12, err_msg=tag)
-    assert set(reports(calls)) == set(by_hand.measured[0])
-    assert_near(arrays(program), [array.numpy() for array in tf.nest.flatten(by_hand.state)])
-
-
-@pytest.mark.parametrize("jit", [False, True])
-@pytest.mark.parametrize("every", [2**31 - 1, 2**31, 2**40, 10**30])
-def test_the_interval_may_be_beyond_int32(dataset: Dataset, make_program: MakeProgram, every: int, jit: bool) -> None:
-    program = make_program(dataset, batch_size=BATCH, summary_every=every, jit=jit)
-    other = make_program(dataset, batch_size=BATCH, summary_every=0, jit=jit)
-    calls = run_chunks(program, [9])
-    assert report_steps(calls) == [0]
-    assert_near(arrays(program), arrays(other) if run_chunks(other, [9]) else [])
-
-
-@pytest.mark.parametrize("start", [2**24 - 3, 2**31 - 3, 2**31, 2**53 - 4])
-def test_steps_are_counted_and_measured_exactly_far_out(dataset: Dataset, make_program: MakeProgram,
-                                                        start: int) -> None:
-    """A state that is so many steps old: 7 an epoch, and measured steps are multiples of 3."""
-    start -= start % 7
-    program = make_program(dataset, batch_size=BATCH, summary_every=3, jit=True, optimizer="adam", schedule="cosine",
-                           total_steps=start + 14)
-    program.state["step"].assign(start)
-    calls = run_chunks(program, [5, 9])
-    assert int(program.state["step"]) == start + 14
-    assert report_steps(calls) == [step for step in range(start, start + 14) if step % 3 == 0]
-    measured = reports(calls)["learning_rate"]
-    expected = [0.125 * (1 + np.cos(np.pi * step / (start + 14))) / 2 for step in report_steps(calls)]
-    np.testing.assert_allclose(measured, expected, atol=0.125 * 2.3e-16, rtol=1e-15)
-
-
-def test_summary_every_0_measures_nothing(dataset: Dataset, make_program: MakeProgram) -> None:
-    calls = run_chunks(make_program(dataset, batch_size=BATCH, summary_every=0), [9])
-    assert report_steps(calls) == []
-    assert all(call.reports == {} for call in calls)
-    assert len(data_losses(calls)) == 9
-
-
-@pytest.mark.parametrize(("every", "jit"), [(3, True), (3, False), (0, False)])
-def test_a_call_of_no_steps_does_nothing(dataset: Dataset, make_program: MakeProgram, every: int, jit: bool) -> None:
-    program = make_program(dataset, batch_size=BATCH, summary_every=every, jit=jit, optimizer="adam")
-    before = arrays(program)
-    call = program.run(epoch_order(0, 0, 53), 0, 0)
-    assert (len(call.data_losses), len(call.report_steps), call.reports) == (0, 0, {})
-    assert_equal(before, arrays(program))
-
-
-@pytest.mark.parametrize("jit", [False, True])
-def test_preparing_compiles_all_and_changes_nothing(dataset: Dataset, make_program: MakeProgram, jit: bool) -> None:
-    prepared, other = (make_program(dataset, l1=0.01, optimizer="adam", summary_every=3, jit=jit) for _ in range(2))
-    prepared.prepare()
-    assert_near(arrays(prepared), arrays(other), atol=0)
-    assert data_losses(run_chunks(prepared, [9])).tolist() == data_losses(run_chunks(other, [9])).tolist()
-    assert_near(arrays(prepared), arrays(other), atol=0)
-    for function in (prepared._run, prepared._evaluate, prepared._inspect):
-        assert function.experimental_get_tracing_count() == 1
-
-
-def test_what_fails_in_compilation_is_raised_by_the_first_run(dataset: Dataset, make_program: MakeProgram,
-                                                              monkeypatch: pytest.MonkeyPatch) -> None:
-    program = make_program(dataset)
-    run = program._run
-
-    def fail(*arguments: Any) -> None:
-        raise tf.errors.InternalError(None, None, "no room")
-
-    fail.get_concrete_function = run.get_concrete_function  # type: ignore[attr-defined]
-    monkeypatch.setattr(program, "_run", fail)
-    program.prepare()
-    with pytest.raises(tf.errors.InternalError, match="no room"):
-        run_chunks(program, [1])
-
-
-def test_measuring_does_not_change_the_training(dataset: Dataset, make_program: MakeProgram) -> None:
-    ends = []
-    for every in (0, 1, 4, 100):
-        program = make_program(dataset, batch_size=BATCH, summary_every=every, learning_rate=0.01, optimizer="adam",
-                               **STRENGTHS)
-        run_chunks(program, [20])
-        ends.append(arrays(program))
-    for end in ends[1:]:
-        assert_near(end, ends[0])
-
-
-def test_the_cuts_between_calls_change_no_bit(dataset: Dataset, make_program: MakeProgram) -> None:
-    program = make_program(dataset, learning_rate=0.01, batch_size=BATCH, summary_every=3, jit=True, optimizer="adam",
-                           dtype=tf.float32, **STRENGTHS)
-    start, ends, losses = map_arrays(lambda variable: variable.numpy(), program.state), [], []
-    for chunks in ([20], [7, 13], [1] * 20, [3, 5, 2, 10]):
-        map_arrays(lambda variable, value: variable.assign(value), program.state, start)
-        losses.append(data_losses(run_chunks(program, chunks)))
-        ends.append(arrays(program))
-    for end, loss in zip(ends[1:], losses[1:], strict=True):
-        assert_equal(end, ends[0])
-        np.testing.assert_array_equal(loss, losses[0])
-
-
-def test_xla_changes_only_the_last_bits(dataset: Dataset, make_program: MakeProgram) -> None:
-    ends = []
-    for jit in (True, False):
-        program = make_program(dataset, l1=0.01, l2=0.02, learning_rate=0.01, batch_size=BATCH, jit=jit,
-                               optimizer=SGD(momentum=0.9))
-        calls = run_chunks(program, [30])
-        ends.append([*arrays(program), data_losses(calls)])
-    assert_near(ends[0], ends[1])
-
-
-def test_a_batch_larger_than_the_training_set_is_the_training_set(dataset: Dataset, make_program: MakeProgram) -> None:
-    exact, larger = (make_program(dataset, l2=0.02, batch_size=size) for size in (53, 64))
-    assert exact.steps_per_epoch == larger.steps_per_epoch == 1
-    for program in (exact, larger):
-        run_chunks(program, [5])
-    assert_near(arrays(exact), arrays(larger))
-
-
-def test_an_epoch_visits_every_example_once(make_program: MakeProgram, make_step: Callable[..., Step]) -> None:
-    """Gradient descent on a linear loss: what the weights moved by is the sum over the examples that were seen."""
-    class Counting(Step):
-        def data_gradient(self, parameters: Any, batch: Batch, *_: Any) -> tuple[tf.Tensor, Any, Any]:
-            seen = tf.reduce_sum(batch.weights[:, None] * batch.x, 0)
-            return tf.constant(0.0, tf.float64), {"logits": {"kernel": -seen[:, None] * tf.ones([1, 2], tf.float64),
-                                                             "bias": tf.zeros([2], tf.float64)}}, {}
-
-    like = make_step(hidden=(), features=53, classes=2)
-    marks = Examples(np.eye(53, dtype=np.float32), np.zeros(53, np.int32))
-    program = make_program(Dataset("marks", marks, marks.take(np.arange(2)), 2, (53,), 1.0), learning_rate=1.0,
-                           step=Counting(like.model, like.terms, like.optimizer, like.schedule),
-                           batch_size=BATCH, jit=True)
-    before = program.state["parameters"]["logits"]["kernel"].numpy()
-    run_chunks(program, [7])
-    np.testing.assert_allclose(program.state["parameters"]["logits"]["kernel"].numpy() - before, 1, atol=1e-14)
-
-
-# Inputs.
-
-class Copying(Step):
-    """A step whose gradient is its input, negated: at rate 1 from 0, the kernel becomes what the model sees."""
-
-    def data_gradient(self, parameters: Any, batch: Batch, *_: Any) -> tuple[tf.Tensor, Any, Any]:
-        gradient = {"logits": {"kernel": -batch.x, "bias": tf.zeros([16], batch.x.dtype)}}
-        return tf.zeros([], batch.x.dtype), gradient, {}
+def begun(like: Training, dataset: Dataset, seed: int, factor: float) -> Training:
+    """A training of the same program, of other weights, strengths and order."""
+    source = ArraySource(dataset, BATCH, tf.float64, seed)
+    hyper = map_arrays(lambda value: factor * value, like.hyper)
+    return Training(like.program, like.program.step.model.initialize(seed), hyper, source)
 
 
 @pytest.mark.parametrize("jit", [True, False])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("divisor", [255.0, 16.0])
-def test_bytes_are_divided_exactly(make_program: MakeProgram, make_step: Callable[..., Step], jit: bool, dtype: Any,
-                                   divisor: float) -> None:
-    values = Examples(np.arange(256, dtype=np.uint8).reshape(16, 16), np.zeros(16, np.int32))
-    like = make_step(hidden=(), features=16, classes=16, dtype=tf.as_dtype(dtype))
-    step = Copying(like.model, like.terms, like.optimizer, like.schedule)
-    program = make_program(Dataset("bytes", values, values.take(np.arange(1)), 16, (16,), divisor), step=step,
-                           learning_rate=1.0, batch_size=16, jit=jit)
-    kernel = program.state["parameters"]["logits"]["kernel"]
-    kernel.assign(tf.zeros_like(kernel))
-    program.run(np.arange(16, dtype=np.int32), 0, 1)
-    assert kernel.numpy().dtype == dtype
-    np.testing.assert_array_equal(kernel.numpy(), values.x.astype(dtype) / dtype(divisor))
+def test_trainings_of_one_program_know_nothing_of_each_other(dataset: Dataset, make_training: Callable[..., Training],
+                                                             jit: bool) -> None:
+    """At the same time, in threads, and one after the other: the same bits, from one tracing of each function."""
+    like = make_training(dataset, l1=0.01, l2=0.02, batch_size=BATCH, summary_every=3, optimizer=Adam(), jit=jit)
+    settings = [(seed, factor) for seed in range(3) for factor in (0.5, 1.0)]
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        together = list(pool.map(three_epochs, [begun(like, dataset, *chosen) for chosen in settings]))
+    apart = [three_epochs(begun(like, dataset, *chosen)) for chosen in settings]
+    for ours, theirs in zip(together, apart, strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert len({losses[0] for losses, *_ in apart}) == 3, "the first losses differ by seed"
+    assert len({last.tobytes() for _, _, last, *_ in apart}) == 6, "the last ones by strength too"
+    assert like.program.run.experimental_get_tracing_count() == 1
 
 
-# Evaluation.
-
-def numpy_scores(program: Program, examples: Examples, divisor: float) -> dict[str, float]:
-    x = examples.x.astype(np.float64) / divisor
-    for layer in program.step.model.dense_layers:
-        of_layer = program.state["parameters"][layer]
-        x = x @ of_layer["kernel"].numpy() + of_layer["bias"].numpy()
-        x = x if layer == "logits" else np.tanh(x)
-    losses = np.log(np.exp(x).sum(1)) - x[np.arange(len(x)), examples.y]
-    return {"data_loss": losses.mean(), "accuracy": np.mean(x.argmax(1) == examples.y)}
-
-
-@pytest.mark.parametrize("evaluation_batch", [1000, 128, 1])
-def test_evaluation_counts_every_example_once(make_program: MakeProgram, monkeypatch: pytest.MonkeyPatch,
-                                              evaluation_batch: int) -> None:
-    if evaluation_batch != 1000:
-        monkeypatch.setattr(reglab.engine.program, "EVALUATION_BATCH", evaluation_batch)
-    assert evaluation_batch == reglab.engine.program.EVALUATION_BATCH
-    rng = np.random.default_rng(0)
-    train, validation = (Examples(rng.integers(0, 256, (n, 6)).astype(np.uint8), rng.integers(0, 3, n).astype(np.int32))
-                         for n in (1797, 131))
-    program = make_program(Dataset("made", train, validation, 3, (6,), 255.0), l1=10.0, l2=10.0, batch_size=32)
-    for split, examples in (("train", train), ("validation", validation)):
-        found, expected = program.evaluate(split), numpy_scores(program, examples, 255.0)
-        assert found.keys() == expected.keys()
-        np.testing.assert_allclose(found["data_loss"], expected["data_loss"], rtol=1e-12)
-        assert found["accuracy"] == expected["accuracy"]
-
-
-def test_evaluation_sees_the_weights_as_they_are_now(dataset: Dataset, make_program: MakeProgram) -> None:
-    program = make_program(dataset, batch_size=BATCH)
-    before = program.evaluate("validation")
-    run_chunks(program, [20])
-    after = program.evaluate("validation")
-    np.testing.assert_allclose(after["data_loss"], numpy_scores(program, dataset.validation, 1.0)["data_loss"],
-                               rtol=1e-12)
-    assert after["data_loss"] < before["data_loss"]
-
-
-def test_inspect_sees_the_weights_as_they_are_now(dataset: Dataset, make_program: MakeProgram) -> None:
-    program = make_program(dataset, l1=0.25, l2=0.5, batch_size=BATCH)
-    for _ in range(2):
-        run_chunks(program, [4])
-        w = program.state["parameters"]["dense_1"]["kernel"].numpy()
-        report = program.inspect()
-        np.testing.assert_allclose(report["penalty/dense_1/l1"], 0.25 * np.abs(w).sum(), rtol=1e-12)
-        np.testing.assert_allclose(report["penalty/dense_1/l2"], 0.5 * np.square(w).sum(), rtol=1e-12)
-
-
-# Lanes.
-
-LANES = {"l1": (0.0, 0.01, 0.03), "l2": (0.02, 0.0, 0.1), "learning_rate": (0.01, 0.03, 0.001), "seed": (3, 3, 8)}
-
-
-@pytest.mark.parametrize(("optimizer", "jit"), [("adam", True), ("momentum", False)])
-def test_lanes_are_the_single_runs_side_by_side(dataset: Dataset, make_program: MakeProgram, optimizer: str,
-                                                jit: bool) -> None:
-    settings: dict[str, Any] = HARD | {"optimizer": optimizer, "batch_size": BATCH, "summary_every": 4, "jit": jit}
-    together = make_program(dataset, **LANES, **settings)
-    calls, alone = run_chunks(together, [5, 10]), make_program(dataset, **settings)
-    scores = {split: together.evaluate(split) for split in ("train", "validation")}
-    inspected = together.inspect()
-    for i, seed in enumerate(LANES["seed"]):
-        map_arrays(lambda variable, value: variable.assign(value), alone.state,
-                   initial_state(alone.step, alone.step.model.initialize(int(seed))))
-        alone.hyper = map_arrays(lambda value, i=i: value[i], together.hyper)
-        single = run_chunks(alone, [5, 10])
-        assert_near([array if array.ndim == 0 else array[i] for array in arrays(together)], arrays(alone), 1e-10)
-        np.testing.assert_allclose(data_losses(calls)[:, i], data_losses(single), atol=1e-10)
-        assert report_steps(calls) == report_steps(single) == [0, 4, 8, 12]
-        measured = reports(calls)
-        assert measured.keys() == reports(single).keys()
-        for tag, values in reports(single).items():
-            np.testing.assert_allclose(measured[tag][:, i], values, atol=1e-10, err_msg=tag)
-        for split, score in scores.items():
-            for name, value in alone.evaluate(split).items():
-                np.testing.assert_allclose(score[name][i], value, atol=1e-10)
-        for tag, value in alone.inspect().items():
-            np.testing.assert_allclose(inspected[tag][i], value, atol=1e-10, err_msg=tag)
-
-
-def test_one_lane_in_a_set_of_one_is_the_run_without_lanes(dataset: Dataset, make_program: MakeProgram) -> None:
-    one, none = make_program(dataset, l1=[0.01], batch_size=BATCH), make_program(dataset, l1=0.01, batch_size=BATCH)
-    losses = [data_losses(run_chunks(program, [9])) for program in (one, none)]
-    assert losses[0].shape == (9, 1)
-    np.testing.assert_allclose(losses[0][:, 0], losses[1], atol=1e-12)
-
-
-# One compilation.
-
-def test_a_run_is_traced_once_whatever_changes(dataset: Dataset, make_program: MakeProgram) -> None:
-    program = make_program(dataset, l1=0.01, batch_size=BATCH, summary_every=2, jit=True)
-    for change in (1.0, 0.5, 0.0):
-        program.hyper = map_arrays(lambda value, change=change: value * change, program.hyper)
-        run_chunks(program, [7, 5, 1, 3])
-        program.evaluate("train")
-        program.evaluate("validation")
-        program.inspect()
-    traced = (program._run, program._evaluate, program._inspect)
-    assert [function.experimental_get_tracing_count() for function in traced] == [1, 1, 1]
-
-
-def test_changed_hyperparameters_take_effect(dataset: Dataset, make_program: MakeProgram) -> None:
-    """As if a program with the new ones had started from there: nothing of the old is left in the compiled function."""
-    settings: dict[str, Any] = {"batch_size": BATCH, "summary_every": 4, "jit": True}
-    program = make_program(dataset, l1=0.01, l2=0.03, learning_rate=0.01, **settings)
-    other = make_program(dataset, l1=0.05, l2=0.0, learning_rate=0.1, **settings)
-    run_chunks(program, [9])
-    map_arrays(lambda variable, value: variable.assign(value), other.state, program.state)
-    program.hyper = other.hyper
-    calls = [run_chunks(changed, [9]) for changed in (program, other)]
-    assert_equal(arrays(program), arrays(other))
-    assert_equal(list(reports(calls[0]).values()), list(reports(calls[1]).values()))
-    assert_equal(list(program.inspect().values()), list(other.inspect().values()))
+def test_a_program_serves_one_layout(dataset: Dataset, make_training: Callable[..., Any]) -> None:
+    training = make_training(dataset, batch_size=BATCH)
+    with pytest.raises(AssertionError, match="sources of one layout"):
+        training.use_data(ArraySource(dataset, BATCH + 1, tf.float64))
 
 
 TWO_RUNS = """
 import numpy as np, tensorflow as tf
 from reglab.engine.assembly import make_terms
-from reglab.data import Dataset, Examples, epoch_order
+from reglab.data import Dataset, Examples
 from reglab.core.models.mlp import MLP
 from reglab.core.optimizers import make_optimizer
 from reglab.core.parameters import map_arrays
 from reglab.engine.program import Program
+from reglab.engine.sources.arrays import ArraySource
+from reglab.engine.training import Training
 from reglab.core.step import Hyperparameters, Step
 
 rng = np.random.default_rng(0)
@@ -404,15 +78,17 @@ model = MLP((6,), (5,), 3)
 step = Step(model, make_terms(model, ["all"]), make_optimizer("adam"), lambda rate, step: rate)
 hyper = Hyperparameters({"l1": tf.fill([2], 0.01), "l2": tf.fill([2], 0.02)}, tf.constant(0.01))
 for batch_size in (8, 9):
-    program = Program(step, model.initialize(0), hyper, Dataset("made", train, validation, 3, (6,), 1.0),
-                      batch_size=batch_size, summary_every=3)
+    source = ArraySource(Dataset("made", train, validation, 3, (6,), 1.0), batch_size, tf.float32)
+    program = Program(step, source.layout, summary_every=3)
+    trainings = [Training(program, model.initialize(seed), hyper, source) for seed in range(2)]
     for epoch in range(4):
-        program.hyper = map_arrays(lambda value: value / (1 + epoch), hyper)
-        order, last = epoch_order(0, epoch, 53), program.steps_per_epoch - epoch - 1
-        for first, count in ((0, epoch + 1), (epoch + 1, last - 1), (epoch + last, 1)):
-            program.run(order, first, count)
-        program.evaluate("train"), program.evaluate("validation"), program.inspect()
-    assert int(program.state["step"]) == 4 * program.steps_per_epoch
+        for training in trainings:
+            training.hyper = map_arrays(lambda value: value / (1 + epoch), hyper)
+            last = training.steps_per_epoch - epoch - 1
+            for first, count in ((0, epoch + 1), (epoch + 1, last - 1), (epoch + last, 1)):
+                training.run(epoch, first, count)
+            training.evaluate("train"), training.evaluate("validation"), training.measure_weights()
+    assert training.steps_taken == 4 * training.steps_per_epoch
 """
 
 
@@ -423,51 +99,3 @@ def test_xla_compiles_each_program_once(tmp_path: pathlib.Path) -> None:
     subprocess.run([sys.executable, "-c", TWO_RUNS], env=environment, check=True, capture_output=True)
     compiled = [path.name for path in tmp_path.glob("*before_optimizations.txt")]
     assert len(compiled) == 2, compiled
-
-
-# The optimum.
-
-def descend_to_the_end(program: Program, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    order = np.arange(program.sizes["train"], dtype=np.int32)
-    for _ in range(steps):
-        program.run(order, 0, 1)
-    arrays_ = program.state["parameters"]["logits"]
-    return arrays_["kernel"].numpy(), arrays_["bias"].numpy()
-
-
-def objective(kernel: np.ndarray, bias: np.ndarray, examples: Examples, l1: float, l2: float) -> float:
-    logits = examples.x.astype(np.float64) @ kernel + bias
-    data = np.mean(np.log(np.exp(logits).sum(1)) - logits[np.arange(len(logits)), examples.y])
-    return float(data + l1 * np.abs(kernel).sum() + l2 * np.square(kernel).sum())
-
-
-def test_softmax_regression_with_l2_ends_at_the_optimum_of_scikit_learn(dataset: Dataset,
-                                                                        make_program: MakeProgram) -> None:
-    from sklearn.linear_model import LogisticRegression
-
-    l2, n = 0.01, len(dataset.train)
-    program = make_program(dataset, l2=l2, hidden=(), batch_size=n, learning_rate=0.25, optimizer=SGD(momentum=0.9),
-                           jit=True)
-    kernel, bias = descend_to_the_end(program, 800)
-    # scikit-learn minimizes C·Σ CE + ½·Σ W², we minimize Σ CE / n + λ2·Σ W².
-    best = LogisticRegression(C=1 / (2 * l2 * n), tol=1e-12, max_iter=10_000).fit(
-        dataset.train.x.astype(np.float64), dataset.train.y)
-    np.testing.assert_allclose(kernel, best.coef_.T, atol=1e-6)
-    np.testing.assert_allclose(bias - bias.mean(), best.intercept_ - best.intercept_.mean(), atol=1e-6)
-
-
-def test_softmax_regression_with_l1_comes_near_the_optimum_of_scikit_learn_and_never_below(
-        dataset: Dataset, make_program: MakeProgram) -> None:
-    from sklearn.linear_model import LogisticRegression
-
-    l1, n = 0.02, len(dataset.train)
-    program = make_program(dataset, l1=l1, hidden=(), batch_size=n, learning_rate=0.03, optimizer="adam", jit=True,
-                           schedule="cosine", total_steps=1500)
-    kernel, bias = descend_to_the_end(program, 1500)
-    best = LogisticRegression(C=1 / (l1 * n), l1_ratio=1.0, solver="saga", tol=1e-10, max_iter=100_000).fit(
-        dataset.train.x.astype(np.float64), dataset.train.y)
-    optimum = objective(best.coef_.T, best.intercept_, dataset.train, l1, 0.0)
-    assert optimum - 1e-9 <= objective(kernel, bias, dataset.train, l1, 0.0) < optimum + 1e-5
-    gone = best.coef_.T == 0
-    assert gone.any()
-    assert np.abs(kernel[gone]).max() < 1e-3 < 0.01 < np.abs(best.coef_.T[~gone]).max()

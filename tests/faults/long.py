@@ -19,6 +19,7 @@ import numpy as np
 
 from reglab.config import Config
 from reglab.console import Console
+from reglab.data import steps_per_epoch
 
 MAX_POINTS: Final = 500
 CONFIG: Final = Config(hidden=(), l1=1e-4, l2=1e-4, schedule="cosine", warmup_steps=100, evaluate_every=100,
@@ -85,7 +86,7 @@ def run(steps: int = 1_000_000, rows: int = 20, **fields: Any) -> list[Row]:
     from reglab.run.loop import fit
 
     config = dataclasses.replace(CONFIG, **fields)
-    epochs = max(1, steps // -(-1437 // config.batch_size))
+    epochs = max(1, steps // steps_per_epoch(1437, config.batch_size))
     with tempfile.TemporaryDirectory(prefix="reglab-long-") as folder:
         sampler = _Sampler(max(1, steps // rows), pathlib.Path(folder))
         fit(dataclasses.replace(config, epochs=epochs, model_dir=str(pathlib.Path(folder) / "run")), console=sampler)

@@ -10,7 +10,7 @@ import pytest
 
 from reglab.config import Config, ConfigError
 from reglab.data import Dataset, Examples
-from reglab.engine import lane_program
+from reglab.engine.placement import LanePlacement
 from reglab.lab import lanes
 from reglab.lab.lane_blowups import Blowup, describe
 from reglab.lab.lanes import Lane, LaneCurves, LaneTrainer
@@ -33,13 +33,7 @@ def trained(lanes: list[Lane], dataset: Dataset, warned: list[str] | None = None
 @pytest.fixture(params=[1, 2, 9])
 def group_size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Lanes a group: alone, in pairs, all together."""
-    real = lane_program.LaneProgram.__init__
-
-    def made(self: Any, *arguments: Any, **settings: Any) -> None:
-        real(self, *arguments, **{**settings, "group_size": request.param})
-
-    monkeypatch.setattr(lane_program, "usable_cores", lambda: 1)
-    monkeypatch.setattr(lane_program.LaneProgram, "__init__", made)
+    monkeypatch.setattr(LanePlacement, "group_size", lambda self, lanes, bytes_each: min(request.param, lanes))
     return int(request.param)
 
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 from reglab.config import Config, ConfigError
 from reglab.core.parameters import map_arrays
 from reglab.core.step import State
-from reglab.engine.program import Calls
+from reglab.engine.training import Calls
 from reglab.run import result_file
 from reglab.run.checkpoints.checkpoint import Checkpoints
 from reglab.run.evaluation import Evaluation

@@ -365,7 +365,7 @@ def stopping(replicas: Any, saves: bool, written: list[bool]) -> Any:
     """As much of a run as stopping needs."""
     return types.SimpleNamespace(
         _save=lambda: saves, _journal=types.SimpleNamespace(wait=lambda seconds: written.pop(0)), _until=None,
-        _program=types.SimpleNamespace(replicas=replicas, state={"step": 7}), _stop=StopRequest())
+        _training=types.SimpleNamespace(steps_taken=7), _replicas=replicas, _stop=StopRequest())
 
 
 LOST = tf.errors.UnavailableError(None, None, "")

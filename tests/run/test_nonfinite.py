@@ -121,18 +121,18 @@ def test_skip_is_what_numpy_does(poisoned: Dataset, clip_norm: float | None, jit
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "momentum", "adamw"])
 def test_a_skipped_update_leaves_weights_and_slots_alone(dataset: Dataset, precision: str, optimizer: str) -> None:
     """The runs on both data sets are the same until the bad batch, and stand still there."""
-    from reglab.engine.assembly import make_program
+    from reglab.engine.assembly import make_training
     config = dataclasses.replace(CONFIG, precision=precision, optimizer=optimizer, on_nonfinite="skip", clip_norm=1.0,
                                  schedule="cosine", warmup_steps=2)
     data = with_example(dataset, math.inf)
     order = epoch_order(0, 0, 53)
     bad = int(np.flatnonzero(order == BAD)[0]) // 8
-    program, other = make_program(config, data), make_program(config, dataset)
-    losses = program.run(order, 0, bad + 1).data_losses
-    other.run(order, 0, bad)
+    training, other = make_training(config, data), make_training(config, dataset)
+    losses = training.run(0, 0, bad + 1).data_losses
+    other.run(0, 0, bad)
     assert np.isnan(losses[bad]) and np.isfinite(losses[:bad]).all()
-    assert int(program.state.pop("step")) == int(other.state.pop("step")) + 1  # type: ignore[misc]
-    for mine, theirs in zip(tf.nest.flatten(program.state), tf.nest.flatten(other.state), strict=True):
+    assert int(training.state.pop("step")) == int(other.state.pop("step")) + 1  # type: ignore[misc]
+    for mine, theirs in zip(tf.nest.flatten(training.state), tf.nest.flatten(other.state), strict=True):
         assert mine.numpy().tobytes() == theirs.numpy().tobytes()
 
 
@@ -194,18 +194,18 @@ def restored(folder: pathlib.Path, data: Dataset, **fields: Any) -> tuple[Histor
 
 def test_restore_goes_back_to_the_last_checkpoint(tmp_path: pathlib.Path, poisoned: Dataset, dataset: Dataset) -> None:
     """By hand: updates of each epoch before the bad batch, that batch's own too, are taken back."""
-    from reglab.engine.assembly import make_program
+    from reglab.engine.assembly import make_training
     history, heard = restored(tmp_path, poisoned)
-    program = make_program(CONFIG, dataset)  # On clean data: the bad batch is never taken.
+    training = make_training(CONFIG, dataset)  # On clean data: the bad batch is never taken.
     left_out = 0
     for epoch in range(4):
         order = epoch_order(0, epoch, 53)
         after = int(np.flatnonzero(order == BAD)[0]) // 8 + 1
-        program.state["step"].assign(7 * epoch + after)
+        training.state["step"].assign(7 * epoch + after)
         left_out += after
         if after < 7:
-            program.run(order, after, 7 - after)
-    np.testing.assert_equal(history.parameters, program.parameters())
+            training.run(epoch, after, 7 - after)
+    np.testing.assert_equal(history.parameters, training.parameters())
     assert history.result["nonfinite"] == {"on_nonfinite": "restore", "left_out": left_out, "restores": 4}
     assert history.result["steps"] == 28
     assert "back to the initial weights" in heard.warnings[0]

@@ -12,7 +12,7 @@ import pytest
 from reglab.config import Config
 from reglab.console.format import summary_lines, summary_title
 from reglab.data import Dataset
-from reglab.engine.assembly import make_program
+from reglab.engine.assembly import make_training
 from reglab.run.evaluation import Evaluation
 from reglab.run.report import describe_run, make_result
 
@@ -21,7 +21,7 @@ CONFIG = Config(hidden=(5, 4), batch_size=8, epochs=1, jit=False)
 
 def described(dataset: Dataset, **fields: Any) -> dict[str, str]:
     config = dataclasses.replace(CONFIG, **fields)
-    return describe_run(config, dataset, make_program(config, dataset))
+    return describe_run(config, make_training(config, dataset))
 
 
 def test_the_header_tells_what_will_be_trained(dataset: Dataset) -> None:
@@ -54,7 +54,7 @@ def result_of(dataset: Dataset, data_loss: float, **fields: Any) -> dict[str, An
     weights = {"penalty/l1": 0.25, "penalty/l2": 0.5, "penalty/total": 0.75, "sparsity/total": 0.1}
     final = Evaluation.of(7, 1, {"data_loss": data_loss, "accuracy": 0.5}, {"data_loss": 2.0, "accuracy": 0.25},
                           weights)
-    return make_result(config, dataset, make_program(config, dataset), final,
+    return make_result(config, make_training(config, dataset), final,
                        best={"step": 7, "epoch": 1, "data_loss": 2.0, "accuracy": 0.25}, seconds=1.5,
                        steps_per_second=100.0, resumed_from=3)
 

@@ -1,4 +1,4 @@
-"""reglab itself: `program.Program` as `fit` uses it, without summaries, or `LaneProgram` as sweeps do."""
+"""reglab itself: `Training` as `fit` uses it, without summaries, or `LaneGroups` as sweeps do."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from reglab.benchmark.peers.job import Job, Weights
 from reglab.benchmark.peers.protocol import serve
+from reglab.config import Config
 from reglab.core import optimizers, penalties
 from reglab.core.models.mlp import MLP
 from reglab.core.parameters import Parameters
@@ -18,15 +19,37 @@ from reglab.core.parameters import Weights as AllArrays
 from reglab.core.step import Hyperparameters, Step
 from reglab.core.terms import Term
 from reglab.data import Dataset, Examples
-from reglab.engine.lane_program import LaneProgram
+from reglab.engine.lane_groups import LaneGroups
+from reglab.engine.placement import place_lanes
 from reglab.engine.program import Program
+from reglab.engine.sources.arrays import ArraySource
+from reglab.engine.training import Training
+
+
+class _GivenOrder(ArraySource):
+    """Examples in an order of the job's.
+
+    Attributes:
+      order: what the next calls take.
+    """
+
+    order: npt.NDArray[np.int32]
+
+    def padded(self, order: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """An order as long as all are, so that one compiled function serves them."""
+        return np.pad(order, (0, self.layout.train - len(order)))
+
+    def feed(self, split: str, epoch: int | None, first: int, count: int) -> npt.NDArray[np.int32]:
+        """See `Source`."""
+        del split, epoch, first, count
+        return self.order
 
 
 class Trainer:
     """reglab's own compiled loop, without all that a run does around it."""
 
     packages: tuple[str, ...] = ("tensorflow",)
-    settings = "Program.run: a whole stretch a call, compiled by XLA, uint8 data on the device, no summaries"
+    settings = "Training.run: a whole stretch a call, compiled by XLA, uint8 data on the device, no summaries"
     tuning_seconds = 0.0
     epsilon_last = False
 
@@ -47,11 +70,20 @@ class Trainer:
         train, validation = Examples(job.x, job.y), Examples(job.x[:1], job.y[:1])  # The latter is not used.
         dataset = Dataset("job", train, validation, job.classes, job.x.shape[1:], job.divisor)
 
-        def make(weights: AllArrays, hyper: Hyperparameters) -> Program:
-            return Program(step, weights, hyper, dataset, batch_size=job.batch_size, summary_every=0,
-                           lanes=None if job.lanes == 1 else len(hyper.learning_rate))
+        self._source = _GivenOrder(dataset, job.batch_size, tf.float32)
 
-        self._program = make(weights, hyper) if job.lanes == 1 else LaneProgram(make, weights, hyper)
+        def make(lanes: int | None) -> Program:
+            return Program(step, self._source.layout, summary_every=0, lanes=lanes)
+
+        self._run: Callable[[int, int, int], object]
+        self._parameters: Callable[[], dict[str, dict[str, npt.NDArray[np.float32]]]]
+        if job.lanes == 1:
+            training = Training(make(None), weights, hyper, self._source)
+            self._run, self._parameters = training.run, training.parameters
+        else:
+            groups = LaneGroups(make, weights, hyper, self._source, place_lanes(Config()))
+            self._run = groups.run
+            self._parameters = lambda: groups.joined(Training.parameters, axis=0)
         self._most_steps = len(job.x) // job.batch_size
         self._layers, self._lanes = model.dense_layers, job.lanes
 
@@ -59,16 +91,17 @@ class Trainer:
         """Makes the host's part of the coming steps ready, and gives the function that takes them."""
         # A call stays within one epoch, so a longer stretch takes several calls.
         calls = [order[first:first + self._most_steps] for first in range(0, len(order), self._most_steps)]
+        orders = [self._source.padded(batches.reshape(-1)) for batches in calls]
 
         def take_steps() -> None:
-            for batches in calls:
-                self._program.run(batches.reshape(-1), 0, len(batches))
+            for batches, self._source.order in zip(calls, orders, strict=True):
+                self._run(0, 0, len(batches))
 
         return take_steps
 
     def weights(self) -> Weights:
         """The weights as they are now, [lanes, inputs, units] and [lanes, units] for each layer."""
-        parameters = self._program.parameters()
+        parameters = self._parameters()
         arrays = [(parameters[name]["kernel"], parameters[name]["bias"]) for name in self._layers]
         return arrays if self._lanes > 1 else [(kernel[None], bias[None]) for kernel, bias in arrays]
 

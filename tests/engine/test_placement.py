@@ -1,4 +1,4 @@
-"""Which devices a run gets: what is asked for, what there is, and what is refused."""
+"""Which devices runs and lanes get: what is asked for, what there is, and what is refused."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import tensorflow as tf
 
 from reglab import train
 from reglab.certify import __main__ as certify
-from reglab.cluster import Cluster, RendezvousError
+from reglab.cluster import Cluster, RendezvousError, find_cluster
 from reglab.config import Config, ConfigError
-from reglab.engine import strategies
+from reglab.engine import placement, strategies
+from reglab.engine.placement import LanePlacement, place_lanes, place_run
 from reglab.inputs import exit_codes
 
 TWO_WORKERS = json.dumps({"cluster": {"worker": ["127.0.0.1:20001", "127.0.0.1:20002"]},
@@ -55,13 +56,13 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any]]:
 
 def test_auto_and_multi_worker_take_the_cluster_of_the_environment(cluster: None) -> None:
     for name in ("auto", "multi_worker"):
-        assert strategies.find_cluster(Config(strategy=name)) == Cluster(("127.0.0.1:20001", "127.0.0.1:20002"), 1,
+        assert find_cluster(Config(strategy=name)) == Cluster(("127.0.0.1:20001", "127.0.0.1:20002"), 1,
                                                                          "TF_CONFIG")
 
 
 def test_one_device_and_mirrored_leave_it_alone(cluster: None) -> None:
     for name in ("one_device", "mirrored"):
-        assert strategies.find_cluster(Config(strategy=name)) is None
+        assert find_cluster(Config(strategy=name)) is None
 
 
 @pytest.mark.parametrize("text", [None, ONE_WORKER])
@@ -69,9 +70,9 @@ def test_multi_worker_wants_two_workers(monkeypatch: pytest.MonkeyPatch, text: s
     monkeypatch.delenv("TF_CONFIG", raising=False)
     if text is not None:
         monkeypatch.setenv("TF_CONFIG", text)
-    assert strategies.find_cluster(Config()) is None
+    assert find_cluster(Config()) is None
     with pytest.raises(ConfigError, match="finds no cluster of two workers"):
-        strategies.find_cluster(Config(strategy="multi_worker"))
+        find_cluster(Config(strategy="multi_worker"))
 
 
 def test_workers_tell_one_another_what_they_run(cluster: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +89,7 @@ def test_workers_tell_one_another_what_they_run(cluster: None, monkeypatch: pyte
     for fields in others:
         changed = dataclasses.replace(config, **fields)
         with pytest.raises(RendezvousError):
-            strategies.make_replicas(changed, strategies.find_cluster(changed))
+            place_run(changed, find_cluster(changed))
     assert digests[0] == digests[1]
     assert len(set(digests)) == 3
 
@@ -97,30 +98,74 @@ def test_workers_tell_one_another_what_they_run(cluster: None, monkeypatch: pyte
 
 def test_one_cpu_is_one_device() -> None:
     for name in ("auto", "one_device"):
-        replicas = strategies.make_replicas(Config(strategy=name), None)
+        replicas = place_run(Config(strategy=name), None)
         assert (replicas.name, replicas.count, replicas.devices) == ("one_device", 1, ())
 
 
 def test_mirrored_on_one_device_is_a_strategy_of_one_replica() -> None:
-    replicas = strategies.make_replicas(Config(strategy="mirrored"), None)
+    replicas = place_run(Config(strategy="mirrored"), None)
     assert (replicas.name, replicas.count, replicas.devices) == ("mirrored", 1, ("CPU:0",))
 
 
 def test_auto_takes_all_gpus(two_gpus: list[Any]) -> None:
-    replicas = strategies.make_replicas(Config(), None)
+    replicas = place_run(Config(), None)
     assert (replicas.name, replicas.count, replicas.devices) == ("mirrored", 2, ("GPU:0", "GPU:1"))
     assert two_gpus == [(["GPU:0", "GPU:1"], None)], "and TensorFlow takes NCCL"
 
 
 @pytest.mark.parametrize("fields", [{"num_devices": 1}, {"strategy": "one_device"}])
 def test_one_of_two_gpus(two_gpus: list[Any], fields: dict[str, Any]) -> None:
-    assert strategies.make_replicas(Config(**fields), None).name == "one_device"
+    assert place_run(Config(**fields), None).name == "one_device"
     assert two_gpus == []
 
 
 def test_three_of_two_gpus(two_gpus: list[Any]) -> None:
     with pytest.raises(ConfigError, match=r"--num_devices=3, but there are only 2 GPUs: ask for at most that$"):
-        strategies.make_replicas(Config(num_devices=3), None)
+        place_run(Config(num_devices=3), None)
+
+
+# Lanes.
+
+@pytest.mark.parametrize(("cores", "groups_each"), [(1, 1), (2, 2), (8, 8)])
+def test_every_core_of_a_cpu_takes_a_group_of_lanes(monkeypatch: pytest.MonkeyPatch, cores: int,
+                                                    groups_each: int) -> None:
+    monkeypatch.setattr(placement, "usable_cores", lambda: cores)
+    found = place_lanes(Config())
+    assert found == LanePlacement(("CPU:0",), groups_each, placement.CACHE_BYTES)
+    assert found.at_work == cores
+    assert [found.device_of(group) for group in range(3)] == [None] * 3, "where TensorFlow runs all else"
+    assert found.describe() == ""
+
+
+@pytest.mark.parametrize(("fields", "devices"), [
+    ({}, ["GPU:0", "GPU:1"]), ({"strategy": "one_device"}, ["GPU:0", "GPU:1"]), ({"num_devices": 1}, ["GPU:0"])])
+def test_lanes_take_all_gpus_or_as_many_as_are_asked_for(two_gpus: list[Any], fields: dict[str, Any],
+                                                         devices: list[str]) -> None:
+    found = place_lanes(Config(**fields))
+    assert (found.devices, found.groups_each, found.state_bytes) == (tuple(devices), 1, None)
+    assert two_gpus == [], "a strategy is for replicas"
+
+
+def test_more_gpus_than_there_are_for_lanes(two_gpus: list[Any]) -> None:
+    with pytest.raises(ConfigError, match=r"--num_devices=3, but there are only 2 GPUs: ask for at most that$"):
+        place_lanes(Config(num_devices=3))
+
+
+@pytest.mark.parametrize(("devices", "lanes", "size"), [(1, 16, 16), (2, 16, 8), (2, 15, 8), (4, 2, 1), (3, 16, 6)])
+def test_each_gpu_takes_one_group_of_its_share_of_the_lanes(devices: int, lanes: int, size: int) -> None:
+    found = LanePlacement(tuple(f"GPU:{i}" for i in range(devices)))
+    assert found.group_size(lanes, 10**9) == size
+    assert -(-lanes // size) <= devices
+
+
+def test_group_after_group_goes_to_the_next_device() -> None:
+    found = LanePlacement(("CPU:0", "CPU:1"), 2, 400)
+    assert [found.device_of(group) for group in range(4)] == ["CPU:0", "CPU:1", "CPU:0", "CPU:1"]
+    assert found.at_work == 4
+    assert found.group_size(8, 1) == 2, "all four at work"
+    assert found.group_size(100, 10) == 9, "in three rounds, of at most ten in the cache"
+    assert found.group_size(3, 1000) == 1
+    assert found.describe() == ", lanes on CPU:0 and CPU:1"
 
 
 # What is refused, as the user sees it.

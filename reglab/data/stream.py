@@ -1,0 +1,85 @@
+"""Data that do not lie in memory: a function of the epoch brings them, part after part."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from reglab.data.examples import DataFacts, Examples
+
+Parts = Iterable[tuple[npt.ArrayLike, npt.ArrayLike]]
+"""(x, y) after (x, y): [some, *input_shape] inputs and [some] class numbers, of any number of examples each."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Stream(DataFacts):
+    """Training and validation examples that functions bring.
+
+    Attributes:
+      train: epoch, from 0, to its examples in the order in which they are trained on. A function of the epoch alone: a
+        run that is resumed asks again, and passes over what it has seen.
+      validation: the examples held out.
+      train_size, validation_size: how many examples these bring, each time.
+      dtype: what x is kept in until it is on the device: "uint8" or "float32".
+      version: any text; whatever changes in the data, another text says that they are others. They are not read for it.
+    """
+
+    name: str
+    train: Callable[[int], Parts]
+    validation: Callable[[], Parts]
+    train_size: int
+    validation_size: int
+    classes: int
+    input_shape: tuple[int, ...]
+    divisor: float = 1.0
+    dtype: str = "float32"
+    version: str = ""
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """See `DataFacts`."""
+        return {"train": self.train_size, "validation": self.validation_size}
+
+    @property
+    def digest(self) -> str:
+        """See `DataFacts`: of what is told of the examples."""
+        told = (self.name, self.train_size, self.validation_size, self.classes, self.input_shape, self.divisor,
+                self.dtype, self.version)
+        return f"{zlib.crc32(repr(told).encode()):08x}"
+
+    def batches(self, split: str, epoch: int, batch_size: int) -> Iterator[Examples]:
+        """The examples of a split in batches of `batch_size`, of which the last may be smaller.
+
+        Raises:
+          ValueError: the functions bring other shapes, labels or numbers of examples than were told.
+        """
+        left, seen = Examples(np.zeros([0, math.prod(self.input_shape)], self.dtype), np.zeros(0, np.int32)), 0
+        for x, y in self.train(epoch) if split == "train" else self.validation():
+            part = self._checked(f"{self.name}: {split} epoch {epoch}, from example {seen} on", x, y)
+            seen += len(part)
+            left = Examples(np.concatenate([left.x, part.x]), np.concatenate([left.y, part.y]))
+            while len(left) >= batch_size:
+                yield left.take(np.arange(batch_size))
+                left = Examples(left.x[batch_size:], left.y[batch_size:])
+        if len(left):
+            yield left
+        if seen != self.sizes[split]:
+            raise ValueError(f"{self.name}: {split} epoch {epoch} brought {seen:,} examples, not the "
+                             f"{self.sizes[split]:,} that were told")
+
+    def _checked(self, where: str, x: npt.ArrayLike, y: npt.ArrayLike) -> Examples:
+        inputs, labels = np.asarray(x), np.asarray(y)
+        if inputs.shape != (len(labels), *self.input_shape) or labels.ndim != 1:
+            raise ValueError(f"{where}: x has shape {inputs.shape} and y {labels.shape}; give [some, "
+                             f"{', '.join(map(str, self.input_shape))}] and [some]")
+        if inputs.dtype != np.uint8 and self.dtype == "uint8":
+            raise ValueError(f"{where}: x is {inputs.dtype}, and uint8 was told")
+        if labels.dtype.kind not in "iu" or (len(labels) and not 0 <= labels.min() <= labels.max() < self.classes):
+            raise ValueError(f"{where}: y has other values than the class numbers 0 to {self.classes - 1}")
+        flat = inputs.reshape(len(labels), math.prod(self.input_shape))
+        return Examples(flat.astype(self.dtype), labels.astype(np.int32))

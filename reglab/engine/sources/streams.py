@@ -1,0 +1,111 @@
+"""A stream as a source: the host feeds the examples themselves, as many batches at a time as a feed has room for."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+
+from reglab.core.step import Batch
+from reglab.data import Examples, Stream, steps_per_epoch
+from reglab.engine.sources.base import Layout, Share, Source
+
+FEED_BYTES: Final = 16 * 2**20
+"""What a feed may take, so that a call is worth its start; a single batch may be larger."""
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamLayout(Layout):
+    """Resident is the divisor alone; a feed is x [batches, batch size, features], y [batches, batch size], and which
+    batch of the epoch is its first.
+
+    Attributes:
+      feed_batches: those of a feed.
+    """
+
+    feed_batches: int
+
+    @property
+    def most_batches(self) -> int:
+        """See `Layout`."""
+        return self.feed_batches
+
+    def batch(self, resident: Any, feed: Any, i: tf.Tensor, share: Share) -> Batch:
+        """See `Layout`."""
+        x, y, first = feed
+        part = share.of(i)
+        places = tf.minimum(part.places, self.batch_size - 1)
+        x, y = (tf.gather(tf.gather(array, i - first), places) for array in (x, y))
+        return self._batch_of(x, y, resident, part)
+
+
+class StreamSource(Source):
+    """The batches of a stream, which are read in order; whoever asks for others has it begin the epoch anew.
+
+    Args:
+      batch_size: global batch, in examples.
+      dtype: of the model's input.
+    """
+
+    def __init__(self, stream: Stream, batch_size: int, dtype: tf.DType) -> None:
+        self.about: Stream = stream
+        batch_bytes = batch_size * (4 + math.prod(stream.input_shape) * np.dtype(stream.dtype).itemsize)
+        longest = steps_per_epoch(max(stream.sizes.values()), batch_size)
+        self.layout: StreamLayout = StreamLayout(
+            **stream.sizes, batch_size=batch_size, input_shape=stream.input_shape, classes=stream.classes, dtype=dtype,
+            feed_batches=min(longest, max(1, FEED_BYTES // batch_bytes)))
+        self._readers: dict[tuple[str, int | None], _Reader] = {}
+
+    def resident(self, device: str | None) -> Any:
+        """See `Source`."""
+        with tf.device(device):
+            return tf.constant(self.about.divisor, self.layout.dtype)
+
+    def feed(self, split: str, epoch: int | None, first: int, count: int) -> Any:
+        """See `Source`. In evaluation, training examples come as in the first epoch."""
+        layout = self.layout
+        x = np.zeros([layout.feed_batches, layout.batch_size, math.prod(layout.input_shape)], self.about.dtype)
+        y = np.zeros(x.shape[:2], np.int32)
+        for k, batch in enumerate(self._read(split, epoch, first, count)):
+            x[k, :len(batch)], y[k, :len(batch)] = batch.x, batch.y
+        return x, y, np.int32(first)
+
+    def _read(self, split: str, epoch: int | None, first: int, count: int) -> list[Examples]:
+        if not count:
+            return []
+        reader = self._readers.pop((split, epoch), None)
+        if reader is None or reader.at > first:
+            reader = _Reader(self.about.batches(split, epoch or 0, self.layout.batch_size))
+        self._readers = {place: kept for place, kept in self._readers.items() if (place[1] is None) != (epoch is None)}
+        reader.take(first - reader.at)
+        batches = reader.take(count)
+        if first + count < steps_per_epoch(self.layout.sizes[split], self.layout.batch_size):
+            self._readers[split, epoch] = reader
+        else:
+            reader.end()
+        return batches
+
+
+class _Reader:
+    """A pass over the batches of a split.
+
+    Attributes:
+      at: how many were taken.
+    """
+
+    def __init__(self, batches: Iterator[Examples]) -> None:
+        self._batches, self.at = batches, 0
+
+    def take(self, count: int) -> list[Examples]:
+        """The next batches."""
+        self.at += count
+        return [next(self._batches) for _ in range(count)]
+
+    def end(self) -> None:
+        """Has the stream say if it brings more than was told."""
+        for _ in self._batches:
+            pass
