@@ -87,16 +87,19 @@ def read_network(model_dir: pathlib.Path, state: str) -> Network:
     except tf.errors.ResourceExhaustedError:
         raise ConfigError(f"--model_dir={model_dir}: the network is more than memory") from None
     checkpoints = model_dir / "checkpoints"
-    step = read_weights(checkpoints / "best" if state == "best" else checkpoints, weights, _run_id(model_dir))
+    run, saved = _saved_by(model_dir)
+    step = (read_weights(checkpoints / "best", weights, run) if state == "best" else
+            read_weights(checkpoints, weights, run, saved))
     return Network(config, model, weights, shape, divisor, classes, step, _validation(model_dir, step))
 
 
-def _run_id(model_dir: pathlib.Path) -> str | None:
-    """The id that the run's checkpoints are labelled with; None for a run of an older reglab."""
+def _saved_by(model_dir: pathlib.Path) -> tuple[str | None, int | None]:
+    """The id that the run's checkpoints are labelled with, and the step of the newest, as far as they are known."""
     try:
-        return read_run_file(model_dir).run
+        run_file = read_run_file(model_dir)
     except Unreadable:
-        return labelled_run(model_dir / "checkpoints")
+        return labelled_run(model_dir / "checkpoints"), None
+    return run_file.run, run_file.saved
 
 
 def _validation(model_dir: pathlib.Path, step: int) -> dict[str, float] | None:

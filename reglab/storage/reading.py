@@ -123,6 +123,8 @@ def read_sealed(path: pathlib.Path) -> dict[str, Any]:
       Unreadable: it cannot be read, or is not as it was written.
     """
     fields = read_object(path)
+    if not read_bytes(path, _LARGEST_OBJECT).endswith(b"\n"):
+        raise Unreadable("is damaged: its last byte is gone")
     if fields.pop(_SEAL, None) != _digest(fields):
         raise Unreadable("is not as it was written")
     return fields

@@ -100,14 +100,20 @@ class SweepFolder:
         Raises:
           ConfigError: something else than a file is in its place.
         """
-        problem = misplaced(self.path, [name])
-        if problem is not None:
-            raise ConfigError(f"--model_dir={self.path}: {problem}")
+        self.check_place(name)
         try:
             return read_sealed(self.path / name, part)
         except NotThePart as error:
             warn(f"{self.path / name} {error}: trained again")
             return None
+
+    def check_place(self, name: str) -> None:
+        """Raises:
+          ConfigError: something else than a file is where that one is, or is to be.
+        """
+        problem = misplaced(self.path, [name])
+        if problem is not None:
+            raise ConfigError(f"--model_dir={self.path}: {problem}")
 
     def write_part(self, name: str, evaluations: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
         """Writes a finished part and gives its evaluations as they will be read back."""

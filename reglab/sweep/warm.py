@@ -120,6 +120,8 @@ class _Runner:
         """The evaluations of the finished points, which are the first: each starts where the one before ended."""
         found: list[dict[str, Any]] = []
         for at in range(len(self._plan.grid.points)):
+            self._folder.check_place(self._weights(at).relative_to(self._folder.path).as_posix())
+        for at in range(len(self._plan.grid.points)):
             done = self._folder.read_part(_name(at), self._part(at), self._console.warning)
             if done is None:
                 break

@@ -301,7 +301,8 @@ def test_evaluation_sees_the_weights_as_they_are_now(dataset: Dataset, make_trai
     before = training.evaluate("validation")
     run_chunks(training, [20])
     after = training.evaluate("validation")
-    np.testing.assert_allclose(after["data_loss"], numpy_scores(training, dataset.validation, 1.0)["data_loss"], rtol=1e-12)
+    expected = numpy_scores(training, dataset.validation, 1.0)["data_loss"]
+    np.testing.assert_allclose(after["data_loss"], expected, rtol=1e-12)
     assert after["data_loss"] < before["data_loss"]
 
 

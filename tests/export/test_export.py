@@ -189,3 +189,12 @@ def test_a_broken_run_is_told_in_one_line(harm: Callable[[pathlib.Path], None], 
         export(tmp_path / "run", tmp_path / "a.keras")
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_an_earlier_state_is_not_taken_for_the_last(model_dir: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    shutil.copytree(model_dir, tmp_path / "run")
+    newest = max((tmp_path / "run" / "checkpoints").glob("ckpt-*.index"), key=lambda path: int(path.stem[5:]))
+    newest.unlink()
+    assert list((tmp_path / "run" / "checkpoints").glob("ckpt-*.index")), "an earlier one is left"
+    with pytest.raises(ConfigError, match=f"{newest.stem}, the newest checkpoint, is missing: give the other --state"):
+        export(tmp_path / "run", tmp_path / "a.keras", state="last")

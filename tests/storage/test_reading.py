@@ -9,7 +9,7 @@ import pathlib
 import pytest
 
 from reglab.storage import reading
-from reglab.storage.reading import Unreadable, file_digest, read_bytes
+from reglab.storage.reading import Unreadable, file_digest, read_bytes, read_sealed, sealed
 
 
 def test_a_file_comes_back_in_one_piece(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,6 +35,16 @@ def test_a_pipe_is_not_waited_for(tmp_path: pathlib.Path) -> None:
     for read in (read_bytes, file_digest):
         with pytest.raises(Unreadable, match="is no ordinary file"):
             read(tmp_path / "pipe")
+
+
+def test_a_sealed_object_is_whole_to_its_last_byte(tmp_path: pathlib.Path) -> None:
+    path, text = tmp_path / "object.json", sealed({"a": 1})
+    path.write_text(text)
+    assert read_sealed(path) == {"a": 1}
+    for kept in range(len(text)):
+        path.write_text(text[:kept])
+        with pytest.raises(Unreadable):
+            read_sealed(path)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="there is no /proc here")

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -163,6 +164,17 @@ def test_weights_that_cannot_be_used_cost_the_points_before(tmp_path: pathlib.Pa
     [line] = said
     assert f"{tmp_path / 'chunks' / 'point-002.npz'} {'is missing' if damage == 'gone' else 'is damaged'}" in line
     assert "all points are trained again" in line
+
+
+def test_a_folder_in_the_place_of_weights_is_named_before_anything_is_touched(
+        tmp_path: pathlib.Path, dataset: Dataset, tree: Callable[[pathlib.Path], dict[str, bytes | None]]) -> None:
+    run(tmp_path, dataset)
+    (tmp_path / "chunks" / "point-003.json").unlink()
+    (tmp_path / "chunks" / "point-002.npz").mkdir()
+    before = tree(tmp_path)
+    with pytest.raises(ConfigError, match="point-002.npz is a folder, and a file is to be there: move it away"):
+        run(tmp_path, dataset)
+    assert tree(tmp_path) == before
 
 
 def test_epochs_needed_to_the_total_that_both_reach() -> None:

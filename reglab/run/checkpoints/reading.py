@@ -125,11 +125,12 @@ def _read(prefix: str, state: State) -> None:
     tf.train.Checkpoint(**wanted).read(prefix).assert_existing_objects_matched()
 
 
-def read_weights(directory: pathlib.Path, weights: Weights, run: str | None = None) -> int:
+def read_weights(directory: pathlib.Path, weights: Weights, run: str | None = None, saved: int | None = None) -> int:
     """Reads the weights of the newest checkpoint in a folder into variables, and leaves the folder as it is.
 
     Args:
       run: the id of the run, where it is known.
+      saved: the step that the newest one is to be of, where that is known.
 
     Returns:
       The step of the checkpoint.
@@ -142,6 +143,9 @@ def read_weights(directory: pathlib.Path, weights: Weights, run: str | None = No
         raise ConfigError(f"--model_dir: {directory} holds no checkpoint: give the other --state, or train the run "
                           "until it has saved one")
     prefix = directory / f"ckpt-{steps[-1]}"
+    if saved is not None and steps[-1] < saved:
+        raise ConfigError(f"--model_dir: {directory / f'ckpt-{saved}'}, the newest checkpoint, is missing: give the "
+                          f"other --state, or go on with the run, which begins again at {prefix.name}")
     try:
         with contextlib.suppress(NoLabel):
             check_whole(directory, steps[-1], run)
