@@ -14,7 +14,7 @@ from reglab.storage.ownership import owning
 
 PURPOSE: Final = ("Measure training on this machine: its pace against what the device can do, and what the penalties, "
                   "summaries and checkpoints cost; on demand how it grows, and a race against other libraries. Every "
-                  "section runs in processes of its own. A busy machine gives figures that are worth little.")
+                  "section runs in processes of its own. What is measured on a busy machine is worth little.")
 
 
 def _benchmark_owned(given: CommandLine) -> int:

@@ -127,12 +127,12 @@ class _Session:
     def _starts(self) -> None:
         """Several processes, for a range."""
         starts = [self._run("start") for _ in range(min(self._settings.repeats, MOST_STARTS))]
-        figures = {name: spread([start[name] for start in starts]) for name in starts[0]}
+        spreads = {name: spread([start[name] for start in starts]) for name in starts[0]}
         renamed = {"peak_memory_bytes": "peak_memory_bytes", "peak_device_memory_bytes": "peak_device_memory_bytes",
                    "compile": "compile_seconds"}
         # These are of whole runs, summaries too, and have a range: they stand for those of the section speed.
-        self.result |= {renamed[name]: figure for name, figure in figures.items() if name in renamed}
-        self.result["start_seconds"] = {name: figure for name, figure in figures.items() if name not in renamed}
+        self.result |= {renamed[name]: each for name, each in spreads.items() if name in renamed}
+        self.result["start_seconds"] = {name: each for name, each in spreads.items() if name not in renamed}
 
     def _race(self) -> None:
         found = compare(self._job([self._settings.config]), self._settings.against, self._settings.repeats)
@@ -174,5 +174,5 @@ def _load(settings: Settings) -> Dataset:
 
 
 def _load_average() -> float | None:
-    """Of the last minute: figures of a busy machine are worth little."""
+    """Of the last minute: what is measured on a busy machine is worth little."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None

@@ -33,7 +33,7 @@ _MOST: Final = {"devices": MOST_CPU_DEVICES, "widths": MOST_COUNT, "batch_sizes"
 
 _EXTRA: Final[Mapping[str, tuple[type, str, Any]]] = {
     "sections": (str, f"Which of {', '.join(SECTIONS)} to measure; may be empty.", ",".join(DEFAULT_SECTIONS)),
-    "repeats": (int, "Rounds; every figure is a median with its range over them.", 5),
+    "repeats": (int, "Rounds; every result is a median with its range over them.", 5),
     "seconds": (float, "Length of one timed stretch.", 1.0),
     "devices": (str, "Numbers of devices to scale over, such as 1,2,4: GPUs, or else logical CPUs, which share the "
                      "cores.", None),

@@ -1,4 +1,4 @@
-"""Meeting before TensorFlow starts, so that a worker that never comes is named in time instead of hanging the others.
+"""Meeting before TensorFlow starts, so that a worker that never connects is named in time and does not hang the others.
 
 TensorFlow opens a server on each worker's own address and then waits for the others for ten minutes and more, deaf to
 signals and timers. So the workers first meet here, on the same addresses:

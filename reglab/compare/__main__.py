@@ -26,7 +26,7 @@ from reglab.signals.stop import STARTS_AGAIN
 
 EXTRA: Final = {
     "seeds": (int, "How many seeds, from --seed on: of the initial weights; the data are the same.", 5),
-    "preset": (str, "tutorial: labels with noise, learned by heart without a penalty; made for --dataset=digits and "
+    "preset": (str, "tutorial: labels with noise, memorized without a penalty; made for --dataset=digits and "
                     "mnist. Ends with a verdict; exit code 4 if it is not as expected. Other flags override it.", None),
 }
 WITHOUT: Final = {"strategy", "rendezvous_timeout", "resume", "checkpoint_every", "keep", "summary_every",

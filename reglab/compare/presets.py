@@ -1,6 +1,6 @@
 """`--preset=tutorial`: the experiment this project comes from, and the verdict on whether it came out.
 
-A network learns noisy labels by heart: nearly perfect on the training set, poor on clean validation data. L1 and L2 on
+A network memorizes noisy labels: nearly perfect on the training set, poor on clean validation data. L1 and L2 on
 its Dense kernels prevent that. Accuracy on the training set is that on its noisy labels, so a network that learned
 what is true gets no more than the share of labels that was left alone.
 """
@@ -82,7 +82,7 @@ def judge(preset: str, result: Mapping[str, Any]) -> dict[str, Any]:
                          f"{'which is' if holds else 'but should be'} {criterion.relation} "
                          f"{100 * criterion.bound:.0f} %"})
     missed = sum(not criterion["passed"] for criterion in criteria)
-    text = ("The experiment holds: without a penalty the network learns the noisy labels by heart; with L1 and L2 "
+    text = ("The experiment holds: without a penalty the network memorizes the noisy labels; with L1 and L2 "
             "it does not, and is right more often on data it has not seen." if not missed else
             f"The experiment does not hold: {missed} of {len(criteria)} criteria {'is' if missed == 1 else 'are'} "
             "missed.")

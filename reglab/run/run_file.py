@@ -29,7 +29,7 @@ class RunFile:
     """The contents of `run.json`.
 
     Attributes:
-      run: the id of the run, chosen by chance: 16 hexadecimal digits.
+      run: the id of the run, drawn at random: 16 hexadecimal digits.
       saved: the step of the checkpoint that was completed last; None before the first.
       config: the contents of `config.json`.
       data: the contents of `data.json`.
