@@ -1,1 +1,1 @@
-"""What runs the core: compiled programs and their trainings, sources of batches, replicas, lanes, and what runs where."""
+"""What runs the core: compiled programs and their trainings, sources of batches, replicas, lanes, what runs where."""
