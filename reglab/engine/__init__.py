@@ -1,1 +1,1 @@
-"""What runs the core: compiled programs, replicas, lanes, the devices they get, and the start of TensorFlow."""
+"""What runs the core: compiled programs and their trainings, sources of batches, replicas, lanes, what runs where."""

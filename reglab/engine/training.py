@@ -71,7 +71,8 @@ class Training:
         """From now on these batches, of the same layout; compiles nothing anew."""
         assert source.layout == self.program.layout, "a program serves sources of one layout"
         self.source = source
-        self._resident = self.program.replicas.everywhere(source.resident(self.device))
+        with tf.device(self.device):
+            self._resident = self.program.replicas.everywhere(source.resident(self.device))
 
     def restart(self, weights: Weights, hyper: Hyperparameters) -> None:
         """Begins again with other weights and hyper-parameters of the same shapes; compiles nothing anew."""

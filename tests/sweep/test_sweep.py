@@ -137,7 +137,7 @@ def test_one_compilation_serves_all_chunks_and_padding_changes_nothing(tmp_path:
     whole = run(tmp_path / "whole", dataset, seeds=2)
     parts = run(tmp_path / "parts", dataset, seeds=2, lanes_per_call=5)
     assert [len(trainer.sets) for trainer in trainers] == [1, 3]
-    assert trainers[1]._program.programs[0]._run.experimental_get_tracing_count() == 1
+    assert trainers[1]._groups.trainings[0].program.run.experimental_get_tracing_count() == 1
     for one, other in zip(whole.result["points"], parts.result["points"], strict=True):
         assert one["validation"]["data_loss"]["mean"] == pytest.approx(
             other["validation"]["data_loss"]["mean"], rel=1e-10)
@@ -151,7 +151,7 @@ def test_cross_validation(tmp_path: pathlib.Path, dataset: Dataset, trainers: li
 
     done = run(tmp_path, dataset, Grid(l1=(0.0, 0.1)), seeds=2, folds=folds)
     assert len(trainers) == compilations  # 53 examples: one fold, or one size of folds, has one more.
-    assert all(trainer._program.programs[0]._run.experimental_get_tracing_count() == 1 for trainer in trainers)
+    assert all(trainer._groups.trainings[0].program.run.experimental_get_tracing_count() == 1 for trainer in trainers)
     assert done.result["points"][1]["lanes"] == 2 * folds
     means = [np.mean([fit(done.plan.lanes[2 + seed].config(done.plan.shared),
                           fold_dataset(dataset, folds, k, seed=3)).evaluations[-1].validation["data_loss"]
@@ -165,7 +165,7 @@ def test_equal_folds_share_one_compilation(tmp_path: pathlib.Path, dataset: Data
     done = run(tmp_path, even, Grid(l1=(0.0, 0.1)), folds=5, complete=True)
     assert done.winners["best"]["dataset"].startswith("made: 50 training and 20 validation")
     assert [len(trainer.sets) for trainer in trainers] == [5]
-    assert trainers[0]._program.programs[0]._run.experimental_get_tracing_count() == 1
+    assert trainers[0]._groups.trainings[0].program.run.experimental_get_tracing_count() == 1
 
 
 class Killed(BaseException):

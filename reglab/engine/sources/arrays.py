@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import tensorflow as tf
 
+from reglab.core.parameters import map_arrays
 from reglab.core.step import Batch
 from reglab.data import Dataset, epoch_order
 from reglab.engine.sources.base import Layout, Share, Source
@@ -55,9 +56,11 @@ class ArraySource(Source):
         if device not in self._resident:
             train, validation = self.about.train, self.about.validation
             with tf.device(device):
-                self._resident[device] = (tf.constant(np.concatenate([train.x, validation.x])),
-                                          tf.constant(np.concatenate([train.y, validation.y])),
-                                          tf.constant(self.about.divisor, self.layout.dtype))
+                # Identity, as a constant is on the first CPU even where another logical one is asked for.
+                self._resident[device] = map_arrays(tf.identity, (
+                    tf.constant(np.concatenate([train.x, validation.x])),
+                    tf.constant(np.concatenate([train.y, validation.y])),
+                    tf.constant(self.about.divisor, self.layout.dtype)))
         return self._resident[device]
 
     def feed(self, split: str, epoch: int | None, first: int, count: int) -> np.ndarray:
