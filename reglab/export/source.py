@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from reglab.config import MOST_COUNT, Config, ConfigError
 from reglab.config.memory import check_memory
+from reglab.run.run_file import read_run_file
 from reglab.storage.reading import Unreadable, is_count, is_number, read_object
 
 
@@ -70,4 +71,17 @@ def _config(model_dir: pathlib.Path) -> Config:
         config = Config.from_file(model_dir / "config.json")
     except ConfigError as error:
         raise ConfigError(f"--model_dir={model_dir} holds a run that cannot be used: {error}") from None
+    differences = _differences(model_dir, config)
+    if differences:
+        raise ConfigError(f"--model_dir={model_dir}: config.json is not as the run wrote it ({differences[0]}): give "
+                          "the command of the run again, which writes it anew")
     return dataclasses.replace(config, precision="float32") if config.precision == "bfloat16" else config
+
+
+def _differences(model_dir: pathlib.Path, config: Config) -> list[str]:
+    """What differs between a configuration and the copy of it in `run.json`, where that can be read."""
+    try:
+        copy = read_run_file(model_dir).config
+        return [] if copy is None else config.differences(Config.from_dict(copy))
+    except (Unreadable, ConfigError):
+        return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import pathlib
 import shutil
@@ -174,7 +175,13 @@ def remove_best(folder: pathlib.Path) -> None:
         path.unlink()
 
 
+def change_activation(folder: pathlib.Path) -> None:
+    fields = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**fields, "activation": "sigmoid"}))
+
+
 @pytest.mark.parametrize(("harm", "said"), [
+    (change_activation, "config.json is not as the run wrote it .activation: 'sigmoid', not '[a-z]+'.: give"),
     (damage_checkpoints, "ckpt-.* cannot be read"),
     (change_network, "ckpt-.* cannot be read"),
     (remove_best, "best holds no checkpoint"),
@@ -182,12 +189,15 @@ def remove_best(folder: pathlib.Path) -> None:
     (garble_config, "holds a run that cannot be used: .*is not JSON"),
 ])
 def test_a_broken_run_is_told_in_one_line(harm: Callable[[pathlib.Path], None], said: str, model_dir: pathlib.Path,
-                                          tmp_path: pathlib.Path) -> None:
+                                          tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
     shutil.copytree(model_dir, tmp_path / "run")
     harm(tmp_path / "run")
     with pytest.raises(ConfigError, match=said) as caught:
         export(tmp_path / "run", tmp_path / "a.keras")
     assert "\n" not in str(caught.value)
+    del caught
+    gc.collect()
+    assert caplog.records == [], "TensorFlow has logged what it did not find"
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 

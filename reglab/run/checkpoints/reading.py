@@ -149,9 +149,12 @@ def read_weights(directory: pathlib.Path, weights: Weights, run: str | None = No
     try:
         with contextlib.suppress(NoLabel):
             check_whole(directory, steps[-1], run)
-        # The rest of the state is in the file, but not wanted.
-        wanted = {name: arrays for name, arrays in weights._asdict().items() if arrays}
-        tf.train.Checkpoint(**wanted).read(str(prefix)).expect_partial().assert_existing_objects_matched()
+        # Array by array: TensorFlow's own way logs a page where something does not fit.
+        reader = tf.train.load_checkpoint(str(prefix))
+        for part, layers in weights._asdict().items():
+            for layer, arrays in layers.items():
+                for name, variable in arrays.items():
+                    variable.assign(reader.get_tensor(f"{part}/{layer}/{name}/.ATTRIBUTES/VARIABLE_VALUE"))
     except UNREADABLE as error:
         raise ConfigError(f"--model_dir: {prefix} cannot be read ({first_line(error)}): give the other --state, or "
                           "go on with the run, which passes damaged checkpoints over") from None
