@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from reglab.cluster import Cluster, own_gpus
 from reglab.config import Config, ConfigError
+from reglab.config.devices import check_devices
 from reglab.core.parameters import Weights
 from reglab.engine import strategies
 from reglab.engine.environment import be_deterministic, usable_cores
@@ -115,9 +116,7 @@ def _devices(wanted: int | None) -> tuple[str, ...]:
     """
     kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     devices = tuple(f"{kind}:{i}" for i in range(len(tf.config.list_logical_devices(kind))))
-    if wanted is not None and wanted > len(devices):
-        more = ", or split the CPU with --cpu_devices" if kind == "CPU" else ""
-        raise ConfigError(f"--num_devices={wanted}, but there {_are(len(devices), kind)}: ask for at most that{more}")
+    check_devices(wanted, len(devices), kind)
     return devices[:wanted]
 
 
@@ -144,6 +143,3 @@ def _place_worker(config: Config, cluster: Cluster, stop: StopRequest) -> Replic
         tf.config.set_visible_devices(mine, "GPU")
     return strategies.multi_worker(config, cluster, mine, stop)
 
-
-def _are(count: int, kind: str) -> str:
-    return f"is only 1 {kind}" if count == 1 else f"are only {count} {kind}s"

@@ -8,7 +8,6 @@ the penalties, learning rate, seed of the initial weights and penalized layers. 
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -24,12 +23,11 @@ from reglab.core.step import Hyperparameters, stack_lanes
 from reglab.data import Dataset, check_batch_size, steps_per_epoch
 from reglab.engine.assembly import make_hyperparameters, make_lanes, make_step, make_terms, parameter_dtype, source_of
 from reglab.engine.lane_groups import LaneGroups
+from reglab.engine.pace import Pace
 from reglab.engine.placement import place_lanes
 from reglab.engine.training import Training
 from reglab.lab.lane_blowups import Blowup, LaneWatch
 
-SECONDS_PER_CALL: Final = 0.5  # Short enough that Ctrl-C is answered, long enough to cost nothing.
-FIRST_CALL_STEPS: Final = 20
 LANE_FIELDS: Final = ("learning_rate", "seed", "penalize")
 """Besides the strengths of the penalties."""
 
@@ -117,7 +115,7 @@ class LaneTrainer:
         step = make_step(shared, dataset)
         self._step = dataclasses.replace(step, terms=make_terms(step.model, penalize, strengths))
         self._groups: LaneGroups | None = None
-        self._call_steps, self._has_compiled = FIRST_CALL_STEPS, False
+        self._pace = Pace()
 
     def train(self, lanes: Sequence[Lane], *, weights: Weights | None = None,
               on_epoch: Callable[[int], None] = lambda epoch: None,
@@ -157,13 +155,10 @@ class LaneTrainer:
     def _run_epoch(self, groups: LaneGroups, epoch: int, on_step: Callable[[int], None], watch: LaneWatch) -> None:
         steps, first = steps_per_epoch(len(self._dataset.train), self._shared.batch_size), 0
         while first < steps:
-            count = min(self._call_steps, steps - first)
+            count = min(self._pace.affordable_steps, steps - first)
             watch.before_call(groups.trainings)
-            began = time.perf_counter()
-            data_losses = groups.run(epoch, first, count)
-            if self._has_compiled:
-                self._call_steps = max(1, round(count * SECONDS_PER_CALL / (time.perf_counter() - began)))
-            self._has_compiled = True
+            with self._pace.measure(count):
+                data_losses = groups.run(epoch, first, count)
             watch.after_call(groups.trainings, data_losses)
             first += count
             on_step(epoch * steps + first)

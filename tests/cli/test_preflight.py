@@ -15,7 +15,7 @@ from reglab.benchmark import __main__ as benchmark
 from reglab.certify import __main__ as certify
 from reglab.cli.preflight import preflight
 from reglab.compare import __main__ as compare
-from reglab.config import Config, ConfigError
+from reglab.config import Config, ConfigError, devices
 from reglab.export import __main__ as export
 from reglab.sweep import __main__ as sweep
 
@@ -76,3 +76,20 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: pathlib.Path) -> None:
     assert done.returncode == 2
     assert done.stderr == rb"reglab: --model_dir=a\udcff\x1b[2J cannot be used: it is no text in UTF-8" + b"\n"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("flags", "refused"), [
+    (["--num_devices=2"], True), (["--num_devices=2", "--cpu_devices=2"], False),
+    (["--num_devices=2", "--strategy=mirrored"], True), (["--num_devices=2", "--strategy=one_device"], False)])
+def test_devices_that_are_not_there_are_told_before_tensorflow_is_imported(
+        flags: list[str], refused: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = {name: int(value) if value.isdigit() else value for name, value in
+              (flag.removeprefix("--").split("=") for flag in flags)}
+    monkeypatch.setattr(devices, "_GPU_FILES", ())
+    if refused:
+        with pytest.raises(ConfigError, match="--num_devices=2, but there is only 1 CPU: ask for at most"):
+            preflight(Config(**fields))
+    else:
+        assert preflight(Config(**fields)) is not None
+    monkeypatch.setattr(devices, "_GPU_FILES", ("/",))
+    assert preflight(Config(**fields)) is not None, "TensorFlow will know"

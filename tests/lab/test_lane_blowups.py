@@ -10,8 +10,8 @@ import pytest
 
 from reglab.config import Config, ConfigError
 from reglab.data import Dataset, Examples
+from reglab.engine import pace
 from reglab.engine.placement import LanePlacement
-from reglab.lab import lanes
 from reglab.lab.lane_blowups import Blowup, describe
 from reglab.lab.lanes import Lane, LaneCurves, LaneTrainer
 from reglab.run.loop import fit
@@ -93,8 +93,8 @@ def test_a_skipping_lane_is_the_run_alone(dataset: Dataset, group_size: int) -> 
 
 def test_calls_of_any_size_tell_the_same_step(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = trained([*GOOD, HOT], dataset)
-    monkeypatch.setattr(lanes, "FIRST_CALL_STEPS", 1)
-    monkeypatch.setattr(lanes, "SECONDS_PER_CALL", 1e-9)
+    monkeypatch.setattr(pace, "FIRST_CALL_STEPS", 1)
+    monkeypatch.setattr(pace, "SECONDS_PER_CALL", 1e-9)
     assert trained([*GOOD, HOT], dataset).blowups == whole.blowups
 
 
