@@ -112,8 +112,9 @@ class LaneTrainer:
         self._step = dataclasses.replace(step, terms=make_terms(step.model, penalize, strengths))
         self._program: LaneProgram | None = None
         self._call_steps, self._has_compiled = FIRST_CALL_STEPS, False
+        self._order_seed = shared.resolved_data_seed
 
-    def train(self, lanes: Sequence[Lane], *, weights: Weights | None = None,
+    def train(self, lanes: Sequence[Lane], *, weights: Weights | None = None, order_seed: int | None = None,
               on_epoch: Callable[[int], None] = lambda epoch: None,
               on_step: Callable[[int], None] = lambda step: None,
               warn: Callable[[str], None] = lambda text: None) -> LaneCurves:
@@ -121,11 +122,13 @@ class LaneTrainer:
 
         Args:
           weights: where to start, with a leading lane axis, instead of each seed's initial weights.
+          order_seed: the data seed that orders the data, if not the shared one.
           on_epoch: called after each epoch with how many are done; what it raises ends the training.
           on_step: the same with steps, at least once a second or so.
           warn: told, in a line, of the first lanes whose steps are not finite.
         """
         assert len(lanes) == self._count, "a set of lanes has the size the trainer was made for"
+        self._order_seed = self._shared.resolved_data_seed if order_seed is None else order_seed
         program = self._restart(lanes, weights)
         watch = LaneWatch([_name(lane) for lane in lanes], self._step.skip_nonfinite, self._order, warn)
         epochs, evaluations = [], []
@@ -149,7 +152,7 @@ class LaneTrainer:
                 self._program.use_data(dataset)
 
     def _order(self, epoch: int) -> np.ndarray:
-        return epoch_order(self._shared.resolved_data_seed, epoch, len(self._dataset.train))
+        return epoch_order(self._order_seed, epoch, len(self._dataset.train))
 
     def _run_epoch(self, program: LaneProgram, epoch: int, on_step: Callable[[int], None], watch: LaneWatch) -> None:
         order = self._order(epoch)
