@@ -47,7 +47,8 @@ def test_exactly_the_same() -> None:
     assert title == "No penalty tested is better than none"
     assert sentences == [
         "No penalty tested is better than none: without a penalty the validation data loss is lowest, 0.3000 nats, the "
-        "same as with the best penalty, L1 alone (95 % interval 0.00 to 0.00, paired over 5 seeds on one split; p = 1).",
+        "same as with the best penalty, L1 alone (95 % interval 0.00 to 0.00, paired over 5 seeds on one split; "
+        "p = 1).",
         "The difference in validation accuracy is +0.00 percentage points (95 % interval +0.00 to +0.00)."]
 
 
@@ -137,7 +138,8 @@ def test_by_accuracy_the_highest_wins() -> None:
     found = find(options, 1, SEEDS, selection="accuracy")
     assert found["title"] == "Validation accuracy is highest with L1 alone"
     assert found["sentences"][0].startswith("With L1 alone the validation accuracy is highest, 90.00 %, 5.000 "
-                                            "percentage points higher than without a penalty (95 % interval 4.902 to 5.098, ")
+                                            "percentage points higher than without a penalty (95 % interval 4.902 to "
+                                            "5.098, ")
     assert found["sentences"][1].startswith("The difference in validation data loss is -0.1000 nats (95 % interval "
                                             "-0.1020 to -0.0980)")
 
