@@ -61,7 +61,8 @@ def path_findings(result: Mapping[str, Any], values: Mapping[str, np.ndarray], s
     if len(whole) == len(points):
         remarks.append(_saved(saved))
     else:
-        remarks.append(f"{len(points) - len(whole)} of {len(points)} points had lanes that diverged and were not compared")
+        remarks.append(f"{len(points) - len(whole)} of {len(points)} points had lanes that diverged and were not "
+                       "compared")
     text = f"{counted(result['seeds'], 'cold start')} on one split"
     return find(options, best, Replicates(text), remarks=remarks)
 
@@ -71,8 +72,8 @@ def _saved(steps: np.ndarray) -> str:
     sign = -1 if mean < 0 else 1
     low, high = sorted((sign * low, sign * high))
     sure = f" ({100 * CONFIDENCE:.0f} % interval {low:,.0f} to {high:,.0f})" if len(steps) > 1 else ""
-    return (f"after the first point, warm starts took {abs(mean):,.0f} steps {'more' if sign < 0 else 'fewer'} than cold "
-            f"starts to the same total{sure}")
+    return (f"after the first point, warm starts took {abs(mean):,.0f} steps {'more' if sign < 0 else 'fewer'} than "
+            f"cold starts to the same total{sure}")
 
 
 def is_none(point: PointDict) -> bool:
