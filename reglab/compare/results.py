@@ -22,7 +22,8 @@ def tabulate(arms: Sequence[Mapping[str, Any]], seeds: list[int], epochs: np.nda
       arms: each as `Arm.described`.
       measured: name to [evaluations, lanes], lanes arm by arm.
     """
-    values = {name: numbers.reshape(len(epochs), len(arms), len(seeds)) for name, numbers in measured.items()}
+    values = {name: numbers.astype(np.float64).reshape(len(epochs), len(arms), len(seeds))
+              for name, numbers in measured.items()}
     alive = np.isfinite(values["train_data_loss"][-1] + values["validation_data_loss"][-1])
     entries = []
     for at, arm in enumerate(arms):

@@ -69,7 +69,7 @@ def _cell(entry: Mapping[str, float | None], scale: float, decimals: int, sign: 
     if entry["high"] is None:
         return number(scale * mean, sign=sign)
     below, above = (scale * half for half in _halves(entry))
-    if math.isclose(below, above, rel_tol=1e-6, abs_tol=1e-9):
+    if math.isclose(below, above, rel_tol=1e-3, abs_tol=1e-9):
         return f"{scale * mean:{sign}.{decimals}f} +-{above:.{decimals}f}"
     decimals = min(decimals, 1)  # It takes more room.
     return f"{scale * mean:{sign}.{decimals}f} -{below:.{decimals}f}+{above:.{decimals}f}"

@@ -101,7 +101,7 @@ class _Words:
         if self._is_single:
             return f"{text} (one {self._replicates.noun})"
         is_shown = self._contest.best in self._better if self._contest.against_none else self._contest.p < LEVEL
-        return text if is_shown else f"{text}, but that may be chance"
+        return f"{text}, {self._gain()}" if is_shown else f"{text}, but that may be chance"
 
     def sentences(self) -> list[str]:
         """Which is best, by how much, how sure that is; and what that is in the other measure."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reglab.config.strengths import in_words, is_zero
+from reglab.config.strengths import is_zero
 from reglab.core import penalties
 from reglab.lab.contest import Option, Replicates
 from reglab.lab.findings import find
@@ -54,7 +54,7 @@ def path_findings(result: Mapping[str, Any], values: Mapping[str, np.ndarray], s
     """
     points, along = result["points"], result["along"]
     whole = [at for at, point in enumerate(points) if not point["diverged"]]
-    options = [Option("" if is_none(points[at]) else f"{along} = {points[at][along]:g}", is_none(points[at]),
+    options = [Option("" if is_none(points[at]) else f"{along} = {points[at][along]:.4g}", is_none(points[at]),
                       values["data_loss"][at], values["accuracy"][at]) for at in whole]
     best = min(range(len(options)), key=lambda at: options[at].data_loss.mean(), default=None)
     remarks = [] if best is None else list(_edge(along, points[whole[best]][along], result["grid"][along]))
@@ -83,8 +83,9 @@ def is_none(point: PointDict) -> bool:
 
 def point_phrase(point: PointDict, grid: Mapping[str, Any]) -> str:
     """What tells a point from others, as in "with l1 = 0.001 at learning rate 0.01"; no penalty is not named."""
-    strengths = [] if is_none(point) else [f"{name} = {in_words(point[name])}" for name in grid
-                                           if name in penalties.names() and len(grid[name]) > 1]
+    strengths = [] if is_none(point) else [
+        f"{name} = {point[name] if isinstance(point[name], str) else format(point[name], '.4g')}" for name in grid
+        if name in penalties.names() and len(grid[name]) > 1]
     layers = [f"penalize = {point['penalize']}"] if len(grid["penalize"]) > 1 and not is_none(point) else []
     said = ", ".join(strengths + layers)
     if len(grid["learning_rate"]) > 1:
