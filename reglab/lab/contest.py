@@ -9,6 +9,7 @@ the next, and Bonferroni's correction counts all pairs. Intervals are those of t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -95,6 +96,26 @@ class Contest(NamedTuple):
             return []
         gains = -sign * self.differences.mean
         return [at for at, gain, p in zip(self.tested, gains, self.corrected, strict=True) if gain > 0 and p < LEVEL]
+
+
+    def described(self, options: Sequence[Option]) -> dict[str, Any]:
+        """As JSON values, options by their phrases; null where not finite."""
+        phrases = [option.phrase for option in options]
+        tested = [] if self.differences is None or not self.against_none else [
+            {"option": phrases[at], **_entry(self.differences, (i,)), "corrected": _known(self.corrected[i])}
+            for i, at in enumerate(self.tested)]
+        return {"best": phrases[self.best], "reference": None if self.reference is None else phrases[self.reference],
+                "difference": {name: _entry(difference) for name, difference in self.pair.items()},
+                "p": _known(self.p) if self.tested else None, "comparisons": self.comparisons, "tested": tested,
+                "needed": self.needed}
+
+
+def _entry(differences: Differences, at: tuple[int, ...] = ()) -> dict[str, float | None]:
+    return {name: _known(getattr(differences, name)[at]) for name in ("mean", "low", "high", "p")}
+
+
+def _known(value: Any) -> float | None:
+    return float(value) if math.isfinite(value) else None
 
 
 def hold(options: Sequence[Option], best: int, replicates: Replicates, selection: str) -> Contest:

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from reglab.console.format import number, percent
 from reglab.lab.contest import SIGNS, Contest, Option, Replicates, hold
-from reglab.lab.differences import LEVEL, Differences
+from reglab.lab.differences import LEVEL
 from reglab.lab.intervals import CONFIDENCE
 from reglab.lab.seeds import listed
 
@@ -51,29 +51,12 @@ def find(options: Sequence[Option], best: int | None, replicates: Replicates, *,
     contest = hold(options, best, replicates, selection)
     words = _Words(options, contest, replicates, selection)
     return {"title": words.title(), "sentences": [*words.sentences(), *_sentence([*words.others(), *remarks])], **found,
-            **_numbers(options, contest)}
+            **contest.described(options)}
 
 
 def _sentence(clauses: Sequence[str]) -> list[str]:
     text = "; ".join(clauses)
     return [f"{_capital(text)}."] if text else []
-
-
-def _numbers(options: Sequence[Option], contest: Contest) -> dict[str, Any]:
-    def known(value: Any) -> float | None:
-        return float(value) if math.isfinite(value) else None
-
-    def entry(differences: Differences, at: tuple[int, ...] = ()) -> dict[str, float | None]:
-        return {name: known(getattr(differences, name)[at]) for name in ("mean", "low", "high", "p")}
-
-    phrase = [option.phrase for option in options]
-    tested = [] if contest.differences is None or not contest.against_none else [
-        {"option": phrase[at], **entry(contest.differences, (i,)), "corrected": known(contest.corrected[i])}
-        for i, at in enumerate(contest.tested)]
-    return {"best": phrase[contest.best], "reference": None if contest.reference is None else phrase[contest.reference],
-            "difference": {name: entry(difference) for name, difference in contest.pair.items()},
-            "p": known(contest.p) if contest.tested else None, "comparisons": contest.comparisons, "tested": tested,
-            "needed": contest.needed}
 
 
 class _Words:
@@ -90,11 +73,8 @@ class _Words:
     def title(self) -> str:
         """A line for a picture."""
         measure = self._measure
-        if self._contest.against_none and not self._is_single:
-            if self._best.is_none:
-                return "No penalty tested is better than none"
-            if not self._better:
-                return f"No penalty tested is better than none, as far as {self._replicates.text} can tell"
+        if self._contest.against_none and not self._is_single and not self._better:
+            return self._no_better()
         if self._reference is None:
             return "There is nothing to compare"
         text = f"{_capital(measure.title)} is {measure.most} {self._best.phrase}"
@@ -142,13 +122,17 @@ class _Words:
         if not self._contest.against_none:
             return f"{_capital(lead)}{self._needed() if self._contest.p >= LEVEL else ''}."
         if self._best.is_none:
-            return f"No penalty tested is better than none: {lead}."
+            return f"{self._no_better()}: {lead}."
         if self._contest.best in self._better:
             return f"{_capital(lead)}."
         if self._better:
             return f"{_capital(lead)}, which is not shown to be better than none{self._needed()}."
-        return (f"No penalty tested is better than none, as far as {self._replicates.text} can tell: "
-                f"{lead}{self._needed()}.")
+        return f"{self._no_better()}: {lead}{self._needed()}."
+
+    def _no_better(self) -> str:
+        is_shown = self._best.is_none and self._contest.p < LEVEL
+        return "No penalty tested is better than none" + (
+            "" if is_shown else f", as far as {self._replicates.text} can tell")
 
     def _gain(self) -> str:
         """`0.021 nats lower than without a penalty`."""

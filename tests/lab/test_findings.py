@@ -44,11 +44,11 @@ def test_no_difference() -> None:
 
 def test_exactly_the_same() -> None:
     title, sentences = say(option("", 0), option("L1 alone", 0, 0 * NOISE))
-    assert title == "No penalty tested is better than none"
+    assert title == "No penalty tested is better than none, as far as 5 seeds on one split can tell"
     assert sentences == [
-        "No penalty tested is better than none: without a penalty the validation data loss is lowest, 0.3000 nats, the "
-        "same as with the best penalty, L1 alone (95 % interval 0.00 to 0.00, paired over 5 seeds on one split; "
-        "p = 1).",
+        "No penalty tested is better than none, as far as 5 seeds on one split can tell: without a penalty the "
+        "validation data loss is lowest, 0.3000 nats, the same as with the best penalty, L1 alone (95 % interval 0.00 "
+        "to 0.00, paired over 5 seeds on one split; p = 1).",
         "The difference in validation accuracy is +0.00 percentage points (95 % interval +0.00 to +0.00)."]
 
 
@@ -71,6 +71,14 @@ def test_no_penalty_wins() -> None:
         "0.0500 nats lower than with the best penalty, L2 alone (95 % interval 0.0480 to 0.0520, paired over 5 seeds "
         "on one split; p < 0.0001 after Holm's correction for 2 comparisons).")
     assert len(sentences) == 2
+
+
+def test_no_penalty_that_wins_by_chance_only() -> None:
+    """That none is lowest is measured; that no penalty is better is not shown, as the interval has room for one."""
+    title, sentences = say(option("", 0), option("L1 alone", 0.0005))
+    assert title == "No penalty tested is better than none, as far as 5 seeds on one split can tell"
+    assert sentences[0].startswith(f"{title}: without a penalty the validation data loss is lowest, 0.3000 nats, ")
+    assert "(95 % interval -0.0015 to 0.0025, " in sentences[0]
 
 
 @pytest.mark.parametrize(("scale", "is_shown"), [(1.001, True), (0.999, False)])

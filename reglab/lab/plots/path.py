@@ -29,7 +29,11 @@ def path_picture(path: Mapping[str, Any], directory: str | os.PathLike[str]) -> 
         axis.set_ylabel("steps to the same\ntotal loss")
         axis.yaxis.set_major_formatter("{x:,.0f}")
         axis.set_ylim(bottom=0)
+        for row, (metric, scale) in enumerate((("accuracy", 100.0), ("data_loss", 1.0))):
+            axes[row, 0].plot(x, [scale * mean(point, "cold", "validation", metric) for point in points], linestyle=":",
+                              marker="s", markersize=4, color=PURPLE, label="validation, cold start")
         over = (f"mean over {path['seeds']} seeds, bars are ± one standard error" if path["seeds"] > 1 else "one seed")
-        drawing.suptitle(f"{finding(path, 6.4)}\nwarm-started path (green), {over}\n"
+        drawing.suptitle(f"{finding(path, 6.4)}\n(cold starts, purple: all had the same work)\n"
+                         f"warm-started path (green), {over}\n"
                          f"learning rate {config['learning_rate']:g}, penalized: {config['penalize']}", fontsize=11)
         add_legend(drawing, axes)

@@ -52,7 +52,8 @@ def sweep(points: list[dict[str, Any]], best: int | None = 1, chosen: int | None
 GRID = [point(l1, l2) for l2 in (0.0, 1e-4) for l1 in (0.0, 1e-4, 1e-3)]
 PATH = {"findings": FINDINGS, "along": "l1", "seeds": 2, "config": {"learning_rate": 1e-3, "penalize": "all"},
         "sparsity_threshold": 1e-3,
-        "points": [{"l1": l1, "l2": 0.0, "warm": point(l1, 0), "steps": {"cold": figure(20.0), "warm": figure(10.0)}}
+        "points": [{"l1": l1, "l2": 0.0, "warm": point(l1, 0), "cold": point(l1, 0),
+                    "steps": {"cold": figure(20.0), "warm": figure(10.0)}}
                    for l1 in (1e-4, 1e-3)]}
 PICTURES: Mapping[str, tuple[Callable[..., None], Any, set[str], tuple[str, ...]]] = {
     "compare": (compare_picture, comparison(), {"compare"}, (
@@ -79,6 +80,7 @@ PICTURES: Mapping[str, tuple[Callable[..., None], Any, set[str], tuple[str, ...]
     "sweep, all diverged": (sweep_pictures, sweep([point(0, 0, None)], None, None), set(), ()),
     "path": (path_picture, PATH, {"path"}, ("accuracy (%)", "cold start", "warm start", "steps to the same",
                                             "L1 strength (nats per |w|)", "What was found",
+                                            "cold starts, purple: all had the same work",
                                             "mean over 2 seeds, bars are ± one standard error")),
 }
 
