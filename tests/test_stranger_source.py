@@ -185,7 +185,7 @@ def test_a_source_from_the_ground_up(tmp_path: pathlib.Path, dataset: Dataset) -
     with pytest.raises(Interrupted):
         fit(config, Noise(dataset, 8), until=10)
     np.testing.assert_equal(fit(config, Noise(dataset, 8)).parameters, whole.parameters)
-    assert whole.evaluations[-1].train["data"] < whole.evaluations[0].train["data"]
+    assert whole.evaluations[-1].train["data_loss"] < whole.evaluations[0].train["data_loss"]
     assert not np.array_equal(whole.parameters["logits"]["kernel"], fit(CONFIG, dataset).parameters["logits"]["kernel"])
     with pytest.raises(ConfigError, match="^made has batches of 9 examples in float32, and --batch_size=8 --precision="
                                           "float32 needs 8 in float32: make a source of these$"):

@@ -21,11 +21,13 @@ from reglab.config import Config
 from reglab.core import penalties
 from reglab.inputs import exit_codes
 from reglab.inputs.exit_codes import advising
+from reglab.lab.seeds import VARY_HELP, check_vary
 from reglab.run.folder_names import own_folder
 from reglab.signals.stop import STARTS_AGAIN
 
 EXTRA: Final = {
-    "seeds": (int, "How many seeds, from --seed on: of the initial weights; the data are the same.", 5),
+    "seeds": (int, "How many seeds, from --seed on; the data are the same.", 5),
+    "vary": (str, VARY_HELP, "weights"),
     "preset": (str, "tutorial: labels with noise, memorized without a penalty; made for --dataset=digits and "
                     "mnist. Ends with a verdict; exit code 4 if it is not as expected. Other flags override it.", None),
 }
@@ -51,11 +53,12 @@ def _compare_in_folder(given: CommandLine) -> int:
     if preset is not None:
         check_preset(preset, given.config)
     with own_folder(given.config, "compare") as config:
-        return _compare(config, given.values["seeds"], preset, given.json)
+        return _compare(config, given.values["seeds"], given.values["vary"], preset, given.json)
 
 
-def _compare(config: Config, seeds: int, preset: str | None, as_json: bool) -> int:
+def _compare(config: Config, seeds: int, vary: str, preset: str | None, as_json: bool) -> int:
     lanes = len(arms_of(config)) * check_seeds(seeds, config.seed)
+    check_vary(vary, config, seeds)
     dataset = preflight(config, lanes=lanes, replicas=False)
     # TensorFlow is imported only now, so that help, a bad flag and a folder in use are answered at once.
     from reglab.engine.startup import quiet_tensorflow
@@ -68,7 +71,7 @@ def _compare(config: Config, seeds: int, preset: str | None, as_json: bool) -> i
     console = open_console(sys.stderr if as_json else sys.stdout)
     with contextlib.closing(ComparisonFolder(str(config.model_dir))) as folder:
         with advising(STARTS_AGAIN, Interrupted):
-            comparison = compare(config, seeds, dataset, console=console)
+            comparison = compare(config, seeds, dataset, vary=vary, console=console)
         verdict = judge(preset, comparison.result) if preset is not None else None
         comparison.result["verdict"] = verdict
         folder.write(comparison)  # A signal that comes now finds all written: it takes seconds, training took more.
@@ -84,6 +87,7 @@ def _show(result: dict[str, Any], folder: Any, console: Any) -> None:
     from reglab.compare.table import table
 
     console.message(f"\n{table(result)}\n")
+    console.message("\n".join(result["findings"]["sentences"]) + "\n")
     if result["verdict"] is not None:
         console.message(f"{verdict_text(result['verdict'])}\n")
     console.message(f"Done in {result['seconds']:.1f} s. Written to {folder.path}: compare.png, .svg, .json, .csv")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-import numpy as np
-
 from reglab.compare.arms import Arm, arms_of, check_seeds, measure
+from reglab.compare.findings import findings_of
+from reglab.compare.results import tabulate
 from reglab.config import Config
 from reglab.config.selection import make_model
 from reglab.config.strengths import in_words
@@ -21,11 +20,11 @@ from reglab.engine import environment
 from reglab.engine.assembly import arrays_of, total_steps
 from reglab.engine.placement import LanePlacement
 from reglab.engine.startup import start_devices
-from reglab.lab.intervals import CONFIDENCE, mean_and_half_width
+from reglab.lab.lane_sets import interleaved
 from reglab.lab.lanes import Lane, LaneCurves, LaneTrainer
+from reglab.lab.seeds import check_vary, counted, order_seed
 from reglab.run.loop import Interrupted
 from reglab.signals.stop import StopRequest, stop_request
-from reglab.storage.json_values import for_json
 
 SEEDS: Final = 5
 
@@ -53,10 +52,10 @@ class Comparison:
     @property
     def diverged(self) -> bool:
         """Whether any lane did."""
-        return bool(self.curves.diverged.any())
+        return any(arm["diverged"] for arm in self.result["arms"])
 
 
-def compare(config: Config, seeds: int = SEEDS, data: Dataset | None = None, *,
+def compare(config: Config, seeds: int = SEEDS, data: Dataset | None = None, *, vary: str = "weights",
             console: Console | None = None) -> Comparison:
     """Trains no penalty, each alone and all together, each from `seeds` seeds, in one program on the same batches.
 
@@ -64,6 +63,8 @@ def compare(config: Config, seeds: int = SEEDS, data: Dataset | None = None, *,
 
     Args:
       config: with the penalties of the last arm; its seed is the first of the seeds, and that of the data.
+      vary: "weights", or "order" for an order of the data of its own for each seed; the seeds then train one after
+        another.
       data: the data to use instead of `config.dataset`.
       console: who is told of the progress; nobody if not given.
 
@@ -72,31 +73,66 @@ def compare(config: Config, seeds: int = SEEDS, data: Dataset | None = None, *,
       Interrupted: SIGINT or SIGTERM came.
     """
     check_seeds(seeds, config.seed)
+    check_vary(vary, config, seeds)
     console = console or Console()
     arms = arms_of(config)
     start_devices(config.compile_cache, console.warning)
-    lanes = lanes_of(arms, config, seeds)
     dataset = arrays_of(config, data)
-    trainer = LaneTrainer(config, dataset, len(lanes), [config.penalize],
-                          {name: (0.0, strength) for name, strength in config.strengths.items()})
+    trainer = _Trainer(config, arms, seeds, vary, dataset, console)
     steps_per_epoch = total_steps(config, dataset) // config.epochs
-    console.header(_describe(config, dataset, arms, seeds, trainer.placement))
+    console.header(_describe(config, dataset, arms, seeds, vary, trainer.placement))
     began = time.perf_counter()
-    with stop_request() as stop:
-        try:
-            console.start(0, total_steps(config, dataset), config.epochs)
-            curves = trainer.train(lanes, on_step=_follow(console, stop, steps_per_epoch),
-                                   warn=console.warning)
-        finally:
-            console.finish()
-    result = {"config": config.to_dict(), "dataset": dataset.description, "seconds": time.perf_counter() - began,
+    curves = trainer.train()
+    lanes = trainer.lanes
+    result = {"config": config.to_dict(), "dataset": dataset.description, "vary": vary,
+              "seconds": time.perf_counter() - began,
               "steps_per_epoch": steps_per_epoch, "sparsity_threshold": SPARSITY_THRESHOLD,
               "device": environment.device_name(), "versions": environment.versions(),
               "nonfinite": [{**as_dict(lanes[blowup.lane]), "step": blowup.step,
                              "left_out": blowup.left_out} for blowup in curves.blowups],
               **tabulate([arm.described(config) for arm in arms], [lane.seed for lane in lanes[:seeds]], curves.epochs,
                          measure(curves))}
-    return Comparison(config, arms, lanes, curves, steps_per_epoch, result)
+    return Comparison(config, arms, lanes, curves, steps_per_epoch, {**result, "findings": findings_of(result)})
+
+
+class _Trainer:
+    """Trains the lanes of a comparison: all together, or those of one seed at a time where seeds differ in the order.
+
+    Attributes:
+      lanes: arm by arm, each over its seeds.
+      placement: where they run.
+    """
+
+    def __init__(self, config: Config, arms: tuple[Arm, ...], seeds: int, vary: str, dataset: Dataset,
+                 console: Console) -> None:
+        self.lanes = lanes_of(arms, config, seeds)
+        self._config, self._vary, self._console = config, vary, console
+        self._sets = [self.lanes] if vary == "weights" else [self.lanes[i::seeds] for i in range(seeds)]
+        self._steps = total_steps(config, dataset)
+        self._trainer = LaneTrainer(config, dataset, len(self._sets[0]), [config.penalize],
+                                    {name: (0.0, strength) for name, strength in config.strengths.items()})
+        self.placement = self._trainer.placement
+
+    def train(self) -> LaneCurves:
+        """All lanes' curves."""
+        with stop_request() as stop:
+            try:
+                self._console.start(0, self._steps * len(self._sets), self._config.epochs)
+                curves = [self._train_set(at, stop) for at in range(len(self._sets))]
+            finally:
+                self._console.finish()
+        return curves[0] if self._vary == "weights" else interleaved(curves)
+
+    def _train_set(self, at: int, stop: StopRequest) -> LaneCurves:
+        def on_step(step: int) -> None:
+            done = at * self._steps + step
+            if stop.signal is not None:
+                raise Interrupted(stop.signal.name, done, saved=False)
+            self._console.progress(done, 1 + (step - 1) * self._config.epochs // self._steps, {})
+
+        lanes = self._sets[at]
+        return self._trainer.train(lanes, on_step=on_step, warn=self._console.warning,
+                                   order_seed=order_seed(self._vary, self._config, lanes[0].seed))
 
 
 def lanes_of(arms: tuple[Arm, ...], config: Config, seeds: int) -> list[Lane]:
@@ -105,43 +141,7 @@ def lanes_of(arms: tuple[Arm, ...], config: Config, seeds: int) -> list[Lane]:
             for arm in arms for i in range(seeds)]
 
 
-def tabulate(arms: Sequence[Mapping[str, Any]], seeds: list[int], epochs: np.ndarray,
-             measured: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The arms of `compare.json`: intervals over seeds, differences to the first arm paired by seed.
-
-    Args:
-      arms: each as `Arm.described`.
-      measured: name to [evaluations, lanes], lanes arm by arm.
-    """
-    values = {name: numbers.reshape(len(epochs), len(arms), len(seeds)) for name, numbers in measured.items()}
-    entries = []
-    for at, arm in enumerate(arms):
-        final = {name: numbers[-1, at] for name, numbers in values.items()}
-        entries.append({
-            **arm, "diverged": int((~np.isfinite(final["train_data_loss"])).sum()),
-            "final": {name: {**_interval(numbers), "values": for_json(numbers)} for name, numbers in final.items()},
-            "difference": {name: _interval(numbers - values[name][-1, 0]) for name, numbers in final.items()}
-            if at else None,
-            "curves": {name: _interval(numbers[:, at]) for name, numbers in values.items()}})
-    return {"seeds": seeds, "confidence": CONFIDENCE, "epochs": epochs.tolist(), "arms": entries}
-
-
-def _interval(values: np.ndarray) -> dict[str, Any]:
-    with np.errstate(invalid="ignore"):
-        mean, half_width = mean_and_half_width(values)
-        interval: dict[str, Any] = for_json({"mean": mean, "low": mean - half_width, "high": mean + half_width})
-    return interval
-
-
-def _follow(console: Console, stop: StopRequest, steps_per_epoch: int) -> Callable[[int], None]:
-    def on_step(step: int) -> None:
-        if stop.signal is not None:
-            raise Interrupted(stop.signal.name, step, saved=False)
-        console.progress(step, 1 + (step - 1) // steps_per_epoch, {})
-    return on_step
-
-
-def _describe(config: Config, dataset: Dataset, arms: tuple[Arm, ...], seeds: int,
+def _describe(config: Config, dataset: Dataset, arms: tuple[Arm, ...], seeds: int, vary: str,
               placement: LanePlacement) -> dict[str, str]:
     noise = f", {100 * config.label_noise:g} % of the training labels changed" if config.label_noise else ""
     return {
@@ -149,7 +149,8 @@ def _describe(config: Config, dataset: Dataset, arms: tuple[Arm, ...], seeds: in
         "Model": make_model(config, dataset.input_shape, dataset.classes).describe(),
         "Arms": ", ".join(arm.title for arm in arms) + "; " + ", ".join(
             f"{name} = {in_words(strength)}" for name, strength in config.strengths.told.items()),
-        "Lanes": f"{len(arms)} arms x {seeds} seeds from {config.seed} on, side by side on the same batches",
+        "Lanes": f"{len(arms)} arms x {counted(seeds, 'seed')} from {config.seed} on, side by side on the same batches"
+                 + ("" if vary == "weights" else ", each seed on its own"),
         "Training": f"{config.optimizer}, learning rate {config.learning_rate:g}, {config.schedule}, batches of "
                     f"{config.batch_size}, {config.epochs} epochs",
         "Device": f"{environment.device_name()}, {config.precision}{placement.describe()}",

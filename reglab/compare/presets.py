@@ -27,7 +27,7 @@ PRESETS: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
 
 
 class Criterion(NamedTuple):
-    """A bound on the mean over seeds of one arm's metric."""
+    """A bound on one arm's metric, for all of the interval of its mean over seeds; for the one value of one seed."""
 
     arm: str
     metric: str
@@ -35,7 +35,8 @@ class Criterion(NamedTuple):
     bound: float
 
 
-_RELATIONS: Final = {"at least": operator.ge, "at most": operator.le, "under": operator.lt}
+_RELATIONS: Final = {"at least": (operator.ge, "low"), "at most": (operator.le, "high"), "under": (operator.lt, "high")}
+"""How to compare, and the end of the interval that decides."""
 
 CRITERIA: Final[Mapping[str, tuple[Criterion, ...]]] = {
     "tutorial": (Criterion("none", "train_accuracy", "at least", 0.97),
@@ -70,23 +71,32 @@ def check_preset(preset: str, config: Config) -> None:
 
 
 def judge(preset: str, result: Mapping[str, Any]) -> dict[str, Any]:
-    """The verdict on a comparison's `result`: `passed`, `text` for people and each criterion with its number."""
+    """The verdict on a comparison's `result`: `passed`, `text` for people and each criterion with its numbers.
+
+    A criterion holds if the whole interval does, so that chance has no say; where no seed is left, it does not.
+    """
     arms = {arm["name"]: arm for arm in result["arms"]}
-    criteria = []
-    for criterion in CRITERIA[preset]:
-        value = arms[criterion.arm]["final"][criterion.metric]["mean"]
-        holds = value is not None and _RELATIONS[criterion.relation](value, criterion.bound)
-        shown = "not finite" if value is None else f"{100 * value:.2f} %"
-        criteria.append({**criterion._asdict(), "value": value, "passed": bool(holds), "text":
-                         f"{arms[criterion.arm]['title']}: {METRICS[criterion.metric].title} {shown}, "
-                         f"{'which is' if holds else 'but should be'} {criterion.relation} "
-                         f"{100 * criterion.bound:.0f} %"})
+    criteria = [_judge(criterion, arms[criterion.arm], result["confidence"]) for criterion in CRITERIA[preset]]
     missed = sum(not criterion["passed"] for criterion in criteria)
     text = ("The experiment holds: without a penalty the network memorizes the noisy labels; with L1 and L2 "
             "it does not, and is right more often on data it has not seen." if not missed else
             f"The experiment does not hold: {missed} of {len(criteria)} criteria {'is' if missed == 1 else 'are'} "
             "missed.")
+    if len(result["seeds"]) == 1:
+        text += " It is on one seed, without intervals."
     return {"preset": preset, "passed": not missed, "text": text, "criteria": criteria}
+
+
+def _judge(criterion: Criterion, arm: Mapping[str, Any], confidence: float) -> dict[str, Any]:
+    value, low, high = (arm["final"][criterion.metric][key] for key in ("mean", "low", "high"))
+    holds, end = _RELATIONS[criterion.relation]
+    decisive = value if low is None else {"low": low, "high": high}[end]
+    passed = decisive is not None and bool(holds(decisive, criterion.bound))
+    shown = "diverged" if value is None else f"{100 * value:.2f} %"
+    shown += "" if low is None else f" ({100 * confidence:.0f} % interval {100 * low:.2f} to {100 * high:.2f} %)"
+    return {**criterion._asdict(), "value": value, "low": low, "high": high, "passed": passed,
+            "text": f"{arm['title']}: {METRICS[criterion.metric].title} {shown}, "
+                    f"{'which is' if passed else 'but should be'} {criterion.relation} {100 * criterion.bound:.0f} %"}
 
 
 def verdict_text(verdict: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from reglab.config.strengths import in_words
 from reglab.console.format import number
 from reglab.core import penalties
 from reglab.lab.lane_blowups import describe
+from reglab.lab.seeds import over
 
 _LABEL_WIDTH: Final = 29
 _ARM_WIDTH: Final = 15
@@ -23,7 +24,8 @@ def table(result: Mapping[str, Any]) -> str:
     lines = [_line("", [arm["title"] for arm in arms]),
              *(_line(f"  {name}", [in_words(arm[name]) for arm in arms]) for name in penalties.names()
                if name in arms[0]),
-             f"Mean over {seeds} seeds, +- {100 * result['confidence']:.0f} % interval" if several else "One seed"]
+             f"Mean over {over(result['vary'], seeds)}, +- {100 * result['confidence']:.0f} % interval" if several else
+             "One seed"]
     for name, metric in metrics.items():
         lines.append(_line(_label(metric), _cells([arm["final"][name] for arm in arms], metric.scale)))
     lines.append(f"Difference to {arms[0]['title']}" + (", paired by seed" if several else ""))
@@ -32,8 +34,8 @@ def table(result: Mapping[str, Any]) -> str:
         lines.append(_line(_label(metric).replace(", %", ", points"), ["", *cells]))
     if result["config"]["label_noise"]:
         lines.append("Training loss and accuracy are on the noisy labels; the validation labels are clean.")
-    return "\n".join(lines + [f"{arm['title']}: {arm['diverged']} of {seeds} seeds diverged" for arm in arms
-                              if arm["diverged"]]
+    return "\n".join(lines + [f"{arm['title']}: {arm['diverged']} of {seeds} seeds diverged, left out of its means"
+                              for arm in arms if arm["diverged"]]
                      + describe(result.get("nonfinite", []), len(arms) * seeds))
 
 
@@ -46,18 +48,28 @@ def _line(label: str, cells: list[str]) -> str:
 
 
 def _cells(intervals: list[Mapping[str, float | None]], scale: float, sign: str = "") -> list[str]:
-    """`76.3 +-0.4`: decimals that give the widest interval two digits, at most three; without one, four digits."""
-    half_widths = [scale * (entry["high"] - entry["mean"]) for entry in intervals
-                   if entry["mean"] is not None and entry["high"] is not None]
-    widest = max(half_widths, default=0.0)
+    """`76.3 +-0.4`: decimals that give the widest interval two digits, at most three; without one, four digits.
+
+    An interval that ends where fractions do is uneven: `99.8 -0.4+0.2`.
+    """
+    widest = max((scale * max(_halves(entry)) for entry in intervals), default=0.0)
     decimals = min(max(1 - math.floor(math.log10(widest)), 0), 3) if widest > 1e-9 else 2
-    cells = []
-    for entry in intervals:
-        if entry["mean"] is None:
-            cells.append("not finite")
-        elif entry["high"] is None:
-            cells.append(number(scale * entry["mean"], sign=sign))
-        else:
-            half_width = scale * (entry["high"] - entry["mean"])
-            cells.append(f"{scale * entry['mean']:{sign}.{decimals}f} +-{half_width:.{decimals}f}")
-    return cells
+    return [_cell(entry, scale, decimals, sign) for entry in intervals]
+
+
+def _halves(entry: Mapping[str, float | None]) -> tuple[float, float]:
+    mean, low, high = (entry[key] for key in ("mean", "low", "high"))
+    return (0.0, 0.0) if mean is None or low is None or high is None else (mean - low, high - mean)
+
+
+def _cell(entry: Mapping[str, float | None], scale: float, decimals: int, sign: str) -> str:
+    mean = entry["mean"]
+    if mean is None:
+        return "diverged"
+    if entry["high"] is None:
+        return number(scale * mean, sign=sign)
+    below, above = (scale * half for half in _halves(entry))
+    if math.isclose(below, above, rel_tol=1e-3, abs_tol=1e-9):
+        return f"{scale * mean:{sign}.{decimals}f} +-{above:.{decimals}f}"
+    decimals = min(decimals, 1)  # It takes more room.
+    return f"{scale * mean:{sign}.{decimals}f} -{below:.{decimals}f}+{above:.{decimals}f}"

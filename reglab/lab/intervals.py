@@ -1,54 +1,49 @@
-"""Means over few seeds with their 95 % intervals, by Student's t."""
+"""Means of few values with their standard errors and 95 % intervals, by Student's t."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 CONFIDENCE: Final = 0.95
+UNBOUNDED: Final = (-math.inf, math.inf)
+FRACTION: Final = (0.0, 1.0)
+"""Where an accuracy is."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Interval:
-    """A mean and the half width of its interval, NaN where a single value gives none."""
+def mean_and_error(values: npt.NDArray[Any], weights: npt.NDArray[Any] | None = None) -> tuple[Any, Any]:
+    """Mean and its standard error over the last axis of `values` [..., n]: two arrays [...].
 
-    mean: float
-    half_width: float
-
-    @staticmethod
-    def of(values: Sequence[float] | npt.NDArray[Any], confidence: float = CONFIDENCE) -> Interval:
-        """The interval for the mean of what independent, roughly normal `values` [n] were drawn from."""
-        mean, half_width = mean_and_half_width(np.asarray(values), confidence)
-        return Interval(float(mean), float(half_width))
-
-    @property
-    def low(self) -> float:
-        """The lower end."""
-        return self.mean - self.half_width
-
-    @property
-    def high(self) -> float:
-        """The upper end."""
-        return self.mean + self.half_width
-
-
-def mean_and_half_width(values: npt.NDArray[Any], confidence: float = CONFIDENCE) -> tuple[Any, Any]:
-    """Mean and half width of its interval over the last axis of `values` [..., n]: two arrays [...].
-
-    The half width is t · s / √n with the standard deviation s of n − 1 degrees of freedom; NaN if n = 1.
+    With weights w [n], here scaled to Σ w = 1: mean m = Σ w x, error = √(Σ w (x − m)² / (n − 1)), as `cv.glmnet` has
+    them of folds weighed by their size (Friedman, Hastie and Tibshirani 2010). Equal weights, or none, give s / √n
+    with the standard deviation s of n − 1 degrees of freedom. The error is NaN if n = 1.
     """
     count = values.shape[-1]
     with np.errstate(invalid="ignore"):  # A diverged run is infinite or NaN, and so is the mean over it.
-        mean = values.mean(-1)
+        mean = np.average(values, axis=-1, weights=weights)
         if count == 1:
             return mean, np.full_like(mean, math.nan)
-        deviation = values.std(-1, ddof=1)
-    return mean, t_quantile((1 + confidence) / 2, count - 1) * deviation / math.sqrt(count)
+        variance = np.average((values - np.expand_dims(mean, -1)) ** 2, axis=-1, weights=weights)
+    return mean, np.sqrt(variance / (count - 1))
+
+
+def interval(values: npt.NDArray[Any], bounds: tuple[float, float] = UNBOUNDED, confidence: float = CONFIDENCE
+             ) -> tuple[Any, Any, Any]:
+    """Mean, lower and upper end of its interval over the last axis of `values` [..., n]: three arrays [...].
+
+    Student's interval for the mean of what independent, roughly normal values were drawn from, m ± t · s / √n with t
+    of n − 1 degrees of freedom; its ends are NaN if n = 1.
+
+    Args:
+      bounds: where the mean must be, as an accuracy is in [0, 1]. What is cut off there cannot be the mean, so the
+        interval covers it as often as before.
+    """
+    mean, error = mean_and_error(values)
+    half_width = t_quantile((1 + confidence) / 2, max(values.shape[-1] - 1, 1)) * error
+    return mean, np.maximum(mean - half_width, bounds[0]), np.minimum(mean + half_width, bounds[1])
 
 
 def t_quantile(probability: float, freedom: int) -> float:

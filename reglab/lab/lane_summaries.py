@@ -76,7 +76,10 @@ def _write_curves(writer: RunWriter, split: Mapping[str, np.ndarray], curves: La
 
 
 def _mean_of(curves: LaneCurves, places: list[int]) -> LaneCurves:
-    """The mean over some lanes, without a lane axis; it keeps no parameters."""
+    """The mean over some lanes, without a lane axis or parameters. Lanes that diverged count only where all did."""
+    final = curves.train["data_loss"][-1] + curves.validation["data_loss"][-1]
+    places = [place for place in places if np.isfinite(final[place])] or places
+
     def mean(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         with np.errstate(invalid="ignore"):  # Of a diverged lane.
             return {name: array[:, places].mean(-1) for name, array in values.items()}

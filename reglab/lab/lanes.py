@@ -25,6 +25,7 @@ from reglab.engine.assembly import make_hyperparameters, make_lanes, make_step, 
 from reglab.engine.lane_groups import LaneGroups
 from reglab.engine.pace import Pace
 from reglab.engine.placement import place_lanes
+from reglab.engine.sources.base import Source
 from reglab.engine.training import Training
 from reglab.lab.lane_blowups import Blowup, LaneWatch
 
@@ -116,8 +117,9 @@ class LaneTrainer:
         self._step = dataclasses.replace(step, terms=make_terms(step.model, penalize, strengths))
         self._groups: LaneGroups | None = None
         self._pace = Pace()
+        self._order_seed = shared.resolved_data_seed
 
-    def train(self, lanes: Sequence[Lane], *, weights: Weights | None = None,
+    def train(self, lanes: Sequence[Lane], *, weights: Weights | None = None, order_seed: int | None = None,
               on_epoch: Callable[[int], None] = lambda epoch: None,
               on_step: Callable[[int], None] = lambda step: None,
               warn: Callable[[str], None] = lambda text: None) -> LaneCurves:
@@ -125,11 +127,13 @@ class LaneTrainer:
 
         Args:
           weights: where to start, with a leading lane axis, instead of each seed's initial weights.
+          order_seed: the data seed that orders the data, if not the shared one.
           on_epoch: called after each epoch with how many are done; what it raises ends the training.
           on_step: the same with steps, at least once a second or so.
           warn: told, in a line, of the first lanes whose steps are not finite.
         """
         assert len(lanes) == self._count, "a set of lanes has the size the trainer was made for"
+        self._order_by(self._shared.resolved_data_seed if order_seed is None else order_seed)
         groups = self._restart(lanes, weights)
         watch = LaneWatch([_name(lane) for lane in lanes], self._step.skip_nonfinite, warn)
         epochs, evaluations = [], []
@@ -150,7 +154,17 @@ class LaneTrainer:
         if dataset is not self._dataset:
             self._dataset = dataset
             if self._groups is not None:
-                self._groups.use_data(source_of(self._shared, dataset))
+                self._groups.use_data(self._source)
+
+    def _order_by(self, seed: int) -> None:
+        if seed != self._order_seed:
+            self._order_seed = seed
+            if self._groups is not None:
+                self._groups.use_data(self._source)
+
+    @property
+    def _source(self) -> Source:
+        return source_of(dataclasses.replace(self._shared, data_seed=self._order_seed), self._dataset)
 
     def _run_epoch(self, groups: LaneGroups, epoch: int, on_step: Callable[[int], None], watch: LaneWatch) -> None:
         steps, first = steps_per_epoch(len(self._dataset.train), self._shared.batch_size), 0
@@ -171,7 +185,7 @@ class LaneTrainer:
         hyper = stack_lanes([self._hyperparameters(lane) for lane in lanes])
         if self._groups is None:
             self._groups = make_lanes(self._shared, self._step, weights, hyper,
-                                      source_of(self._shared, self._dataset), self.placement)
+                                      self._source, self.placement)
             self._groups.prepare()
         else:
             self._groups.restart(weights, hyper)

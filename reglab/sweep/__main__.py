@@ -15,9 +15,10 @@ from reglab.core import penalties
 from reglab.inputs import exit_codes
 from reglab.inputs.exit_codes import advising
 from reglab.lab.grid import Grid, parse_grid
+from reglab.lab.seeds import VARY_HELP, check_vary
 from reglab.run.folder_names import own_folder
 from reglab.sweep.files import SweepFolder
-from reglab.sweep.options import check_folds, check_options, check_path, check_size
+from reglab.sweep.options import check_folds, check_options, check_path, check_size, check_sweep
 
 if TYPE_CHECKING:
     from reglab.data import Dataset
@@ -29,6 +30,7 @@ _EXTRA: Final[ExtraFlags] = {
     "learning_rate": (str, f"Learning rates: {_NUMBERS}", None),
     "penalize": (str, "Penalized kernels, choices separated by ; (each as in reglab.train).", None),
     "seeds": (int, "Seeds of each point, from --seed on.", 1),
+    "vary": (str, VARY_HELP, "weights"),
     "folds": (int, "Cross-validate over this many folds of the training examples; else the data's validation part.",
               None),
     "select": (str, "What chooses, on the validation part: data_loss (the lowest, never penalized) or accuracy (the "
@@ -53,8 +55,11 @@ def _sweep_in_folder(given: CommandLine) -> int:
     grid = parse_grid(config, **{name: values[name] for name in (*penalties.names(), "learning_rate", "penalize")})
     check_options(values["seeds"], values["folds"], values["select"], values["lanes_per_call"])
     check_size(config, grid, values["seeds"], values["folds"], values["lanes_per_call"])
+    check_vary(values["vary"], config, values["seeds"])
     if values["path"]:
-        check_path(grid, values["folds"], values["lanes_per_call"])
+        check_path(grid, values["folds"], values["lanes_per_call"], values["vary"])
+    else:
+        check_sweep(grid)
     with own_folder(config, "path" if values["path"] else "sweep") as config:
         return _sweep(config, grid, values, given.json)
 
@@ -86,12 +91,10 @@ def _show_sweep(config: Config, grid: Grid, values: Mapping[str, Any], dataset: 
     from reglab.sweep.outputs import table
 
     done = sweep(config, grid, seeds=values["seeds"], folds=values["folds"], selection=values["select"],
-                 lanes_per_call=values["lanes_per_call"], data=dataset, console=console)
+                 lanes_per_call=values["lanes_per_call"], vary=values["vary"], data=dataset, console=console)
     console.message(f"\n{table(done.result)}\n")
-    if done.result["one_standard_error"] is None:
-        console.message("No one-standard-error point: " + (
-            "a lane of every point diverged." if done.best is None else
-            "a standard error needs --seeds=2 or more, or --folds."))
+    console.message("\n".join(done.result["findings"]["sentences"]))
+    console.message(f"{done.result['findings']['standard_error']}\n")
     path = done.folder.path
     console.message(f"Written to {path}: sweep.json, sweep.csv, pictures (.png, .svg)"
                     + "".join(f", {name}/" for name in ("winner", "winner_1se") if (path / name).exists()))
@@ -106,6 +109,7 @@ def _show_path(config: Config, grid: Grid, values: Mapping[str, Any], dataset: D
 
     done = path(config, grid, seeds=values["seeds"], data=dataset, console=console)
     console.message(f"\n{path_table(done.result)}\n")
+    console.message("\n".join(done.result["findings"]["sentences"]) + "\n")
     console.message(f"Written to {done.folder.path}: path.json, path.csv, pictures (.png, .svg)")
     return done.result
 

@@ -15,14 +15,15 @@ from reglab.engine.assembly import arrays_of, shared_programs, total_steps
 from reglab.engine.startup import start_devices
 from reglab.lab.grid import Grid
 from reglab.lab.lanes import LaneTrainer
+from reglab.lab.seeds import check_vary, order_seed
 from reglab.run.loop import Diverged, fit
 from reglab.signals.stop import StopRequest, stop_request
 from reglab.storage.files import writing
 from reglab.storage.ownership import owning
 from reglab.sweep.capacity import choose_lanes_per_call
 from reglab.sweep.files import SweepFolder
-from reglab.sweep.folds import fold_dataset
-from reglab.sweep.options import check_options, check_size
+from reglab.sweep.folds import fold_dataset, fold_sizes
+from reglab.sweep.options import check_options, check_size, check_sweep
 from reglab.sweep.outputs import write_outputs
 from reglab.sweep.parts import identity
 from reglab.sweep.plan import Chunk, Plan, lane_of, shared_config
@@ -61,7 +62,8 @@ class Sweep:
 
 
 def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = None, selection: str = "data_loss",
-          lanes_per_call: int | None = None, data: Dataset | None = None, console: Console | None = None) -> Sweep:
+          lanes_per_call: int | None = None, vary: str = "weights", data: Dataset | None = None,
+          console: Console | None = None) -> Sweep:
     """Trains every point of `grid` from `seeds` seeds and chooses among the points, as `choice` says.
 
     What `config.model_dir` holds of this very sweep is not trained again: killed at any time, the same call ends with
@@ -74,6 +76,7 @@ def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = Non
       folds: cross-validate: hold each fold of the training examples out once, instead of the data's validation part.
       selection: "data_loss" for the lowest validation data loss, "accuracy" for the highest validation accuracy.
       lanes_per_call: how many lanes train together; chosen by memory and speed if not given.
+      vary: "weights", or "order" for an order of the data of its own for each seed.
       data: the data to use instead of `config.dataset`.
       console: who is told of the progress; nobody if not given.
 
@@ -87,27 +90,28 @@ def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = Non
         raise ConfigError("a sweep needs a folder: give model_dir")
     check_options(seeds, folds, selection, lanes_per_call)
     check_size(config, grid, seeds, folds, lanes_per_call)
+    check_vary(vary, config, seeds)
+    check_sweep(grid)
     console, shared = console or Console(), shared_config(config, grid.checked(config))
     with owning(config.model_dir), writing(config.model_dir, tensorflow=False):
         folder = SweepFolder(config.model_dir, config.resume)
         start_devices(config.compile_cache, console.warning)
-        return _sweep(shared, grid, seeds, folds, selection, lanes_per_call, data, console, folder)
+        dataset = arrays_of(shared, data)
+        if lanes_per_call is None:  # What a resumed sweep chose before counts: free memory may have changed.
+            lanes_per_call = (folder.plan or {}).get("lanes_per_call") or choose_lanes_per_call(
+                grid.size * (1 if vary == "order" else seeds), shared, dataset)
+        plan = Plan(shared, grid, seeds, folds, selection, lanes_per_call, vary)
+        return _sweep(plan, dataset, data, folder, console)
 
 
-def _sweep(shared: Config, grid: Grid, seeds: int, folds: int | None, selection: str, lanes_per_call: int | None,
-           data: Dataset | None, console: Console, folder: SweepFolder) -> Sweep:
-    dataset = arrays_of(shared, data)
-    if lanes_per_call is None:  # What a resumed sweep chose before counts: free memory may have changed.
-        lanes_per_call = (folder.plan or {}).get("lanes_per_call") or choose_lanes_per_call(
-            len(grid.points) * seeds, shared, dataset)
-    plan = Plan(shared, grid, seeds, folds, selection, lanes_per_call)
+def _sweep(plan: Plan, dataset: Dataset, data: Dataset | None, folder: SweepFolder, console: Console) -> Sweep:
     runner = _Runner(plan, dataset, folder, console)
     folder.open(plan.to_dict(), dataset.facts["digest"])
     console.header(describe(plan, dataset, str(folder.path)))
     with stop_request() as stop:
         began = time.perf_counter()
         chunks = runner.run(stop)
-        result = sweep_dict(plan, chunks)
+        result = sweep_dict(plan, chunks, None if plan.folds is None else fold_sizes(len(dataset.train), plan.folds))
         folder.write_json("timing.json", {"seconds": time.perf_counter() - began, **runner.timing})
         done = len(chunks)
         with stop.interruptible(lambda name: Stopped(name, done, done, "chunks"), goes_on(folder.path)):
@@ -151,7 +155,9 @@ class _Runner:
         return chunks
 
     def _train(self, chunk: Chunk, progress: Progress) -> Mapping[str, Any]:
-        curves = self._trainer_for(chunk).train(chunk.padded(self._plan.lanes_per_call), on_step=progress.on_step,
+        plan = self._plan
+        curves = self._trainer_for(chunk).train(chunk.padded(plan.lanes_per_call), on_step=progress.on_step,
+                                                order_seed=order_seed(plan.vary, plan.shared, chunk.lanes[0].seed),
                                                 warn=self._console.warning)
         self.timing["chunks_trained"] += 1
         self.timing["lanes_trained"] += len(chunk.lanes)

@@ -24,6 +24,11 @@ def fold_of_examples(y: npt.NDArray[np.int32], folds: int, *, seed: int) -> npt.
     return numbers
 
 
+def fold_sizes(examples: int, folds: int) -> list[int]:
+    """How many examples each fold holds out."""
+    return [examples // folds + (fold < examples % folds) for fold in range(folds)]
+
+
 def fold_dataset(dataset: Dataset, folds: int, held_out: int, *, seed: int) -> Dataset:
     """The data of one fold: its examples for validation, all other training examples to train on, in their order.
 

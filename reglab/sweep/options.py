@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from reglab.config import MOST_SEED, Config, ConfigError
 from reglab.config.checks import one_of
 from reglab.config.memory import check_memory
+from reglab.core import penalties
 from reglab.inputs.texts import shown
 from reglab.lab.grid import MOST_LANES, Grid
 
@@ -33,12 +34,24 @@ def check_options(seeds: int, folds: int | None, selection: str, lanes_per_call:
             raise ConfigError(f"--{name}={shown(value)}: give at most {MOST_LANES:,}")
 
 
-def check_path(grid: Grid, folds: int | None, lanes_per_call: int | None) -> None:
+def check_sweep(grid: Grid) -> None:
+    """Raises:
+      ConfigError: nothing has several values.
+    """
+    if grid.size == 1:
+        *names, last = (f"--{name}" for name in grid.values)
+        example = f"--{penalties.names()[0]}=0,1e-4,1e-3"
+        raise ConfigError(f"there is nothing to sweep: give several values to {', '.join(names)} or {last}, for "
+                          f"example {example}; reglab.train trains one")
+
+
+def check_path(grid: Grid, folds: int | None, lanes_per_call: int | None, vary: str = "weights") -> None:
     """Raises:
       ConfigError: that is no path.
     """
-    if folds is not None or lanes_per_call is not None:
-        raise ConfigError("--path trains the seeds of one point at a time: leave out --folds and --lanes_per_call")
+    if folds is not None or lanes_per_call is not None or vary != "weights":
+        raise ConfigError("--path trains the seeds of one point at a time, on the same batches: leave out --folds, "
+                          "--lanes_per_call and --vary")
     varying = [name for name, values in grid.values.items() if len(values) > 1]
     if len(varying) != 1 or varying[0] not in grid.strengths:
         raise ConfigError(f"--path: {', '.join(f'--{name}' for name in varying) or 'nothing'} has several values; "

@@ -14,6 +14,7 @@ from reglab.core import penalties
 from reglab.lab.lane_blowups import describe
 from reglab.lab.lane_summaries import write_lane_runs
 from reglab.lab.plots import sweep_pictures
+from reglab.lab.seeds import over
 from reglab.sweep.files import SweepFolder
 from reglab.sweep.plan import Plan
 from reglab.sweep.results import join_chunks
@@ -25,8 +26,8 @@ def write_outputs(folder: SweepFolder, plan: Plan, chunks: Sequence[Mapping[str,
     folder.write_text("sweep.csv", csv_text(result))
     sweep_pictures(result, folder.path)
     folds, lanes = len(plan.fold_numbers), plan.lanes
-    places = {point_name(at, point, result["grid"]): [fold * len(lanes) + at * plan.seeds + i
-                                                      for fold in range(folds) for i in range(plan.seeds)]
+    places = {point_name(at, point, result["grid"]): [fold * len(lanes) + place for fold in range(folds)
+                                                      for place in plan.places[at].tolist()]
               for at, point in enumerate(result["points"])}
     write_lane_runs(folder.path / "tensorboard", places, lanes * folds, join_chunks(chunks), plan.shared,
                     steps_per_epoch, important=_chosen_names(list(places), result))
@@ -84,7 +85,10 @@ def table(result: Mapping[str, Any]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(f"{cell:>{width}}" if column < len(widths) - 1 else cell
                        for column, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows]
-    return "\n".join(lines + describe(result["nonfinite"], sum(point["lanes"] for point in points)))
+    has_errors = any(point["validation"]["data_loss"]["se"] is not None for point in points)
+    meaning = [f"+- is one standard error over {over(result['vary'], result['seeds'], result['folds'])}"]
+    return "\n".join(lines + meaning * has_errors
+                     + describe(result["nonfinite"], sum(point["lanes"] for point in points)))
 
 
 def _shown(summary: Mapping[str, float | None], form: Any) -> str:

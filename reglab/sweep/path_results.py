@@ -14,6 +14,7 @@ from reglab.core.terms import SPARSITY_THRESHOLD
 from reglab.lab import plots
 from reglab.lab.lanes import LaneCurves
 from reglab.sweep.files import SweepFolder
+from reglab.sweep.findings import path_findings
 from reglab.sweep.plan import Plan
 from reglab.sweep.results import join_chunks, last_evaluation, mean_and_error
 
@@ -25,12 +26,14 @@ def path_dict(plan: Plan, points: Sequence[Mapping[str, Any]], steps_per_epoch: 
     hold what a point of `sweep.json` holds, where these end. The path's "steps" are sums over all points but the
     first, which has nothing to start from.
     """
-    entries = []
+    entries, cold, saved = [], [], []
     for point, evaluations in zip(plan.grid.points, points, strict=True):
         curves = {which: join_chunks([evaluations[which]]) for which in ("cold", "warm")}
         totals = {which: totals_of(curve) for which, curve in curves.items()}
         alive = np.isfinite(totals["cold"][-1] + totals["warm"][-1])
         epochs, target = epochs_needed(totals["cold"], totals["warm"])
+        cold.append(curves["cold"].validation)
+        saved.append(steps_per_epoch * (epochs["cold"] - epochs["warm"]))
 
         def summary(values: np.ndarray, alive: np.ndarray = alive) -> dict[str, float | None]:
             return mean_and_error(values[None], alive[None])
@@ -44,11 +47,13 @@ def path_dict(plan: Plan, points: Sequence[Mapping[str, Any]], steps_per_epoch: 
                for which, curve in curves.items()}})
     described = plan.to_dict()
     config = {**described["config"], "learning_rate": plan.shared.learning_rate, "penalize": plan.shared.penalize}
-    return {"config": config, "grid": described["grid"], "seeds": plan.seeds,
-            "along": next(name for name, values in plan.grid.strengths.items() if len(values) > 1),
-            "steps_per_epoch": steps_per_epoch, "sparsity_threshold": SPARSITY_THRESHOLD, "points": entries,
-            "steps": {which: _sum(entry["steps"][which]["mean"] for entry in entries[1:])
-                      for which in ("cold", "warm")}}
+    result = {"config": config, "grid": described["grid"], "seeds": plan.seeds,
+              "along": next(name for name, values in plan.grid.strengths.items() if len(values) > 1),
+              "steps_per_epoch": steps_per_epoch, "sparsity_threshold": SPARSITY_THRESHOLD, "points": entries,
+              "steps": {which: _sum(entry["steps"][which]["mean"] for entry in entries[1:])
+                        for which in ("cold", "warm")}}
+    of_validation = {name: np.array([curve[name][-1] for curve in cold]) for name in ("data_loss", "accuracy")}
+    return {**result, "findings": path_findings(result, of_validation, np.sum(saved[1:], axis=0))}
 
 
 def totals_of(curves: LaneCurves) -> np.ndarray:

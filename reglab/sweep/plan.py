@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from reglab.config import HANDLING_FIELDS, Config
 from reglab.lab.grid import Grid, Point
 from reglab.lab.lanes import LANE_FIELDS, Lane
+from reglab.lab.seeds import check_vary
 from reglab.sweep.options import check_options, check_size
 
 
@@ -41,6 +44,7 @@ class Plan:
       folds: of cross-validation, or None for the data's own validation part.
       selection: what chooses on the validation part: "data_loss" (the lowest) or "accuracy" (the highest).
       lanes_per_call: how many lanes train together.
+      vary: what differs from seed to seed: "weights", or "order" for the order of the data too.
 
     Raises:
       ConfigError: a number is out of range.
@@ -52,22 +56,36 @@ class Plan:
     folds: int | None
     selection: str
     lanes_per_call: int
+    vary: str = "weights"
 
     def __post_init__(self) -> None:
         check_options(self.seeds, self.folds, self.selection, self.lanes_per_call)
         check_size(self.shared, self.grid, self.seeds, self.folds, self.lanes_per_call)
+        check_vary(self.vary, self.shared, self.seeds)
 
     @property
     def lanes(self) -> list[Lane]:
-        """Point by point, each over its seeds."""
-        return [lane_of(point, self.shared.seed + i) for point in self.grid.points for i in range(self.seeds)]
+        """In the order in which they train: point by point, each over its seeds; or, where seeds differ in the order of
+        the data, seed by seed, each over the points."""
+        points, seeds = self.grid.points, range(self.shared.seed, self.shared.seed + self.seeds)
+        if self.vary == "order":
+            return [lane_of(point, seed) for seed in seeds for point in points]
+        return [lane_of(point, seed) for point in points for seed in seeds]
+
+    @property
+    def places(self) -> np.ndarray:
+        """[points, seeds] where each lane stands in `lanes`."""
+        count = len(self.grid.points)
+        return (np.arange(count * self.seeds).reshape(self.seeds, count).T if self.vary == "order" else
+                np.arange(count * self.seeds).reshape(count, self.seeds))
 
     @property
     def chunks(self) -> list[Chunk]:
-        """All chunks, fold by fold."""
+        """All chunks, fold by fold; one has lanes on the same batches only."""
         lanes, size = self.lanes, self.lanes_per_call
-        parts = [(fold, tuple(lanes[start:start + size])) for fold in self.fold_numbers
-                 for start in range(0, len(lanes), size)]
+        on_same = len(self.grid.points) if self.vary == "order" else len(lanes)
+        parts = [(fold, tuple(lanes[start:min(start + size, first + on_same)])) for fold in self.fold_numbers
+                 for first in range(0, len(lanes), on_same) for start in range(first, first + on_same, size)]
         return [Chunk(number, fold, part) for number, (fold, part) in enumerate(parts)]
 
     @property
@@ -81,7 +99,8 @@ class Plan:
         config = {name: value for name, value in self.shared.to_dict().items() if name not in left_out}
         grid = {name: list(values) for name, values in self.grid.values.items()}
         return {"config": config, "grid": grid, "seeds": self.seeds, "folds": self.folds,
-                "selection": self.selection, "lanes_per_call": self.lanes_per_call}
+                "selection": self.selection, "lanes_per_call": self.lanes_per_call,
+                **({} if self.vary == "weights" else {"vary": self.vary})}  # As plans from before it have it.
 
 
 def lane_of(point: Point, seed: int) -> Lane:

@@ -16,6 +16,7 @@ from reglab.data import Dataset
 from reglab.engine import environment
 from reglab.engine.placement import place_lanes
 from reglab.inputs import exit_codes
+from reglab.lab.seeds import counted
 from reglab.signals.stop import StopRequest
 from reglab.sweep.plan import Chunk, Plan
 from reglab.sweep.results import join_chunks
@@ -90,8 +91,9 @@ class Progress:
     def _counts(self) -> str:
         plan = self._plan
         # Folds follow one another, so a point is done with its lanes of the last fold.
-        in_last_fold = max(0, self._lanes_done - (len(plan.fold_numbers) - 1) * len(plan.lanes))
-        return (f"{in_last_fold // plan.seeds} of {len(plan.grid.points)} points done "
+        in_last_fold = self._lanes_done - (len(plan.fold_numbers) - 1) * len(plan.lanes)
+        points = int((plan.places.max(1) < in_last_fold).sum())
+        return (f"{points} of {len(plan.grid.points)} points done "
                 f"({self._lanes_done} of {self._lanes} lanes)")
 
     @property
@@ -103,8 +105,10 @@ class Progress:
 def best_so_far(plan: Plan, chunks: Sequence[Mapping[str, Any]]) -> tuple[str, dict[str, float]]:
     """The best point so far, in words and as losses for a progress line: by the mean over its finished lanes."""
     validation = {name: values[-1] for name, values in join_chunks(chunks).validation.items()}
-    # Fold by fold, point by point, seed by seed; a point counts as diverged with any lane of it.
-    points = np.arange(len(validation["data_loss"])) % len(plan.lanes) // plan.seeds
+    # Fold by fold; a point counts as diverged with any lane of it.
+    point_of_lane = np.empty(plan.places.size, np.int64)
+    point_of_lane[plan.places] = np.arange(len(plan.grid.points))[:, None]
+    points = point_of_lane[np.arange(len(validation["data_loss"])) % plan.places.size]
     means = {name: np.bincount(points, values) / np.bincount(points) for name, values in validation.items()}
     scores = means["data_loss"] if plan.selection == "data_loss" else np.where(np.isnan(means["data_loss"]), np.nan,
                                                                     -means["accuracy"])
@@ -130,8 +134,9 @@ def describe(plan: Plan, dataset: Dataset, path: str) -> dict[str, str]:
         "Model": make_model(config, dataset.input_shape, dataset.classes).describe(),
         **strengths, "Penalized": "; ".join(grid.penalize),
         "Learning rate": f"{rates}, {config.schedule}, {config.optimizer}",
-        "Lanes": f"{len(grid.points)} points x {plan.seeds} seeds from {config.seed} on{folds} = {lanes} lanes, "
-                 f"{plan.lanes_per_call} together",
+        "Lanes": f"{len(grid.points)} points x {counted(plan.seeds, 'seed')} from {config.seed} on{folds} = "
+                 f"{counted(lanes, 'lane')}, {plan.lanes_per_call} together"
+                 + ("" if plan.vary == "weights" else "; each seed has its own order of the data"),
         "Training": f"batches of {config.batch_size}, {config.epochs} epochs",
         "Choice": "lowest validation data loss" if plan.selection == "data_loss" else "highest validation accuracy",
         "Device": f"{environment.device_name()}, {config.precision}{place_lanes(config).describe()}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,10 +11,12 @@ import numpy as np
 from reglab.core.measurement import joined_norms
 from reglab.core.penalties.by_name import as_dict
 from reglab.core.terms import SPARSITY_THRESHOLD
+from reglab.lab import intervals
 from reglab.lab.lane_blowups import Blowup
 from reglab.lab.lanes import LaneCurves
 from reglab.storage.json_values import for_json
 from reglab.sweep.choice import choose
+from reglab.sweep.findings import findings_of
 from reglab.sweep.plan import Plan
 
 
@@ -42,29 +43,41 @@ def join_chunks(chunks: Sequence[Mapping[str, Any]]) -> LaneCurves:
                       tuple(blowups))
 
 
-def sweep_dict(plan: Plan, chunks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def sweep_dict(plan: Plan, chunks: Sequence[Mapping[str, Any]], fold_sizes: Sequence[int] | None = None
+               ) -> dict[str, Any]:
     """The contents of `sweep.json`, a function of the evaluations alone: no times, no places.
 
-    Every value of a point is {"mean", "se"} over its folds (each the mean over the seeds), or over its seeds where
-    there are no folds; se is the standard error, null where there is one only. Lanes that diverged are left out of
-    the means, and counted.
+    Every value of a point is {"mean", "se"} over its folds (each the mean over the seeds), weighed by their size, or
+    over its seeds where there are no folds; se is the standard error, null where there is one only. Lanes that
+    diverged are left out of the means, and counted.
+
+    Args:
+      fold_sizes: how many examples each fold holds out; without them all count alike.
     """
     curves = join_chunks(chunks)
     evaluated = last_evaluation(curves, chunks[0]["kernel_entries"])
-    shape = (len(plan.fold_numbers), len(plan.grid.points), plan.seeds)
-    alive = np.isfinite(evaluated["train"]["data_loss"] + evaluated["validation"]["data_loss"]).reshape(shape)
+    weights = None if fold_sizes is None else np.array(fold_sizes)
+
+    def by_point(values: np.ndarray) -> np.ndarray:
+        """[folds, points, seeds]"""
+        return values.reshape(len(plan.fold_numbers), -1)[:, plan.places]
+
+    alive = np.isfinite(by_point(evaluated["train"]["data_loss"] + evaluated["validation"]["data_loss"]))
     points = []
     for at, point in enumerate(plan.grid.points):
         def summary(values: np.ndarray, at: int = at) -> dict[str, float | None]:
-            return mean_and_error(values.reshape(shape)[:, at], alive[:, at])
+            return mean_and_error(by_point(values)[:, at], alive[:, at], weights)
 
         summaries = {name: {key: summary(array) for key, array in values.items()} if isinstance(values, dict)
                    else summary(values) for name, values in evaluated.items()}
         points.append({**plan.grid.described(point), "lanes": int(alive[:, at].size),
                        "diverged": int((~alive[:, at]).sum()), **summaries})
     best, one_standard_error = choose(points, plan.selection)
-    return {**plan.to_dict(), "sparsity_threshold": SPARSITY_THRESHOLD, "points": points, "best": best,
-            "one_standard_error": one_standard_error, "nonfinite": list_blowups(curves.blowups, plan)}
+    result = {**plan.to_dict(), "vary": plan.vary, "sparsity_threshold": SPARSITY_THRESHOLD, "points": points,
+              "best": best, "one_standard_error": one_standard_error,
+              "nonfinite": list_blowups(curves.blowups, plan)}
+    of_validation = {name: by_point(evaluated["validation"][name]) for name in ("data_loss", "accuracy")}
+    return {**result, "findings": findings_of(result, of_validation, weights)}
 
 
 def list_blowups(blowups: Sequence[Blowup], plan: Plan) -> list[dict[str, Any]]:
@@ -88,12 +101,20 @@ def last_evaluation(curves: LaneCurves, kernel_entries: int) -> dict[str, Any]:
             **joined_norms(weights)}
 
 
-def mean_and_error(values: np.ndarray, alive: np.ndarray) -> dict[str, float | None]:
-    """Mean and standard error of [folds, seeds] values that are alive: over folds, or seeds if there are none."""
-    folds = [row[ok].mean() for row, ok in zip(values, alive, strict=True) if ok.any()]
-    replicates = np.array(folds) if len(values) > 1 else values[alive]
-    if not len(replicates):
+def mean_and_error(values: np.ndarray, alive: np.ndarray, weights: np.ndarray | None = None
+                   ) -> dict[str, float | None]:
+    """Mean and standard error of [folds, seeds] values that are alive: over folds, or seeds if there are none.
+
+    Args:
+      weights: [folds] of the folds; those that nothing of is left count for nothing.
+    """
+    there = alive.any(1)
+    if not there.any():
         return {"mean": None, "se": None}
-    error = replicates.std(ddof=1) / math.sqrt(len(replicates)) if len(replicates) > 1 else math.nan
-    summary: dict[str, float | None] = for_json({"mean": replicates.mean(), "se": error})
+    if len(values) > 1:
+        replicates = np.array([row[ok].mean() for row, ok in zip(values[there], alive[there], strict=True)])
+        mean, error = intervals.mean_and_error(replicates, None if weights is None else weights[there])
+    else:
+        mean, error = intervals.mean_and_error(values[alive])
+    summary: dict[str, float | None] = for_json({"mean": mean, "se": error})
     return summary

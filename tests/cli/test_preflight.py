@@ -19,7 +19,7 @@ from reglab.config import Config, ConfigError, devices
 from reglab.export import __main__ as export
 from reglab.sweep import __main__ as sweep
 
-COMMANDS = {"train": (train.main, []), "certify": (certify.main, ["replicas"]), "sweep": (sweep.main, []),
+COMMANDS = {"train": (train.main, []), "certify": (certify.main, ["replicas"]), "sweep": (sweep.main, ["--l1=0,1"]),
             "compare": (compare.main, ["--l1=1e-3"]), "benchmark": (benchmark.main, []),
             "export": (export.main, ["--model_dir=none"])}
 HOSTILE = {

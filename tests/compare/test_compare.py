@@ -80,6 +80,20 @@ def test_arms_start_alike_and_see_the_same_batches(comparison: Comparison, datas
     assert comparison.result["arms"][0]["final"]["train_data_loss"]["values"] == pytest.approx(values[0], rel=1e-12)
 
 
+def test_with_vary_order_arms_of_a_seed_share_an_order_of_their_own(dataset: Dataset) -> None:
+    done = compare(CONFIG, 2, dataset, vary="order")
+    for place, lane in enumerate(done.lanes):
+        alone = fit(dataclasses.replace(lane.config(CONFIG), data_seed=lane.seed), dataset)
+        for at, evaluation in enumerate(alone.evaluations):
+            assert done.curves.validation["data_loss"][at, place] == pytest.approx(evaluation.validation["data_loss"],
+                                                                                   rel=1e-10)
+        for layer, arrays in alone.parameters.items():
+            for name, array in arrays.items():
+                np.testing.assert_allclose(done.curves.parameters[layer][name][place], array, rtol=1e-10, atol=1e-13)
+    assert [lane.seed for lane in done.lanes] == [3, 4] * 4
+    assert (done.result["vary"], done.result["findings"]["over"]) == ("order", "2 seeds and orders on one split")
+
+
 def test_no_seed_is_refused(dataset: Dataset) -> None:
     with pytest.raises(ConfigError, match="--seeds=0"):
         compare(CONFIG, 0, dataset)
@@ -97,6 +111,8 @@ def test_standard_output_is_the_result_and_all_else_goes_to_standard_error(
     assert "L1 and L2" in err
     assert all(metric.title in err for metric in METRICS.values())
     assert "Difference to no penalty, paired by seed" in err
+    assert "\n".join(result["findings"]["sentences"]) in err
+    assert (result["vary"], result["findings"]["over"]) == ("weights", "2 seeds on one split")
     assert "tensorboard --logdir" in err
     assert max(map(len, err.split("\n\n")[1].splitlines())) <= 89
 
@@ -133,7 +149,8 @@ def test_a_folder_that_holds_something_is_refused(content: str, tmp_path: pathli
 
 @pytest.mark.parametrize(("argv", "text"), [
     ([], "nothing to compare"), (["--l1=1", "--seeds=0"], "--seeds=0"), (["--l1=1", "--resume=must"], "resume"),
-    (["--l1=1", "--preset=x"], "choose tutorial"), (["--preset=tutorial", "--l1=0"], "--l1=0"),
+    (["--l1=1", "--preset=x"], "choose tutorial"),
+    (["--l1=1", "--vary=both"], "choose one of weights, order"), (["--preset=tutorial", "--l1=0"], "--l1=0"),
     (["--l1=1", "--penalize=nothing"], "nothing"), (["--l1=1", "--batch_size=99999"], "--batch_size=99999")])
 def test_bad_input_is_one_line_and_leaves_nothing(argv: list[str], text: str, tmp_path: pathlib.Path,
                                                   capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,7 +188,11 @@ def test_a_diverged_arm_is_marked_and_told_by_the_exit_code(tmp_path: pathlib.Pa
     assert main([*SMALL, "--l2=1e30", "--optimizer=sgd", "--seeds=2", f"--model_dir={tmp_path}"]) == exit_codes.DIVERGED
     none, l2 = strictly((tmp_path / "compare.json").read_text())["arms"]
     assert (none["diverged"], l2["diverged"]) == (0, 2)
-    assert "L2 alone: 2 of 2 seeds diverged" in capsys.readouterr().out
+    assert l2["final"]["validation_accuracy"]["mean"] is None
+    assert l2["difference"]["validation_accuracy"]["mean"] is None
+    shown = capsys.readouterr().out
+    assert "L2 alone: 2 of 2 seeds diverged, left out of its means" in shown
+    assert "L2 alone diverged in 2 of 2 seeds and is not compared." in shown
 
 
 def test_a_stop_signal_ends_it_with_nothing_half_written(tmp_path: pathlib.Path) -> None:

@@ -12,38 +12,56 @@ from reglab.compare.presets import CRITERIA, PRESETS, check_preset, judge, prese
 from reglab.config import Config, ConfigError
 
 
-def made_result(**accuracies: float | None) -> dict[str, Any]:
-    """Two arms; `none_train=0.97` and so on replace the numbers of a tutorial that came out just so."""
-    numbers = {"none_train": 0.97, "none_validation": 0.78, "both_train": 0.9199, "both_validation": 0.85, **accuracies}
-    return {"arms": [{"name": name, "title": title, "final": {f"{split}_accuracy": {"mean": numbers[f"{key}_{split}"]}
-                                                             for split in ("train", "validation")}}
+def made_result(half_width: float | None = 0.01, **accuracies: float | None) -> dict[str, Any]:
+    """Two arms; `none_train=0.97` and so on replace the numbers of a tutorial whose intervals end at the bounds."""
+    numbers = {"none_train": 0.98, "none_validation": 0.77, "both_train": 0.9099, "both_validation": 0.86, **accuracies}
+
+    def interval(mean: float | None) -> dict[str, float | None]:
+        ends = (None, None) if mean is None or half_width is None else (mean - half_width, mean + half_width)
+        return {"mean": mean, "low": ends[0], "high": ends[1]}
+
+    return {"seeds": [0] if half_width is None else [0, 1], "confidence": 0.95,
+            "arms": [{"name": name, "title": title, "final": {f"{split}_accuracy": interval(numbers[f"{key}_{split}"])
+                                                              for split in ("train", "validation")}}
                      for name, title, key in (("none", "no penalty", "none"), ("l1_and_l2", "L1 and L2", "both"))]}
 
 
-def test_the_verdict_holds_at_the_bounds_and_names_every_number() -> None:
+def test_the_verdict_holds_where_intervals_end_at_the_bounds_and_names_every_number() -> None:
     verdict = judge("tutorial", made_result())
     assert verdict["passed"]
     text = verdict_text(verdict)
     assert "The experiment holds" in text
-    assert "no penalty: training accuracy 97.00 %, which is at least 97 %" in text
-    assert "no penalty: validation accuracy 78.00 %, which is at most 78 %" in text
-    assert "L1 and L2: validation accuracy 85.00 %, which is at least 85 %" in text
-    assert "L1 and L2: training accuracy 91.99 %, which is under 92 %" in text
+    assert "one seed" not in text
+    assert ("no penalty: training accuracy 98.00 % (95 % interval 97.00 to 99.00 %), which is at least 97 %") in text
+    assert "no penalty: validation accuracy 77.00 % (95 % interval 76.00 to 78.00 %), which is at most 78 %" in text
+    assert "L1 and L2: validation accuracy 86.00 % (95 % interval 85.00 to 87.00 %), which is at least 85 %" in text
+    assert "L1 and L2: training accuracy 90.99 % (95 % interval 89.99 to 91.99 %), which is under 92 %" in text
 
 
 @pytest.mark.parametrize(("name", "value", "text"), [
-    ("none_train", 0.9699, "no penalty: training accuracy 96.99 %, but should be at least 97 %"),
-    ("none_validation", 0.79, "no penalty: validation accuracy 79.00 %, but should be at most 78 %"),
-    ("both_validation", 0.8, "L1 and L2: validation accuracy 80.00 %, but should be at least 85 %"),
-    ("both_train", 0.92, "L1 and L2: training accuracy 92.00 %, but should be under 92 %"),
-    ("both_train", None, "L1 and L2: training accuracy not finite, but should be under 92 %")])
-def test_a_missed_criterion_is_named(name: str, value: float | None, text: str) -> None:
+    ("none_train", 0.9799, "no penalty: training accuracy 97.99 % (95 % interval 96.99 to 98.99 %), but should be at "
+                           "least 97 %"),
+    ("none_validation", 0.775, "no penalty: validation accuracy 77.50 % (95 % interval 76.50 to 78.50 %), but should "
+                               "be at most 78 %"),
+    ("both_validation", 0.855, "L1 and L2: validation accuracy 85.50 % (95 % interval 84.50 to 86.50 %), but should be "
+                               "at least 85 %"),
+    ("both_train", 0.91, "L1 and L2: training accuracy 91.00 % (95 % interval 90.00 to 92.00 %), but should be under "
+                         "92 %"),
+    ("both_train", None, "L1 and L2: training accuracy diverged, but should be under 92 %")])
+def test_a_criterion_that_an_end_of_its_interval_misses_is_named(name: str, value: float | None, text: str) -> None:
     verdict = judge("tutorial", made_result(**{name: value}))
     assert not verdict["passed"]
     assert [criterion["passed"] for criterion in verdict["criteria"]].count(False) == 1
     shown = verdict_text(verdict)
     assert "The experiment does not hold: 1 of 4 criteria is missed." in shown
     assert f"  MISSED  {text}" in shown
+
+
+@pytest.mark.parametrize(("value", "passed"), [(0.97, True), (0.9699, False)])
+def test_one_seed_is_judged_by_its_value_and_that_is_said(value: float, passed: bool) -> None:
+    verdict = judge("tutorial", made_result(None, none_train=value))
+    assert verdict["passed"] == passed
+    assert verdict["text"].endswith("It is on one seed, without intervals.")
 
 
 @pytest.mark.parametrize(("preset", "dataset"), [(preset, dataset) for preset, known in PRESETS.items()

@@ -71,10 +71,20 @@ def test_the_hparams_page_has_a_named_row_of_numbers_for_each_run(tmp_path: path
     assert (one["name"], one["l1"], one["seed"], one["epochs"]) == ("one", 0.5, 4, 4)
 
 
-def test_a_diverged_lane_is_written_too(tmp_path: pathlib.Path, curves: LaneCurves, read_events: Points) -> None:
+def test_a_diverged_lane_is_left_out_of_the_mean(tmp_path: pathlib.Path, curves: LaneCurves,
+                                                 read_events: Points) -> None:
+    curves.train["data_loss"][1, 1] = np.nan
+    write_lane_runs(tmp_path, {"none": [0, 1], "some": [2, 3]}, LANES, curves, Config(), 1)
+    for tag, values in (("loss/data", curves.validation["data_loss"]), ("accuracy", curves.validation["accuracy"])):
+        written = [value for _, value in read_events(tmp_path / "none" / "validation")[tag]]
+        np.testing.assert_allclose(written, values[:, 0], rtol=1e-6)
+
+
+def test_lanes_that_all_diverged_are_written_too(tmp_path: pathlib.Path, curves: LaneCurves,
+                                                 read_events: Points) -> None:
     curves.train["data_loss"][1] = np.nan
     curves.validation["data_loss"][1] = np.inf
-    write_lane_runs(tmp_path, {"none": [0, 1]}, LANES, curves, Config(), 1)
+    write_lane_runs(tmp_path, {"none": [1]}, LANES, curves, Config(), 1)
     assert np.isnan(read_events(tmp_path / "none" / "train")["loss/data"][1][1])
     assert np.isinf(read_events(tmp_path / "none" / "validation")["loss/data"][1][1])
 

@@ -16,16 +16,21 @@ from reglab.console.format import number, percent
 from reglab.sweep.__main__ import main
 
 QUICK = ["--hidden=4", "--epochs=2", "--batch_size=64", "--jit=false", "--train_size=200"]
+TWO = ["--l1=0,1e-3"]
 
 
 @pytest.mark.parametrize(("argv", "named"), [
     (["--l1=x"], "--l1=x"), (["--l1=1:2"], "--l1=1:2"), (["--seeds=0"], "--seeds=0"), (["--folds=1"], "--folds=1"),
     (["--select=loss"], "--select=loss"), (["--lanes_per_call=0"], "--lanes_per_call=0"), (["--foo=1"], "foo"),
-    (["--penalize=none_such"], "--penalize=none_such matches no layer"), (["--batch_size=9999"], "--batch_size=9999"),
+    ([*TWO, "--penalize=none_such"], "--penalize=none_such matches no layer"),
+    ([*TWO, "--batch_size=9999"], "--batch_size=9999"), (["--l1=1e-3"], "nothing to sweep"), ([], "nothing to sweep"),
+    ([*TWO, "--vary=orders"], "did you mean order?"), ([*TWO, "--path", "--vary=order"], "--path trains"),
+    ([*TWO, "--vary=order", "--seeds=2", f"--data_seed={2**63 - 1}"], "--data_seed="),
     (["--select=acuracy"], "did you mean accuracy?"), (["--select=data"], "did you mean data_loss?"),
-    (["--penalize=hiden"], "did you mean hidden?"),
+    ([*TWO, "--penalize=hiden"], "did you mean hidden?"),
     (["--path"], "--path: "), (["--path", "--l1=0,1", "--folds=2"], "--path trains"), (["--l1=-1"], "--l1=-1.0"),
-    (["--folds=2000"], "--folds=2000"), (["--resume=must"], "--resume=must"), (["--strategy=mirrored"], "strategy")])
+    ([*TWO, "--folds=2000"], "--folds=2000"), ([*TWO, "--resume=must"], "--resume=must"),
+    (["--strategy=mirrored"], "strategy")])
 def test_what_cannot_be_used_ends_with_code_2_and_one_line(argv: list[str], named: str, tmp_path: pathlib.Path,
                                                            capsys: pytest.CaptureFixture[str]) -> None:
     assert main([f"--model_dir={tmp_path / 'sweep'}", *argv]) == 2
@@ -54,7 +59,9 @@ def test_json_on_stdout_and_all_else_on_stderr(tmp_path: pathlib.Path, capsys: p
     assert (f"best so far l1={best['l1']:g} l2=0: validation data loss "
             f"{number(best['validation']['data_loss']['mean'])}, "
             f"accuracy {percent(best['validation']['accuracy']['mean'])}") in shown.err
-    for text in ("2 of 2 points done", "best so far", "<- best", "tensorboard --logdir", "winner"):
+    for text in ("2 of 2 points done", "best so far", "<- best", "tensorboard --logdir", "winner",
+                 *result["findings"]["sentences"], result["findings"]["standard_error"],
+                 "not the sampling error of the validation examples", "+- is one standard error over 2 seeds"):
         assert text in shown.err
 
 

@@ -147,7 +147,7 @@ def test_one_compilation_serves_all_chunks_and_padding_changes_nothing(tmp_path:
 def test_cross_validation(tmp_path: pathlib.Path, dataset: Dataset, trainers: list[Any], folds: int,
                           compilations: int) -> None:
     from reglab.run.loop import fit
-    from reglab.sweep.folds import fold_dataset
+    from reglab.sweep.folds import fold_dataset, fold_of_examples
 
     done = run(tmp_path, dataset, Grid(l1=(0.0, 0.1)), seeds=2, folds=folds)
     assert len(trainers) == compilations  # 53 examples: one fold, or one size of folds, has one more.
@@ -156,7 +156,9 @@ def test_cross_validation(tmp_path: pathlib.Path, dataset: Dataset, trainers: li
     means = [np.mean([fit(done.plan.lanes[2 + seed].config(done.plan.shared),
                           fold_dataset(dataset, folds, k, seed=3)).evaluations[-1].validation["data_loss"]
                       for seed in range(2)]) for k in range(folds)]
-    expected = {"mean": np.mean(means), "se": np.std(means, ddof=1) / folds**0.5}
+    sizes = np.bincount(fold_of_examples(dataset.train.y, folds, seed=3))
+    mean = np.average(means, weights=sizes)  # As cv.glmnet has them.
+    expected = {"mean": mean, "se": (np.average((means - mean)**2, weights=sizes) / (folds - 1))**0.5}
     assert done.result["points"][1]["validation"]["data_loss"] == pytest.approx(expected, rel=1e-9)
 
 
@@ -342,7 +344,7 @@ def test_a_stop_signal_ends_it_soon_and_keeps_finished_chunks(tmp_path: pathlib.
 
 def test_a_lane_that_diverges_is_marked_and_harms_no_other(tmp_path: pathlib.Path, dataset: Dataset) -> None:
     config = dataclasses.replace(SHARED, optimizer="sgd")
-    alone = run(tmp_path / "alone", dataset, Grid(), seeds=2, config=config)
+    alone = run(tmp_path / "alone", dataset, Grid(l2=(0.0, 0.1)), seeds=2, config=config)
     both = run(tmp_path / "both", dataset, Grid(l2=(0.0, 1e40)), seeds=2, config=config)
     good, bad = both.result["points"]
     assert good["validation"]["data_loss"]["mean"] == pytest.approx(
@@ -350,6 +352,36 @@ def test_a_lane_that_diverges_is_marked_and_harms_no_other(tmp_path: pathlib.Pat
     nothing = {"mean": None, "se": None}
     assert (bad["diverged"], bad["validation"]["data_loss"], bad["nonzero"]) == (2, nothing, nothing)
     assert (both.result["best"], both.result["one_standard_error"]) == (0, 0)
+    assert both.result["findings"]["sentences"][1:] == ["1 of 2 points had lanes that diverged and is not compared."]
+
+
+@pytest.mark.parametrize("lanes_per_call", [2, 3])
+def test_each_seed_may_have_an_order_of_its_own(tmp_path: pathlib.Path, dataset: Dataset, trainers: list[Any],
+                                                lanes_per_call: int) -> None:
+    from reglab.run.loop import fit
+    from reglab.sweep.results import join_chunks
+
+    grid = Grid(l1=(0.0, 0.01, 0.1))
+    done = run(tmp_path, dataset, grid, seeds=2, vary="order", lanes_per_call=lanes_per_call)
+    assert len(trainers[0].sets) == 2 * (2 if lanes_per_call == 2 else 1)
+    assert all(len({lane.seed for lane in lanes}) == 1 for lanes in trainers[0].sets), "a set is on one order"
+    losses = join_chunks([done.folder.read_json(path.relative_to(tmp_path)) for path in
+                          sorted((tmp_path / "chunks").iterdir())]).validation["data_loss"][-1]
+    for at, point in enumerate(done.result["points"]):
+        alone = [fit(dataclasses.replace(SHARED, l1=grid.l1[at], learning_rate=1e-3, seed=3 + i, data_seed=3 + i),
+                     dataset).evaluations[-1].validation["data_loss"] for i in range(2)]
+        assert losses[done.plan.places[at]] == pytest.approx(alone, rel=1e-10)
+        assert point["validation"]["data_loss"]["mean"] == pytest.approx(np.mean(alone), rel=1e-10)
+    assert (done.result["vary"], json.loads((tmp_path / "plan.json").read_text())["vary"]) == ("order", "order")
+    assert "paired over 2 seeds and orders on one split" in done.result["findings"]["sentences"][0]
+    with pytest.raises(ConfigError, match="holds another sweep"):
+        run(tmp_path, dataset, grid, seeds=2, lanes_per_call=lanes_per_call)
+
+
+def test_nothing_to_sweep_is_refused(tmp_path: pathlib.Path, dataset: Dataset) -> None:
+    with pytest.raises(ConfigError, match="nothing to sweep: give several values to --l1, --l2, --learning_rate or"):
+        run(tmp_path, dataset, Grid(l1=(0.01,)), seeds=3)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("change", "named"), [

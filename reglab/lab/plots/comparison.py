@@ -1,4 +1,4 @@
-"""The picture of a comparison: each arm's curves on both splits, the gap between them shaded.
+"""The picture of a comparison: each arm's curves on both splits in a hue of its own, the gap between them shaded.
 
 The gap is positive where the network does worse on validation data. With noisy training labels it may be negative, as
 what is true disagrees with them; that is shaded otherwise.
@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from reglab.core import penalties
-from reglab.lab.plots.style import GAP_FILL, NEGATIVE_GAP_FILL, TRAIN, VALIDATION, figure, numbers, strength
+from reglab.lab.plots.style import GAP_FILL, HUES, NEGATIVE_GAP_FILL, curve_style, figure, finding, numbers, strength
 
 
 class _Row(NamedTuple):
@@ -35,31 +35,33 @@ def compare_picture(result: Mapping[str, Any], directory: str | os.PathLike[str]
       result: the contents of `compare.json`.
     """
     arms = result["arms"]
-    with figure(directory, "compare", figsize=(3.2 * len(arms) + 0.8, 6.6), nrows=2, ncols=len(arms), sharex=True,
+    width = 3.2 * len(arms) + 0.8
+    with figure(directory, "compare", figsize=(width, 6.9), nrows=2, ncols=len(arms), sharex=True,
                 sharey="row") as (drawing, axes):
         for column, arm in enumerate(arms):
             strengths = ", ".join(f"{name} = {strength(arm[name])}" for name in penalties.names() if name in arm)
             axes[0, column].set_title(f"{arm['title']}\n{strengths}")
             for at, row in enumerate(_ROWS):
-                _draw_arm(axes[at, column], np.array(result["epochs"]), arm["curves"], row)
+                _draw_arm(axes[at, column], np.array(result["epochs"]), arm["curves"], row, HUES[column % len(HUES)])
                 axes[at, 0].set_ylabel(row.label)
             axes[1, column].set_xlabel("epoch")
         axes[1, 0].set_ylim(bottom=0)
         drawing.align_ylabels()
         drawing.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-        drawing.suptitle(_title(result), fontsize=11)
+        drawing.suptitle(f"{finding(result, width)}\n{_circumstances(result)}", fontsize=11)
 
 
-def _title(result: Mapping[str, Any]) -> str:
+def _circumstances(result: Mapping[str, Any]) -> str:
     seeds, noise = len(result["seeds"]), result["config"]["label_noise"]
     data = result["dataset"] + (f", {100 * noise:.0f} % of the training labels changed" if noise else "")
-    return data + "\n" + (f"mean over {seeds} seeds, bands are {100 * result['confidence']:.0f} % intervals"
-                          if seeds > 1 else "one seed")
+    return data + "\n" + (f"mean over {result['findings']['over']}, bands are {100 * result['confidence']:.0f} % "
+                          "intervals" if seeds > 1 else "one seed")
 
 
-def _draw_arm(axis: Any, epochs: np.ndarray, curves: Mapping[str, Any], row: _Row) -> None:
+def _draw_arm(axis: Any, epochs: np.ndarray, curves: Mapping[str, Any], row: _Row, color: str) -> None:
     means = {}
-    for split, style in (("train", TRAIN), ("validation", VALIDATION)):
+    for split in ("train", "validation"):
+        style = curve_style(split, color)
         mean, low, high = (row.scale * numbers(curves[f"{split}_{row.metric}"][key]) for key in ("mean", "low", "high"))
         axis.plot(epochs, mean, marker="o" if len(epochs) == 1 else None, **style)
         axis.fill_between(epochs, low, high, color=style["color"], alpha=0.25, linewidth=0)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from reglab.core import penalties
-from reglab.lab.plots.style import TRAIN, VALIDATION, numbers, places
+from reglab.lab.plots.style import BLUE, curve_style, numbers, places
 
 Point = Mapping[str, Any]
 _WIDE_RANGE: Final = 4
@@ -28,7 +28,8 @@ def mean(point: Point | None, *names: str) -> float:
     return float("nan") if entry is None or entry["mean"] is None else float(entry["mean"])
 
 
-def draw_points(panels: Sequence[Any], strengths: Sequence[float], points: Sequence[Point], along: str) -> np.ndarray:
+def draw_points(panels: Sequence[Any], strengths: Sequence[float], points: Sequence[Point], along: str,
+                color: str = BLUE) -> np.ndarray:
     """Accuracy, data loss and nonzero entries on three panels, with standard errors; returns the places on the x axis.
 
     Args:
@@ -37,10 +38,10 @@ def draw_points(panels: Sequence[Any], strengths: Sequence[float], points: Seque
     """
     x, ticks, labels = places(strengths)
     for axis, metric, scale in ((panels[0], "accuracy", 100.0), (panels[1], "data_loss", 1.0)):
-        for split, style in (("train", TRAIN), ("validation", VALIDATION)):
+        for split in ("train", "validation"):
             error = scale * numbers([point[split][metric]["se"] for point in points])
             axis.errorbar(x, [scale * mean(point, split, metric) for point in points], np.nan_to_num(error), capsize=3,
-                          marker="o" if split == "train" else "s", markersize=5, **style)
+                          marker="o" if split == "train" else "s", markersize=5, **curve_style(split, color))
     _spread_losses(panels[1], [mean(point, split, "data_loss")
                                for point in points for split in ("train", "validation")])
     panels[2].plot(x, [mean(point, "nonzero") for point in points], marker="o", color="0.2")

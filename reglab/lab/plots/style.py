@@ -6,7 +6,8 @@ import contextlib
 import io
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -14,14 +15,15 @@ import numpy as np
 from reglab.config.strengths import Strength, in_words
 from reglab.storage.files import write_atomically
 
-# Of Okabe and Ito's palette; line styles and markers differ too, for print in black and white.
+# Of Okabe and Ito's palette; line styles and markers differ too, for print in black and white. Hues tell runs apart,
+# and the two curves of one run share a hue.
 BLUE: Final = "#0072B2"
 VERMILION: Final = "#D55E00"
 GREEN: Final = "#009E73"
 PURPLE: Final = "#CC79A7"
 ORANGE: Final = "#E69F00"
-TRAIN: Final[dict[str, Any]] = {"color": BLUE, "linestyle": "-", "label": "training"}
-VALIDATION: Final[dict[str, Any]] = {"color": VERMILION, "linestyle": "--", "label": "validation"}
+GREY: Final = "#444444"
+HUES: Final = (GREY, BLUE, GREEN, VERMILION, PURPLE, ORANGE)
 GAP_FILL: Final[dict[str, Any]] = {"color": "0.5", "alpha": 0.35, "linewidth": 0, "label": "gap: worse on validation"}
 NEGATIVE_GAP_FILL: Final[dict[str, Any]] = {"facecolor": "none", "edgecolor": "0.8", "hatch": "///", "linewidth": 0,
                                             "label": "worse on training"}
@@ -51,6 +53,21 @@ def figure(directory: str | os.PathLike[str], name: str, **of_subplots: Any) -> 
             picture = io.BytesIO()
             drawing.savefig(picture, format=suffix, metadata=metadata)
             write_atomically(pathlib.Path(directory) / f"{name}.{suffix}", picture.getvalue())
+
+
+def curve_style(split: str, color: str) -> dict[str, Any]:
+    """How the "train" or "validation" curve of a run of that color is drawn: training is paler, and dashed."""
+    from matplotlib.colors import to_rgb
+
+    if split == "validation":
+        return {"color": color, "linestyle": "-", "label": "validation"}
+    pale = tuple(1 - 0.55 * (1 - channel) for channel in to_rgb(color))
+    return {"color": pale, "linestyle": "--", "label": "training"}
+
+
+def finding(result: Mapping[str, Any], width: float) -> str:
+    """What was found, as the first lines of the title of a picture `width` inches wide."""
+    return textwrap.fill(result["findings"]["title"], round(11 * width))
 
 
 def numbers(values: Sequence[float | None]) -> np.ndarray:

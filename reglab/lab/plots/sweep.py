@@ -15,7 +15,7 @@ import numpy as np
 
 from reglab.core import penalties
 from reglab.lab.plots.points import Point, add_legend, draw_points, label_rows, mean, strength_label
-from reglab.lab.plots.style import BEST, ONE_SE, figure, strength
+from reglab.lab.plots.style import BEST, ONE_SE, figure, finding, strength
 
 _MARKS: Final = ("best", "strongest within one standard error")
 
@@ -39,26 +39,27 @@ def sweep_pictures(sweep: Mapping[str, Any], directory: str | os.PathLike[str]) 
     ranked = sorted(names, key=lambda name: -counts[name])
     mapped = [name for name in names if name in ranked[:2]]
     shown = [point for point in points if all(point[name] == best[name] for name in ranked[2:])]
-    _draw_map(shown, mapped, best, chosen, where, directory)
+    _draw_map(shown, mapped, best, chosen, where, sweep, directory)
     _draw_path(points, ranked[0], best, chosen, where, sweep, directory)
 
 
 def _draw_map(points: Sequence[Point], names: Sequence[str], best: Point, chosen: Point | None, where: str,
-              directory: str | os.PathLike[str]) -> None:
+              sweep: Mapping[str, Any], directory: str | os.PathLike[str]) -> None:
     along, upward = names[0], names[-1]
     columns, rows = (sorted({point[name] for point in points}) for name in (along, upward))
     at = {(point[along], point[upward]): point for point in points}
     losses = np.array([[mean(at.get((x, y)), "validation", "data_loss") for x in columns] for y in rows])
-    has_errors = best["validation"]["data_loss"]["se"] is not None
+    least = np.nanmin(losses)
+    resolution = _resolution(best, losses - least)
     size = (max(0.95 * len(columns) + 2.6, 5.8), max(0.75 * len(rows) + 2.2, 3.6))
     with figure(directory, "heatmap", figsize=size) as (drawing, axes):
         axis = axes[0, 0]
-        brightest, darkest = _color_range(losses)
-        image = axis.imshow(losses, cmap="cividis_r", origin="lower", aspect="auto", vmin=brightest, vmax=darkest)
+        image = axis.imshow(losses - least, cmap="cividis_r", origin="lower", aspect="auto",
+                            norm=_norm(resolution, losses - least))
         for row, column in np.ndindex(losses.shape):
-            text = _cell_text(at.get((columns[column], rows[row])), losses[row, column])
+            text = _cell_text(at.get((columns[column], rows[row])), losses[row, column], resolution)
             axis.text(column, row - 0.18, text, fontsize=9, ha="center", va="center",
-                      color=_readable_on(image, losses[row, column]))
+                      color=_readable_on(image, losses[row, column] - least))
         for point, style, label in ((best, BEST, _MARKS[0]), (chosen, ONE_SE, _MARKS[1])):
             if point is not None and any(point is one for one in points):
                 # Side by side where both are the same point.
@@ -70,9 +71,11 @@ def _draw_map(points: Sequence[Point], names: Sequence[str], best: Point, chosen
         axis.set_xlabel(strength_label(along))
         axis.set_ylabel(strength_label(upward))
         axis.grid(False)
-        axis.set_title(f"validation data loss{', mean ± standard error' if has_errors else ''}\n{where}")
-        drawing.colorbar(image, ax=axis, label="data loss (nats)",
-                         extend="max" if np.nanmax(losses) > darkest else "neither")
+        axis.set_title(f"{finding(sweep, size[0])}\nvalidation data loss{_meaning(best, sweep, ', mean')}\n{where}")
+        ticks = _ticks(resolution, np.nanmax(losses) - least)
+        bar = drawing.colorbar(image, ax=axis, label="above the lowest data loss (nats)", ticks=ticks)
+        bar.ax.set_yticks(ticks, [strength(tick) for tick in ticks])
+        bar.ax.minorticks_off()
         drawing.legend(loc="outside lower center", ncols=2)
 
 
@@ -95,7 +98,8 @@ def _draw_path(points: Sequence[Point], along: str, best: Point, chosen: Point |
             panels[0].set_title(", ".join(f"{other} = {strength(value)}" for other, value in zip(others, values,
                                                                                                 strict=True)))
         label_rows(axes, sweep["sparsity_threshold"])
-        drawing.suptitle(where, fontsize=11)
+        bars = _meaning(best, sweep, "bars are")
+        drawing.suptitle("\n".join(filter(None, (finding(sweep, drawing.get_figwidth()), bars, where))), fontsize=11)
         add_legend(drawing, axes, _MARKS)
 
 
@@ -119,19 +123,46 @@ def _mark(panels: Sequence[Any], place: float, point: Point | None, style: Mappi
         axis.plot(place, value, linestyle="none", zorder=5 if is_best else 6, label=label, **style)
 
 
-def _color_range(losses: np.ndarray) -> tuple[float, float]:
-    """From the least to the third quartile: the few points that a strong penalty ruined would take all colors."""
-    least, third, most = np.nanquantile(losses, [0, 0.75, 1])
-    return float(least), float(third if np.isfinite(losses).sum() > 4 and third > least else most)
+def _meaning(best: Point, sweep: Mapping[str, Any], before: str) -> str:
+    """What ± stands for; nothing where there is none."""
+    if best["validation"]["data_loss"]["se"] is None:
+        return ""
+    return f"{before} ± one standard error over {sweep['findings']['over']}"
 
 
-def _cell_text(point: Point | None, loss: float) -> str:
+def _resolution(best: Point, above: np.ndarray) -> float:
+    """What makes a difference near the lowest loss: the standard error there, else the least difference that there is.
+
+    Args:
+      above: losses above the lowest.
+    """
+    error = best["validation"]["data_loss"]["se"]
+    positive = above[above > 0]  # NaN is not.
+    return float(error or (positive.min() if positive.size else 1.0))
+
+
+def _norm(resolution: float, above: np.ndarray) -> Any:
+    """Colors that resolve what is near the lowest loss, linear up to `resolution` and logarithmic beyond it."""
+    from matplotlib.colors import AsinhNorm
+
+    return AsinhNorm(linear_width=resolution, vmin=0.0, vmax=max(float(np.nanmax(above)), resolution))
+
+
+def _ticks(resolution: float, most: float) -> list[float]:
+    """0 and round numbers up to `most`, not more than seven."""
+    powers = range(int(np.floor(np.log10(resolution))), int(np.ceil(np.log10(max(most, resolution)))) + 1)
+    steps = [digit * 10.0**power for power in powers for digit in (1, 3) if resolution <= digit * 10.0**power <= most]
+    return [0.0, *steps[::-(-len(steps) // 6) or 1]]
+
+
+def _cell_text(point: Point | None, loss: float, resolution: float) -> str:
     if point is None:
         return ""
+    if np.isnan(loss):
+        return "diverged"
+    decimals = min(max(1 - int(np.floor(np.log10(resolution))), 3), 5)
     error = point["validation"]["data_loss"]["se"]
-    if np.isnan(loss) or error is None:
-        return "diverged" if np.isnan(loss) else f"{loss:.3f}"
-    return f"{loss:.3f}\n±{error:.3f}" if error >= 0.0005 or error == 0 else f"{loss:.3f}\n±{error:.0e}"
+    return f"{loss:.{decimals}f}" + ("" if error is None else f"\n±{error:.{decimals}f}")
 
 
 def _readable_on(image: Any, value: float) -> str:

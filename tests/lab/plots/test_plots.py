@@ -8,14 +8,18 @@ import xml.etree.ElementTree
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 
 from reglab.lab.plots import compare_picture, path_picture, sweep_pictures
-from reglab.lab.plots.style import places, strength
+from reglab.lab.plots import sweep as sweep_plots
+from reglab.lab.plots.style import HUES, curve_style, places, strength
 
 METRICS = ("train_accuracy", "validation_accuracy", "train_data_loss", "validation_data_loss")
-SWEEP_TEXTS = ("accuracy (%)", "data loss (nats)", "nonzero kernel entries", "L1 strength (nats per |w|)", "best",
-               "strongest within one standard error", "learning rate 0.001, penalized: all")
+FINDINGS = {"title": "What was found", "over": "3 seeds on one split"}
+SWEEP_TEXTS = ("What was found", "accuracy (%)", "data loss (nats)", "nonzero kernel entries",
+               "L1 strength (nats per |w|)",
+               "best", "strongest within one standard error", "learning rate 0.001, penalized: all")
 
 
 def comparison(seeds: int = 3, diverged: bool = False) -> dict[str, Any]:
@@ -26,7 +30,7 @@ def comparison(seeds: int = 3, diverged: bool = False) -> dict[str, Any]:
              "curves": {metric: curve(0.5 if seeds > 1 else None) for metric in METRICS}}
             for name, title, l1 in (("none", "no penalty", 0.0), ("l1", "L1 alone", 1e-3))]
     return {"dataset": "digits: some", "config": {"label_noise": 0.25}, "seeds": list(range(seeds)),
-            "confidence": 0.95, "epochs": [1, 2], "arms": arms}
+            "confidence": 0.95, "epochs": [1, 2], "arms": arms, "findings": FINDINGS}
 
 
 def figure(mean: float | None, se: float | None = 0.125) -> dict[str, float | None]:
@@ -42,21 +46,26 @@ def point(l1: float, l2: float, loss: float | None = 0.5, se: float | None = 0.1
 def sweep(points: list[dict[str, Any]], best: int | None = 1, chosen: int | None = 2,
           selection: str = "data_loss") -> dict[str, Any]:
     return {"points": points, "best": best, "one_standard_error": chosen, "selection": selection,
-            "sparsity_threshold": 1e-3}
+            "sparsity_threshold": 1e-3, "findings": FINDINGS}
 
 
 GRID = [point(l1, l2) for l2 in (0.0, 1e-4) for l1 in (0.0, 1e-4, 1e-3)]
-PATH = {"along": "l1", "seeds": 2, "config": {"learning_rate": 1e-3, "penalize": "all"}, "sparsity_threshold": 1e-3,
-        "points": [{"l1": l1, "l2": 0.0, "warm": point(l1, 0), "steps": {"cold": figure(20.0), "warm": figure(10.0)}}
+PATH = {"findings": FINDINGS, "along": "l1", "seeds": 2, "config": {"learning_rate": 1e-3, "penalize": "all"},
+        "sparsity_threshold": 1e-3,
+        "points": [{"l1": l1, "l2": 0.0, "warm": point(l1, 0), "cold": point(l1, 0),
+                    "steps": {"cold": figure(20.0), "warm": figure(10.0)}}
                    for l1 in (1e-4, 1e-3)]}
 PICTURES: Mapping[str, tuple[Callable[..., None], Any, set[str], tuple[str, ...]]] = {
     "compare": (compare_picture, comparison(), {"compare"}, (
         "no penalty", "l1 = 1e-3, l2 = 0", "training", "validation", "epoch", "accuracy (%)", "data loss (nats)",
-        "digits: some, 25 % of the training labels changed", "mean over 3 seeds, bands are 95 % intervals")),
+        "digits: some, 25 % of the training labels changed", "mean over 3 seeds on one split, bands are 95 % intervals",
+        "What was found")),
     "compare, one seed": (compare_picture, comparison(1), {"compare"}, ("one seed",)),
     "compare, diverged": (compare_picture, comparison(diverged=True), {"compare"}, ("diverged",)),
     "sweep": (sweep_pictures, sweep(GRID), {"heatmap", "path"}, (
-        *SWEEP_TEXTS, "L2 strength (nats per w²)", "validation data loss, mean ± standard error", "±0.125",
+        *SWEEP_TEXTS, "L2 strength (nats per w²)", "±0.125",
+        "validation data loss, mean ± one standard error over 3 seeds on one split",
+        "bars are ± one standard error over 3 seeds on one split", "above the lowest data loss (nats)",
         "one standard error from the best")),
     "sweep, by accuracy": (sweep_pictures, sweep(GRID, 1, 4, "accuracy"), {"heatmap", "path"}, (
         *SWEEP_TEXTS, "l2 = 0", "l2 = 1e-4")),
@@ -70,7 +79,9 @@ PICTURES: Mapping[str, tuple[Callable[..., None], Any, set[str], tuple[str, ...]
                                ("diverged",)),
     "sweep, all diverged": (sweep_pictures, sweep([point(0, 0, None)], None, None), set(), ()),
     "path": (path_picture, PATH, {"path"}, ("accuracy (%)", "cold start", "warm start", "steps to the same",
-                                            "L1 strength (nats per |w|)", "warm-started path, mean over 2 seeds")),
+                                            "L1 strength (nats per |w|)", "What was found",
+                                            "cold starts, purple: all had the same work",
+                                            "mean over 2 seeds, bars are ± one standard error")),
 }
 
 
@@ -122,3 +133,26 @@ def test_zero_stands_one_step_left_of_the_smallest_strength() -> None:
     assert x == pytest.approx([-5, -4, -3, -2])
     assert (ticks, labels) == (pytest.approx(list(x)), ["0", "1e-4", "1e-3", "1e-2"])
     assert len(places([10.0**-k for k in range(30, 0, -1)])[1]) <= 9
+
+
+def test_the_two_curves_of_a_run_share_a_hue() -> None:
+    import colorsys
+
+    from matplotlib.colors import to_rgb
+
+    for color in HUES[1:]:
+        hues = [colorsys.rgb_to_hsv(*to_rgb(curve_style(split, color)["color"]))[0]
+                for split in ("train", "validation")]
+        assert hues[0] == pytest.approx(hues[1])
+        assert curve_style("train", color)["linestyle"] != curve_style("validation", color)["linestyle"]
+
+
+def test_the_map_resolves_what_is_near_the_best() -> None:
+    """Losses one standard error apart near the lowest, and one that a penalty ruined: each has a color of its own."""
+    losses = np.array([0.1384, 0.1394, 0.1404, 0.1424, 2.3])
+    resolution = sweep_plots._resolution(point(0, 0, 0.1384, 0.001), losses - losses.min())
+    colors = sweep_plots._norm(resolution, losses - losses.min())(losses - losses.min())
+    assert np.diff(colors).min() > 0.05
+    assert sweep_plots._cell_text(point(0, 0, 0.1384, 0.001), 0.1384, resolution) == "0.1384\n±0.0010"
+    assert sweep_plots._ticks(resolution, 2.1616)[0] == 0
+    assert len(sweep_plots._ticks(1e-9, 1.0)) <= 8

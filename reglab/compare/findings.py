@@ -1,0 +1,28 @@
+"""What a comparison found, from the contents of its `compare.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from reglab.lab.contest import Option, Replicates
+from reglab.lab.findings import find
+from reglab.lab.seeds import counted, over
+
+
+def findings_of(result: Mapping[str, Any]) -> dict[str, Any]:
+    """See `lab.findings.find`: the arm of the lowest validation data loss, paired by seed.
+
+    An arm with a lane that diverged is not compared: the seeds that survived would flatter it.
+    """
+    arms, seeds = result["arms"], len(result["seeds"])
+    whole = [arm for arm in arms if not arm["diverged"]]
+    options = [Option("" if arm is arms[0] else arm["title"], arm is arms[0],
+                      *(np.array(arm["final"][f"validation_{name}"]["values"]) for name in ("data_loss", "accuracy")))
+               for arm in whole]
+    best = min(range(len(options)), key=lambda at: options[at].data_loss.mean(), default=None)
+    remarks = [f"{arm['title']} diverged in {arm['diverged']} of {counted(seeds, 'seed')} and is not compared"
+               for arm in arms if arm["diverged"]]
+    return find(options, best, Replicates(over(result["vary"], seeds)), remarks=remarks)

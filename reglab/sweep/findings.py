@@ -1,0 +1,131 @@
+"""What a sweep found, from the values that its points are the means of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from reglab.config.strengths import is_zero
+from reglab.core import penalties
+from reglab.lab.contest import Option, Replicates
+from reglab.lab.findings import find
+from reglab.lab.intervals import CONFIDENCE, interval
+from reglab.lab.seeds import counted, over
+
+PointDict = Mapping[str, Any]
+"""A point of `sweep.json`."""
+
+
+def findings_of(result: Mapping[str, Any], values: Mapping[str, np.ndarray],
+                weights: np.ndarray | None = None) -> dict[str, Any]:
+    """See `lab.findings.find`; also "standard_error", what the one-standard-error point rests on.
+
+    Points are paired by seed, or by fold where there are folds, of each the mean over its seeds. A point with a lane
+    that diverged is not compared, as it is never chosen.
+
+    Args:
+      result: the contents of `sweep.json`.
+      values: "data_loss" and "accuracy" of validation, [folds, points, seeds].
+      weights: [folds] their sizes.
+    """
+    points, folds = result["points"], result["folds"]
+    # Without a penalty it makes no difference which layers have none.
+    whole = [at for at, point in enumerate(points) if not point["diverged"] and not (
+        is_none(point) and point["penalize"] != result["grid"]["penalize"][0])]
+    replicated = {name: array.mean(2).T if folds else array[0] for name, array in values.items()}
+    options = [Option(point_phrase(points[at], result["grid"]), is_none(points[at]), replicated["data_loss"][at],
+                      replicated["accuracy"][at]) for at in whole]
+    text = over(result["vary"], result["seeds"], folds)
+    best = None if result["best"] is None else whole.index(result["best"])
+    found = find(options, best, Replicates(text, "fold" if folds else "seed", weights), selection=result["selection"],
+                 remarks=list(_remarks(result)))
+    return {**found, "standard_error": _standard_error(result, text)}
+
+
+def path_findings(result: Mapping[str, Any], values: Mapping[str, np.ndarray], saved: np.ndarray) -> dict[str, Any]:
+    """See `lab.findings.find`: of a path's points from cold starts, which all had the same work.
+
+    Args:
+      result: the contents of `path.json`.
+      values: "data_loss" and "accuracy" of validation, [points, seeds], from cold starts.
+      saved: [seeds] the steps to the same total that warm starts saved after the first point.
+    """
+    points, along = result["points"], result["along"]
+    whole = [at for at, point in enumerate(points) if not point["diverged"]]
+    options = [Option("" if is_none(points[at]) else f"{along} = {points[at][along]:.4g}", is_none(points[at]),
+                      values["data_loss"][at], values["accuracy"][at]) for at in whole]
+    best = min(range(len(options)), key=lambda at: options[at].data_loss.mean(), default=None)
+    remarks = [] if best is None else list(_edge(along, points[whole[best]][along], result["grid"][along]))
+    if len(whole) == len(points):
+        remarks.append(_saved(saved))
+    else:
+        remarks.append(f"{len(points) - len(whole)} of {len(points)} points had lanes that diverged and were not "
+                       "compared")
+    text = f"{counted(result['seeds'], 'cold start')} on one split"
+    return find(options, best, Replicates(text), remarks=remarks)
+
+
+def _saved(steps: np.ndarray) -> str:
+    mean, low, high = interval(steps)
+    sign = -1 if mean < 0 else 1
+    low, high = sorted((sign * low, sign * high))
+    sure = f" ({100 * CONFIDENCE:.0f} % interval {low:,.0f} to {high:,.0f})" if len(steps) > 1 else ""
+    return (f"after the first point, warm starts took {abs(mean):,.0f} steps {'more' if sign < 0 else 'fewer'} than "
+            f"cold starts to the same total{sure}")
+
+
+def is_none(point: PointDict) -> bool:
+    """Whether it penalizes nothing."""
+    return all(is_zero(point[name]) for name in penalties.names() if name in point)
+
+
+def point_phrase(point: PointDict, grid: Mapping[str, Any]) -> str:
+    """What tells a point from others, as in "with l1 = 0.001 at learning rate 0.01"; no penalty is not named."""
+    strengths = [] if is_none(point) else [
+        f"{name} = {point[name] if isinstance(point[name], str) else format(point[name], '.4g')}" for name in grid
+        if name in penalties.names() and len(grid[name]) > 1]
+    layers = [f"penalize = {point['penalize']}"] if len(grid["penalize"]) > 1 and not is_none(point) else []
+    said = ", ".join(strengths + layers)
+    if len(grid["learning_rate"]) > 1:
+        rate = f"learning rate {point['learning_rate']:g}"
+        return f"{said} at {rate}".strip() if said or is_none(point) else rate
+    return said
+
+
+def _remarks(result: Mapping[str, Any]) -> Iterator[str]:
+    """Clauses: where the grid ends too soon, what is not in it, what is left out."""
+    points, grid = result["points"], result["grid"]
+    if result["best"] is not None:
+        for name, values in grid.items():
+            yield from _edge(name, points[result["best"]][name], values)
+        if not any(is_none(point) for point in points):
+            yield "no penalty at all was not tested: with 0 among the strengths, it will be"
+    diverged = sum(point["diverged"] > 0 for point in points)
+    if diverged:
+        yield f"{diverged} of {len(points)} points had lanes that diverged and {'are' if diverged > 1 else 'is'} not " \
+              "compared"
+
+
+def _edge(name: str, value: Any, values: list[Any]) -> Iterator[str]:
+    if len(values) < 2 or any(isinstance(each, str) for each in values) or value == 0:
+        return
+    title = name.replace("_", " ")
+    if value == max(values):
+        yield f"the best {title} is the largest tested, so a larger one may be better"
+    elif value == min(values):
+        yield f"the best {title} is the smallest tested, so a smaller one may be better"
+
+
+def _standard_error(result: Mapping[str, Any], text: str) -> str:
+    if result["one_standard_error"] is None:
+        return "No one-standard-error point: " + ("a lane of every point diverged." if result["best"] is None else
+                                                  "a standard error needs --seeds=2 or more, or --folds.")
+    point = result["points"][result["one_standard_error"]]
+    chosen = "no penalty" if is_none(point) else point_phrase(point, result["grid"])
+    if result["folds"]:
+        return f"One-standard-error point: {chosen}. The standard error is over {text}, weighed by their size."
+    chance = "the initial weights" + (" and of the order of the data" if result["vary"] == "order" else "")
+    return (f"One-standard-error point: {chosen}. The standard error is over {text}: the chance of {chance}, not the "
+            "sampling error of the validation examples.")
