@@ -84,7 +84,7 @@ def usable_path(name: str) -> pathlib.Path:
     try:
         path = pathlib.Path(name).expanduser()
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            os.stat(path / "config.json")
+            os.lstat(path / "config.json")
         return path
     except (OSError, RuntimeError, ValueError) as error:  # A name too long, no such user, a zero byte.
         reason = getattr(error, "strerror", None) or error

@@ -105,6 +105,9 @@ class _Runner:
         self._console.header(self._description)
         evaluations = self._find()
         found, count = len(evaluations), len(self._plan.grid.points)
+        for at in range(count):  # A process that was killed may have left weights that nobody needs any more.
+            if at != found - 1 or found == count:
+                self._weights(at).unlink(missing_ok=True)
         self._console.start(0, 2 * count * self._steps)
         began = time.monotonic()
         try:

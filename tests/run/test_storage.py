@@ -21,6 +21,7 @@ from reglab.console import Console
 from reglab.data import Dataset
 from reglab.run.checkpoints.files import STAGING, put_in_place
 from reglab.run.logs import event_file
+from reglab.run.logs.records import framed
 from reglab.run.loop import fit
 from reglab.run.run_file import read_run_file
 from reglab.storage import files
@@ -148,15 +149,14 @@ def test_events_that_cannot_be_written_are_told_once(tmp_path: pathlib.Path, dat
                                                      capfd: pytest.CaptureFixture[str]) -> None:
     written: list[int] = []
 
-    class Full(event_file.RecordWriter):  # type: ignore[misc]
-        def write(self, data: bytes) -> None:
-            written.append(len(data))
-            if len(written) > 20:
-                raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
-            super().write(data)
+    def full(data: bytes) -> bytes:
+        written.append(len(data))
+        if len(written) > 20:
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+        return framed(data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(event_file, "RecordWriter", Full)
+        patch.setattr(event_file, "framed", full)
         line = refusal(tmp_path, dataset)
     assert "events.out.tfevents." in line and f"({os.strerror(errno.EDQUOT)}): make room within your quota" in line
     assert capfd.readouterr() == ("", "")

@@ -21,7 +21,7 @@ from reglab.run.checkpoints.files import (
     write_label,
 )
 from reglab.storage.files import writing
-from reglab.storage.reading import Unreadable, is_count, is_number
+from reglab.storage.reading import Unreadable, is_count, is_number, read_bytes
 
 UNREADABLE: Final = (tf.errors.OpError, ValueError, LookupError, TypeError, RuntimeError, AssertionError, OSError)
 """What TensorFlow raises for checkpoints that are damaged or hold something else."""
@@ -45,7 +45,10 @@ def read_best(directory: pathlib.Path) -> dict[str, Any]:
       Missing: there is none.
       Unreadable: it is damaged.
     """
-    evaluation = parse_best(directory / "best.json")
+    path = directory / "best.json"
+    evaluation = parse_best(path)
+    if not read_bytes(path).endswith(b"\n"):
+        raise Unreadable("is damaged: its last byte is gone")
     if not is_evaluation(evaluation):
         raise Unreadable("does not tell the best step")
     return evaluation

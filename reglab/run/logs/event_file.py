@@ -105,10 +105,13 @@ class EventFile:
                 due = time.monotonic() + _FLUSH_SECONDS
                 continue
             if data is not None:
-                self._attempt(self._file.write, framed(data))
+                self._attempt(self._write, data)
             self._queue.task_done()
             if data is None:
                 return
+
+    def _write(self, data: bytes) -> None:
+        self._file.write(framed(data))
 
     def _flush_file(self) -> None:
         self._file.flush()

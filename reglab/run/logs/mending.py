@@ -16,6 +16,7 @@ from typing import NamedTuple
 from tensorboard.compat.proto import event_pb2, summary_pb2
 
 from reglab.config import Config, ConfigError
+from reglab.run.logs.foreign import without_foreign
 from reglab.run.logs.points import (
     DESCRIPTIONS,
     SPLITS,
@@ -88,7 +89,10 @@ def mend_logs(folder: pathlib.Path, event_files: Mapping[str, Sequence[pathlib.P
     """
     path = folder / "metrics.jsonl"
     lines, problem = _read_metrics(path)
-    events = {split: read_event_records(split, event_files.get(split, ())) for split in SPLITS}
+    events, foreign = without_foreign({split: read_event_records(split, event_files.get(split, ()))
+                                       for split in SPLITS}, lines.points)
+    for other in foreign:
+        warn(f"{other.parent.name}/{other.name} holds the records of another run, dropped")
     in_lines = {key: point for key, point in lines.points.items() if key.stays(last_step)}
     in_events = {key: point for split in SPLITS for key, point in events[split].points.items() if key.stays(last_step)}
     wrong = [key for key, point in in_lines.items()

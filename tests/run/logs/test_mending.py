@@ -322,3 +322,31 @@ def test_no_file_in_the_place_of_the_metrics_is_refused(tmp_path: pathlib.Path) 
     (tmp_path / "metrics.jsonl").mkdir()
     with pytest.raises(ConfigError, match=r"metrics\.jsonl is a folder, not a file: move it away"):
         mend(tmp_path, 5)
+
+
+def test_records_of_another_run_under_the_runs_name_change_nothing(tmp_path: pathlib.Path, read_events: Points) -> None:
+    write_run(tmp_path)
+    told, steps = (tmp_path / "metrics.jsonl").read_bytes(), steps_of(tmp_path, read_events)
+    name = event_file(tmp_path / "validation").name
+    event_file(tmp_path / "validation").unlink()
+    with_another = RunWriter(tmp_path / "other")
+    for step in (10, 20):
+        with_another.scalars(step, {"evaluation/loss/data": 7.0 + step, "gap/data": 3.0}, 0.0)
+    with_another.close()
+    event_file(tmp_path / "other").rename(tmp_path / "validation" / name)
+    _, warnings = mend(tmp_path, 30)
+    assert warnings == [f"validation/{name} holds the records of another run, dropped",
+                        f"validation/{name} lacks 2 records: written again from metrics.jsonl"]
+    assert (tmp_path / "metrics.jsonl").read_bytes() == told and steps_of(tmp_path, read_events) == steps
+    assert mend(tmp_path, 30)[1] == []
+    points = read_events(tmp_path / "validation")["evaluation/loss/data"]
+    assert [float(value) for _, value in points] == [5.0, 10.0]
+
+
+def test_metrics_of_another_run_are_written_again_from_the_event_files(tmp_path: pathlib.Path) -> None:
+    write_run(tmp_path)
+    told = lines(tmp_path / "metrics.jsonl")
+    other = [{**line, **{tag: 9.0 for tag in line if "/" in tag}} for line in told]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in other))
+    mend(tmp_path, 30)
+    assert lines(tmp_path / "metrics.jsonl") == told
