@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reglab.cluster import cluster_from_environment
 from reglab.config import Config, ConfigError
-from reglab.config.devices import check_devices, may_have_gpus
+from reglab.config.devices import check_devices, is_sure_of_one_cpu
 from reglab.config.memory import check_memory
 from reglab.config.selection import make_model, penalized_layers, strengths_by_layer
 from reglab.config.strengths import Strength
@@ -58,7 +58,8 @@ def _check_environment(config: Config, replicas: bool) -> None:
     cluster = None
     if replicas and config.strategy in ("auto", "multi_worker"):
         cluster = cluster_from_environment(os.environ)
-    if cluster is None and not (replicas and config.strategy in ("one_device", "multi_worker")) and not may_have_gpus():
+    is_fixed = replicas and config.strategy in ("one_device", "multi_worker")
+    if cluster is None and not is_fixed and is_sure_of_one_cpu():
         check_devices(config.num_devices, config.cpu_devices or 1, "CPU")
     try:
         check_path(os.environ.get(VARIABLE, ""))

@@ -22,6 +22,7 @@ def check_devices(wanted: int | None, found: int, kind: str) -> None:
         raise ConfigError(f"--num_devices={wanted}, but there {there}: ask for at most that{more}")
 
 
-def may_have_gpus() -> bool:
-    """False where this machine surely has no GPU that TensorFlow could use: Linux without a file for one."""
-    return sys.platform != "linux" or any(glob.glob(pattern) for pattern in _GPU_FILES)
+def is_sure_of_one_cpu() -> bool:
+    """Whether TensorFlow will find one CPU and no GPU: on Linux without a file for one, before it is imported."""
+    return (sys.platform == "linux" and "tensorflow" not in sys.modules
+            and not any(glob.glob(pattern) for pattern in _GPU_FILES))

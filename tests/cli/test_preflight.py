@@ -86,6 +86,7 @@ def test_devices_that_are_not_there_are_told_before_tensorflow_is_imported(
     fields = {name: int(value) if value.isdigit() else value for name, value in
               (flag.removeprefix("--").split("=") for flag in flags)}
     monkeypatch.setattr(devices, "_GPU_FILES", ())
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)  # Once it is imported it knows better.
     if refused:
         with pytest.raises(ConfigError, match="--num_devices=2, but there is only 1 CPU: ask for at most"):
             preflight(Config(**fields))
