@@ -14,7 +14,7 @@ import tensorflow as tf
 from reglab.config import Config
 from reglab.core.parameters import map_arrays
 from reglab.core.step import State
-from reglab.engine.program import Calls
+from reglab.engine.training import Calls
 from reglab.run.evaluation import Evaluation
 from reglab.run.folder_journal import FolderJournal, open_journal
 from reglab.run.run_directory import RunDirectory
