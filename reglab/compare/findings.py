@@ -13,7 +13,7 @@ from reglab.lab.seeds import counted, over
 
 
 def findings_of(result: Mapping[str, Any]) -> dict[str, Any]:
-    """See `lab.findings.find`: the arm of the lowest validation data loss, paired by seed.
+    """What `lab.findings.find` finds of the arms, for that of the lowest validation data loss, paired by seed.
 
     An arm with a lane that diverged is not compared: the seeds that survived would flatter it.
     """

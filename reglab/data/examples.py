@@ -86,7 +86,7 @@ class Dataset(DataFacts):
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """See `DataFacts`."""
+        """The number of examples in "train" and in "validation"."""
         return {"train": len(self.train), "validation": len(self.validation)}
 
     @property

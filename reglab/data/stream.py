@@ -42,12 +42,12 @@ class Stream(DataFacts):
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """See `DataFacts`."""
+        """The number of examples in "train" and in "validation", as told."""
         return {"train": self.train_size, "validation": self.validation_size}
 
     @property
     def digest(self) -> str:
-        """See `DataFacts`: of what is told of the examples."""
+        """Eight hexadecimal digits, of what is told of the examples."""
         told = (self.name, self.train_size, self.validation_size, self.classes, self.input_shape, self.divisor,
                 self.dtype, self.version)
         return f"{zlib.crc32(repr(told).encode()):08x}"

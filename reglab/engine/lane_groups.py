@@ -47,17 +47,17 @@ class LaneGroups:
         self._pool = concurrent.futures.ThreadPoolExecutor(placement.at_work)
 
     def prepare(self) -> None:
-        """See `Training`: what one group has compiled is there for all on its device."""
+        """Has one group traced and compiled, which serves all on its device."""
         for training in {training.device: training for training in reversed(self.trainings)}.values():
             training.prepare()
 
     def use_data(self, source: Source) -> None:
-        """See `Training`."""
+        """From now on other batches of the same layout, for every group."""
         for training in self.trainings:
             training.use_data(source)
 
     def restart(self, weights: Weights, hyper: Hyperparameters) -> None:
-        """See `Training`."""
+        """Begins again with other weights and hyper-parameters; every array has a leading lane axis."""
         for training, group in zip(self.trainings, self._split((weights, hyper)), strict=True):
             training.restart(*group)
 

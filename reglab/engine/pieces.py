@@ -79,7 +79,7 @@ class Pieces:
         return over_lanes(share, self.lanes)((weights, seed), taken)
 
     def update(self, state: State, gradients: Parameters, hyper: Hyperparameters, buffers: Buffers) -> State:
-        """See `Step.update`."""
+        """`Step.update` of every lane, on this replica."""
         def update(lane: tuple[Any, ...], taken: tf.Tensor) -> Any:
             own, *others = lane
             return _without_step(self.step.update(_with_step(own, taken), *others))
@@ -89,7 +89,7 @@ class Pieces:
 
     def update_if_finite(self, state: State, data_loss: tf.Tensor, gradients: Parameters, hyper: Hyperparameters,
                          buffers: Buffers) -> tuple[State, tf.Tensor]:
-        """See `Step.update_if_finite`."""
+        """`Step.update_if_finite` of every lane, on this replica."""
         def update(lane: tuple[Any, ...], taken: tf.Tensor) -> tuple[Any, tf.Tensor]:
             own, *others = lane
             new, data_loss = self.step.update_if_finite(_with_step(own, taken), *others)

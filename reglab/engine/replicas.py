@@ -101,20 +101,20 @@ class StrategyReplicas(Replicas):
         self._sum_of_workers = traced(self._sum_one_replica_a_worker)
 
     def program(self, function: Callable[..., Any], jit: bool) -> Any:
-        """See `Replicas`."""
+        """`function` as a TensorFlow function; what lies between sums is compiled piece by piece."""
         del jit
         return traced(function)
 
     def piece(self, function: Callable[..., Any], jit: bool) -> Callable[..., Any]:
-        """See `Replicas`."""
+        """`function` as a TensorFlow function of its own, compiled by XLA if `jit`."""
         return traced(function, jit)
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """See `Replicas`."""
+        """`function(*arguments)` on every replica of the strategy."""
         return self.strategy.run(function, arguments)
 
     def sum(self, arrays: Any) -> Any:
-        """See `Replicas`: one collective for each dtype, whatever the number of arrays."""
+        """The sum over replicas: one collective for each dtype, whatever the number of arrays."""
         flat = tf.nest.flatten(arrays)
         summed = list(flat)
         for dtype in dict.fromkeys(array.dtype for array in flat):  # In one order in all workers.
@@ -127,19 +127,19 @@ class StrategyReplicas(Replicas):
         return tf.nest.pack_sequence_as(arrays, summed)
 
     def everywhere(self, arrays: Any) -> Any:
-        """See `Replicas`."""
+        """A copy of each array on every replica's device."""
         return self._copy(arrays) if tf.executing_eagerly() else self._copied(arrays)
 
     def index(self) -> Any:
-        """See `Replicas`."""
+        """This replica's place among all."""
         return tf.distribute.get_replica_context().replica_id_in_sync_group
 
     def first(self, results: Any) -> Any:
-        """See `Replicas`."""
+        """What this process's first replica returned."""
         return map_arrays(lambda result: self.strategy.experimental_local_results(result)[0], results)
 
     def gather_numbers(self, *numbers: float) -> np.ndarray:
-        """See `Replicas`."""
+        """[workers, numbers]: the numbers of every worker, by one sum."""
         if self.workers == 1:
             return super().gather_numbers(*numbers)
         table = np.zeros([self.workers, len(numbers)])
@@ -147,7 +147,7 @@ class StrategyReplicas(Replicas):
         return self._sum_of_workers(tf.constant(table)).numpy()
 
     def from_chief(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
-        """See `Replicas`: a sum to which only the chief brings anything, of bits, so that −0 stays −0."""
+        """The chief's arrays: a sum to which only the chief brings anything, of bits, so that −0 stays −0."""
         if self.workers == 1:
             return arrays
         totals: dict[int, np.ndarray] = {}

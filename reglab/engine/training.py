@@ -64,7 +64,7 @@ class Training:
 
     @property
     def steps_per_epoch(self) -> int:
-        """See `Layout`."""
+        """The steps of an epoch: as many as its batches."""
         return self.program.layout.steps_per_epoch
 
     def use_data(self, source: Source) -> None:

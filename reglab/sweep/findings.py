@@ -20,7 +20,7 @@ PointDict = Mapping[str, Any]
 
 def findings_of(result: Mapping[str, Any], values: Mapping[str, np.ndarray],
                 weights: np.ndarray | None = None) -> dict[str, Any]:
-    """See `lab.findings.find`; also "standard_error", what the one-standard-error point rests on.
+    """What `lab.findings.find` finds of the points; also "standard_error", what the one-standard-error point rests on.
 
     Points are paired by seed, or by fold where there are folds, of each the mean over its seeds. A point with a lane
     that diverged is not compared, as it is never chosen.
@@ -45,7 +45,7 @@ def findings_of(result: Mapping[str, Any], values: Mapping[str, np.ndarray],
 
 
 def path_findings(result: Mapping[str, Any], values: Mapping[str, np.ndarray], saved: np.ndarray) -> dict[str, Any]:
-    """See `lab.findings.find`: of a path's points from cold starts, which all had the same work.
+    """What `lab.findings.find` finds of a path's points from cold starts, which all had the same work.
 
     Args:
       result: the contents of `path.json`.

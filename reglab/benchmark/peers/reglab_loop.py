@@ -40,7 +40,7 @@ class _GivenOrder(ArraySource):
         return np.pad(order, (0, self.layout.train - len(order)))
 
     def feed(self, split: str, epoch: int | None, first: int, count: int) -> npt.NDArray[np.int32]:
-        """See `Source`."""
+        """The order that the race gives."""
         del split, epoch, first, count
         return self.order
 

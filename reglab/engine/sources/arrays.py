@@ -22,11 +22,11 @@ class ArrayLayout(Layout):
     """Resident are both splits, one after the other, and their divisor; what is fed is an order of examples."""
 
     def evaluation_batch_size(self, replicas: int) -> int:
-        """See `Layout`."""
+        """The same number for each replica, whatever the batch size of training."""
         return EVALUATION_BATCH * replicas
 
     def batch(self, resident: Any, feed: Any, i: tf.Tensor, share: Share) -> Batch:
-        """See `Layout`."""
+        """A replica's share of the batch, gathered by the order that was fed."""
         x, y, divisor = resident
         part = share.of(i)
         ids = tf.gather(feed, part.positions)
@@ -52,7 +52,7 @@ class ArraySource(Source):
         self._lock = threading.Lock()
 
     def resident(self, device: str | None) -> Any:
-        """See `Source`: on each device once, whoever asks."""
+        """Both splits and their divisor: on each device once, whoever asks."""
         if device not in self._resident:
             train, validation = self.about.train, self.about.validation
             with tf.device(device):
@@ -64,7 +64,7 @@ class ArraySource(Source):
         return self._resident[device]
 
     def feed(self, split: str, epoch: int | None, first: int, count: int) -> np.ndarray:
-        """See `Source`: the places of all examples of the split, in the order of the epoch, int32."""
+        """The places of all examples of the split, in the order of the epoch, int32."""
         del first, count
         return self._natural_order(split) if epoch is None else self._order_of(epoch)
 

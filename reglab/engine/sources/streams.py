@@ -31,11 +31,11 @@ class StreamLayout(Layout):
 
     @property
     def most_batches(self) -> int:
-        """See `Layout`."""
+        """The batches that one feed has room for."""
         return self.feed_batches
 
     def batch(self, resident: Any, feed: Any, i: tf.Tensor, share: Share) -> Batch:
-        """See `Layout`."""
+        """A replica's share of the batch, cut out of what was fed."""
         x, y, first = feed
         part = share.of(i)
         places = tf.minimum(part.places, self.batch_size - 1)
@@ -61,12 +61,12 @@ class StreamSource(Source):
         self._readers: dict[tuple[str, int | None], _Reader] = {}
 
     def resident(self, device: str | None) -> Any:
-        """See `Source`."""
+        """Nothing lies on the device but the divisor."""
         with tf.device(device):
             return tf.constant(self.about.divisor, self.layout.dtype)
 
     def feed(self, split: str, epoch: int | None, first: int, count: int) -> Any:
-        """See `Source`. In evaluation, training examples come as in the first epoch."""
+        """The batches, read from the functions. In evaluation, training examples come as in the first epoch."""
         layout = self.layout
         x = np.zeros([layout.feed_batches, layout.batch_size, math.prod(layout.input_shape)], self.about.dtype)
         y = np.zeros(x.shape[:2], np.int32)
