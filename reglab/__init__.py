@@ -4,26 +4,35 @@
     history = reglab.fit(reglab.Config(dataset="digits", l1=1e-3, l2=1e-3))
     history.result["gap"]
 
-Importing reglab does not import TensorFlow; the first use of `fit` does.
+Importing reglab imports nothing: what it offers comes when it is first asked for, and TensorFlow with `fit`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from reglab.config import Config, ConfigError
+import importlib
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from reglab.config import Config, ConfigError
     from reglab.run.loop import Diverged, History, Interrupted, PeerLost, fit
 
 __version__ = "0.1.0"
 __all__ = ["Config", "ConfigError", "Diverged", "History", "Interrupted", "PeerLost", "fit"]
 
+_MODULES: Final = {
+    "Config": "reglab.config", "ConfigError": "reglab.config", "Diverged": "reglab.run.loop",
+    "History": "reglab.run.loop", "Interrupted": "reglab.run.loop", "PeerLost": "reglab.run.loop",
+    "fit": "reglab.run.loop"}
+
 
 def __getattr__(name: str) -> Any:
-    if name in ("Diverged", "History", "Interrupted", "PeerLost", "fit"):
+    if name not in _MODULES:
+        raise AttributeError(f"module 'reglab' has no attribute {name!r}")
+    if _MODULES[name] == "reglab.run.loop":
         from reglab.engine.startup import quiet_tensorflow
         quiet_tensorflow()
-        from reglab.run import loop
-        return getattr(loop, name)
-    raise AttributeError(f"module 'reglab' has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULES])
