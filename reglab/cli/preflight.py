@@ -12,7 +12,7 @@ from reglab.config.devices import check_devices, is_sure_of_one_cpu
 from reglab.config.memory import check_memory
 from reglab.config.selection import make_model, penalized_layers, strengths_by_layer
 from reglab.config.strengths import Strength
-from reglab.engine.compile_cache import VARIABLE
+from reglab.engine.cache_folder import VARIABLE
 from reglab.inputs.paths import Unusable, check_path
 from reglab.inputs.texts import shown
 

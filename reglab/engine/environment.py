@@ -49,6 +49,11 @@ def numerics() -> dict[str, Any]:
             "deterministic": _deterministic}
 
 
+def is_deterministic() -> bool:
+    """Whether `be_deterministic` was called."""
+    return _deterministic
+
+
 def be_deterministic() -> None:
     """Has TensorFlow take operations that give the same bits each time, from now on in this process."""
     global _deterministic

@@ -48,11 +48,12 @@ class Program:
         self.replicas: Final = replicas or Replicas()
         self._pieces = Pieces(step, layout, lanes, self.replicas)
         self._loop = Loop(self._pieces, summary_every, jit)
-        self.run = self.replicas.program(self._loop.run_steps, jit)
+        baked = step, layout, summary_every, lanes
+        self.run = self.replicas.program(self._loop.run_steps, jit, *baked)
         # Not by XLA: large batches run as fast without, and there is nothing to wait for.
-        self.evaluate = self.replicas.program(Evaluation(self._pieces).evaluate, False)
+        self.evaluate = self.replicas.program(Evaluation(self._pieces).evaluate, False, *baked)
         self.data_gradient = traced(self._loop.data_gradient)
-        self.kernel_sums = traced(self._kernel_sums)
+        self.kernel_sums = self.replicas.program(self._kernel_sums, False, *baked)
 
     def reports(self, packed: np.ndarray, start: int, count: int,
                 hyper: Hyperparameters) -> tuple[np.ndarray, dict[str, np.ndarray]]:

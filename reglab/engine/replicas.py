@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from reglab.core.parameters import map_arrays
+from reglab.engine.kept_functions import kept
 
 
 def traced(function: Callable[..., Any], jit: bool = False) -> Any:
@@ -50,9 +51,13 @@ class Replicas:
         """Whether this process writes the files and the progress."""
         return self.worker == 0
 
-    def program(self, function: Callable[..., Any], jit: bool) -> Any:
-        """`function`, which loops and may call `run`, as a TensorFlow function."""
-        return traced(function, jit)
+    def program(self, function: Callable[..., Any], jit: bool, *baked: Any) -> Any:
+        """`function`, which loops and may call `run`, as a TensorFlow function.
+
+        Args:
+          baked: all that its graph depends on besides the types of its arguments; see `kept`.
+        """
+        return kept(traced(function, jit), function.__qualname__, jit, *baked)
 
     def piece(self, function: Callable[..., Any], jit: bool) -> Callable[..., Any]:
         """`function`, which is called inside `run` and sums nothing, compiled if the program around it is not."""
@@ -100,9 +105,9 @@ class StrategyReplicas(Replicas):
         self._copy = traced(self._copied)
         self._sum_of_workers = traced(self._sum_one_replica_a_worker)
 
-    def program(self, function: Callable[..., Any], jit: bool) -> Any:
+    def program(self, function: Callable[..., Any], jit: bool, *baked: Any) -> Any:
         """`function` as a TensorFlow function; what lies between sums is compiled piece by piece."""
-        del jit
+        del jit, baked  # Neither its pieces nor its collectives are kept.
         return traced(function)
 
     def piece(self, function: Callable[..., Any], jit: bool) -> Callable[..., Any]:

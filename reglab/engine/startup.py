@@ -30,6 +30,7 @@ def quiet_tensorflow(*, whole_process: bool = False) -> ModuleType:
     Args:
       whole_process: nobody but reglab uses this process. Then the garbage collector passes over what was imported.
     """
+    global _whole_process
     loaded = sys.modules.get("tensorflow")
     if loaded is not None:
         return loaded
@@ -37,8 +38,17 @@ def quiet_tensorflow(*, whole_process: bool = False) -> ModuleType:
     with _quiet():
         tensorflow = _import_tensorflow()
     if whole_process:
+        _whole_process = True
         gc.freeze()  # Half a million objects that live to the end, and that each collection would look at.
     return tensorflow
+
+
+_whole_process = False
+
+
+def is_whole_process() -> bool:
+    """Whether nobody but reglab uses this process: then its code is what stands in its files."""
+    return _whole_process
 
 
 def start_devices(compile_cache: str | None, warn: Callable[[str], None]) -> None:

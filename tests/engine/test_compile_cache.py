@@ -11,8 +11,10 @@ from collections.abc import Callable
 
 import pytest
 
+from reglab.engine import cache_folder as cache
 from reglab.engine import compile_cache
-from reglab.engine.compile_cache import VARIABLE, cache_folder, use_compile_cache
+from reglab.engine.cache_folder import VARIABLE
+from reglab.engine.compile_cache import use_compile_cache
 from reglab.inputs import exit_codes
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -30,7 +32,7 @@ def at_exit(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> list[Cal
     """What would run at the end of this process, which has decided nothing yet; its environment is put back."""
     calls: list[Callable[[], None]] = []
     monkeypatch.setattr(compile_cache, "_decided", False)
-    monkeypatch.setattr(compile_cache, "_fingerprint", lambda: "here")
+    monkeypatch.setattr(cache, "fingerprint", lambda: "here")
     monkeypatch.setattr(compile_cache.atexit, "register",
                         lambda function, *arguments: calls.append(lambda: function(*arguments)))
     monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_clustering_debug=false")
@@ -54,23 +56,6 @@ def again(monkeypatch: pytest.MonkeyPatch, at_exit: list[Callable[[], None]], se
 
 def kept(tmp_path: pathlib.Path) -> list[str]:
     return sorted(path.name for path in (tmp_path / "xdg/reglab/here").iterdir())
-
-
-def test_which_folder_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
-    monkeypatch.setenv("HOME", "/home/me")
-    for name in (VARIABLE, "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    assert cache_folder(None) == pathlib.Path("/home/me/.cache/reglab")
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # Which the specification has ignored.
-    assert cache_folder(None) == pathlib.Path("/home/me/.cache/reglab")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
-    assert cache_folder(None) == pathlib.Path("/xdg/reglab")
-    monkeypatch.setenv(VARIABLE, "~/mine")
-    assert cache_folder(None) == pathlib.Path("/home/me/mine")
-    assert cache_folder("here") == pathlib.Path.cwd() / "here"
-    assert cache_folder("off") is None
-    monkeypatch.setenv(VARIABLE, "off")
-    assert cache_folder(None) is None
 
 
 def test_off_keeps_nothing_and_leaves_the_users_flags(at_exit: list[Callable[[], None]], tmp_path: pathlib.Path,
@@ -121,7 +106,7 @@ def test_a_damaged_entry_is_not_used(damage: bytes, at_exit: list[Callable[[], N
 
 def test_the_oldest_of_too_many_or_too_much_goes(at_exit: list[Callable[[], None]], tmp_path: pathlib.Path,
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compile_cache, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(cache, "MOST_ENTRIES", 3)
     use_compile_cache()
     for name in "abcd":
         (scratch() / f"{name}.pb").write_bytes(name.encode() * 10)
@@ -132,7 +117,7 @@ def test_the_oldest_of_too_many_or_too_much_goes(at_exit: list[Callable[[], None
     (tmp_path / "xdg/reglab/elsewhere").mkdir()
     (tmp_path / "xdg/reglab/elsewhere/old.pb.0").write_bytes(b"of an older TensorFlow")
     os.utime(tmp_path / "xdg/reglab/elsewhere/old.pb.0", (1, 1))
-    monkeypatch.setattr(compile_cache, "MOST_BYTES", 25)
+    monkeypatch.setattr(cache, "MOST_BYTES", 25)
     again_at = at_exit  # The names tell what happens: three are few enough, two are little enough.
     monkeypatch.setattr(compile_cache, "_decided", False)
     use_compile_cache()
@@ -185,24 +170,14 @@ def test_no_room_in_memory_or_on_disk_means_compiling(at_exit: list[Callable[[],
 
 def test_a_disk_that_fills_at_the_end_loses_only_the_entry(at_exit: list[Callable[[], None]], tmp_path: pathlib.Path,
                                                            monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: pathlib.Path, content: bytes) -> None:
+    def full(path: pathlib.Path, content: bytes, sync: bool) -> None:
         raise OSError(28, "No space left on device")
 
     use_compile_cache()
     (scratch() / "a.pb").write_bytes(b"code")
-    monkeypatch.setattr(compile_cache, "write_atomically", full)
+    monkeypatch.setattr(cache, "write_atomically", full)
     at_exit.pop()()
     assert not scratch().exists() and kept(tmp_path) == []
-
-
-@pytest.mark.parametrize(("name", "value"), [
-    ("XLA_FLAGS", "--xla_cpu_enable_fast_math=true"), ("TF_XLA_FLAGS", "--tf_xla_min_cluster_size=2"),
-    ("TF_ENABLE_ONEDNN_OPTS", "0")])
-def test_other_flags_have_another_folder(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = compile_cache._fingerprint()
-    assert compile_cache._fingerprint() == before
-    monkeypatch.setenv(name, value)
-    assert compile_cache._fingerprint() != before
 
 
 def run(*argv: str, **more: str) -> subprocess.CompletedProcess[str]:
