@@ -113,9 +113,13 @@ class Config(Fields):
         """Reads a `config.json`.
 
         Raises:
-          ConfigError: the file cannot be read, is not a JSON object, or holds a bad field.
+          ConfigError: the file cannot be read, is not a JSON object, or holds a bad field; it names the file.
         """
-        return Config.from_dict(read_fields(path))
+        fields = read_fields(path)
+        try:
+            return Config.from_dict(fields)
+        except ConfigError as error:
+            raise ConfigError(f"{shown(os.fspath(path))}: {error}") from None
 
     def differences(self, other: Config) -> list[str]:
         """The fields that make `other` another experiment, as `name: mine, not theirs` texts.

@@ -39,3 +39,11 @@ def test_a_config_file_that_is_no_text_is_a_config_error(tmp_path: pathlib.Path)
     (tmp_path / "config.json").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(ConfigError, match="not JSON"):
         Config.from_file(tmp_path / "config.json")
+
+
+@pytest.mark.parametrize("fields", ['{"activati_n": "relu"}', '{"epochs": 0}', '{"l1": []}'])
+def test_a_bad_field_is_told_with_its_file(fields: str, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(fields)
+    with pytest.raises(ConfigError, match=r"config\.json: "):
+        Config.from_file(path)

@@ -77,6 +77,9 @@ def _template(bench: Bench, subject: Subject, state: str) -> pathlib.Path:
                 time.sleep(0.002)
             process.send(signal.SIGTERM if subject.kind == "run" else signal.SIGKILL)
             if process.wait(60).code != 0:
+                # Those of an earlier point go when the next one is finished: killed in between, they serve nobody.
+                for weights in sorted((folder / "run").glob("chunks/point-*.npz"))[:-1]:
+                    weights.unlink()
                 return folder / "run"
             remove(folder / "run")
         raise Wrong(f"{subject.name} cannot be stopped half-way")
