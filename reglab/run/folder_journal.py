@@ -43,7 +43,9 @@ class FolderJournal(Journal):
         self.restored_step, self.begins_again = opened.step or 0, opened.step is None and directory.exists
         self.best, self.finished_result = opened.best, opened.result
         self._metrics = MetricsFile(directory.metrics)
-        self._writers = {split: _run_writer(directory, split) for split in SPLITS}
+        # A complete run has nothing more to tell, and an event file without events would be clutter.
+        is_over = opened.result is not None and opened.described
+        self._writers = {} if is_over else {split: _run_writer(directory, split) for split in SPLITS}
         if not opened.described:
             self._writers["validation"].describe(hyperparameters(config), directory.path.name)
 

@@ -481,8 +481,9 @@ def test_a_complete_run_is_not_trained_again(tmp_path: pathlib.Path, dataset: Da
                                              reference: tuple[pathlib.Path, History]) -> None:
     shutil.copytree(reference[0], tmp_path / "run")
     before = metrics(tmp_path / "run"), (tmp_path / "run" / "result.json").read_bytes()
-    spy = Spy()
+    files, spy = tree(tmp_path / "run").keys(), Spy()
     history = fit(at(tmp_path / "run"), dataset, console=spy)
+    assert tree(tmp_path / "run").keys() == files  # No event file without events either.
     assert spy.messages == [f"This run is already complete: {STEPS} steps."]
     assert spy.steps == []
     assert history.result == reference[1].result
