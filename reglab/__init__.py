@@ -4,20 +4,24 @@
     history = reglab.fit(reglab.Config(dataset="digits", l1=1e-3, l2=1e-3))
     history.result["gap"]
 
-Importing reglab does not import TensorFlow; the first use of `fit` does.
+`reglab.evaluate` and `reglab.predict` use the network of a run. Importing reglab does not import TensorFlow; the first
+use of one of these functions does.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from reglab.config import Config, ConfigError
 
 if TYPE_CHECKING:
+    from reglab.evaluate.evaluating import evaluate
+    from reglab.predict.predicting import predict
     from reglab.run.loop import Diverged, History, Interrupted, PeerLost, fit
 
 __version__ = "0.1.0"
-__all__ = ["Config", "ConfigError", "Diverged", "History", "Interrupted", "PeerLost", "fit"]
+__all__ = ["Config", "ConfigError", "Diverged", "History", "Interrupted", "PeerLost", "evaluate", "fit", "predict"]
 
 
 def __getattr__(name: str) -> Any:
@@ -26,4 +30,6 @@ def __getattr__(name: str) -> Any:
         quiet_tensorflow()
         from reglab.run import loop
         return getattr(loop, name)
+    if name in ("evaluate", "predict"):  # Rooms that are functions too.
+        return importlib.import_module(f"reglab.{name}")
     raise AttributeError(f"module 'reglab' has no attribute {name!r}")
