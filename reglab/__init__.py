@@ -4,7 +4,8 @@
     history = reglab.fit(reglab.Config(dataset="digits", l1=1e-3, l2=1e-3))
     history.result["gap"]
 
-Importing reglab imports nothing: what it offers comes when it is first asked for, and TensorFlow with `fit`.
+`reglab.evaluate` and `reglab.predict` use the network of a run. Importing reglab imports nothing: what it offers comes
+when it is first asked for, and TensorFlow with the first of these functions.
 """
 
 from __future__ import annotations
@@ -14,18 +15,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from reglab.config import Config, ConfigError
+    from reglab.evaluate.evaluating import evaluate
+    from reglab.predict.predicting import predict
     from reglab.run.loop import Diverged, History, Interrupted, PeerLost, fit
 
 __version__ = "0.1.0"
-__all__ = ["Config", "ConfigError", "Diverged", "History", "Interrupted", "PeerLost", "fit"]
+__all__ = ["Config", "ConfigError", "Diverged", "History", "Interrupted", "PeerLost", "evaluate", "fit", "predict"]
 
 _MODULES: Final = {
     "Config": "reglab.config", "ConfigError": "reglab.config", "Diverged": "reglab.run.loop",
     "History": "reglab.run.loop", "Interrupted": "reglab.run.loop", "PeerLost": "reglab.run.loop",
     "fit": "reglab.run.loop"}
+_ROOMS: Final = ("evaluate", "predict")  # Modules that are functions too.
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"reglab.{name}")
     if name not in _MODULES:
         raise AttributeError(f"module 'reglab' has no attribute {name!r}")
     if _MODULES[name] == "reglab.run.loop":
@@ -35,4 +41,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_MODULES])
+    return sorted([*globals(), *_MODULES, *_ROOMS])

@@ -17,6 +17,8 @@ COMMANDS: Final = {
     "train": ("reglab.train", "Train one network on cross-entropy plus penalties of its kernels."),
     "compare": ("reglab.compare.__main__", "Compare no penalty, each alone and all together, over several seeds."),
     "sweep": ("reglab.sweep.__main__", "Train a grid or a path of penalties, and choose by the validation data."),
+    "evaluate": ("reglab.evaluate.__main__", "Look at a trained network with the test part of its data, or new data."),
+    "predict": ("reglab.predict.__main__", "Write classes and probabilities of inputs by a trained network."),
     "export": ("reglab.export.__main__", "Write the network of a run as a Keras model, a SavedModel or NumPy arrays."),
     "certify": ("reglab.certify.__main__", "Check that replicas compute what one device does, or that a run repeats."),
     "benchmark": ("reglab.benchmark.__main__", "Measure how fast this machine trains, and what the penalties cost."),

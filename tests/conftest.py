@@ -141,6 +141,22 @@ def shared_compilation() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sweeps, paths and evaluations draw nothing: for tests that ask for numbers, as pictures take longer."""
+    from reglab.evaluate import evaluating
+    from reglab.lab import plots
+    from reglab.sweep import outputs
+
+    def nothing(*arguments: Any) -> None:
+        del arguments
+
+    monkeypatch.setattr(outputs, "sweep_pictures", nothing)
+    monkeypatch.setattr(plots, "path_picture", nothing)
+    for name in ("confusion_picture", "calibration_picture"):
+        monkeypatch.setattr(evaluating, name, nothing)
+
+
 @pytest.fixture(scope="session")
 def report_of() -> Callable[..., dict[str, float]]:
     """`report_of(step, state, batch, hyper)`: the report of one step on one device, TensorBoard tag to number."""

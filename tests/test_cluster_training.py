@@ -25,7 +25,7 @@ from reglab.inputs import exit_codes
 ROOT = pathlib.Path(__file__).parent.parent
 FLAGS = ["--hidden=4", "--l1=1e-3", "--l2=1e-3", "--epochs=60", "--evaluate_every=30", "--checkpoint_every=100",
          "--summary_every=50", "--rendezvous_timeout=120", "--model_dir=run"]
-STEPS = 60 * 45
+STEPS = 60 * 34
 PATIENCE = 300  # Seconds for what takes ten where nothing else runs.
 
 

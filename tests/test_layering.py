@@ -23,8 +23,9 @@ FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
     ("cluster",),
     ("engine",),
     ("run", "cli"),
-    ("lab", "export", "benchmark", "certify", "launch", "train"),
-    ("sweep", "compare"),
+    ("lab", "trained", "benchmark", "certify", "launch", "train"),
+    ("export", "evaluate", "predict", "compare"),
+    ("sweep",),
     ("__main__",),
 )) for name in names}
 

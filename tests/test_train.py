@@ -97,7 +97,7 @@ BAD_INPUT = {
     "--l1=-1e-3": "--l1=-0.001", "--l2=nan": "--l2=nan", "--l1=inf": "--l1=inf", "--l1=x": "--l1=x",
     "--dataset=imagenet": "--dataset=imagenet", "--optimizer=lion": "--optimizer=lion", "--lambda=1": "lambda",
     "digits": "unexpected argument 'digits'", "--batch_size=0": "--batch_size=0", "--epochs=0": "--epochs=0",
-    "--batch_size=1438": "--batch_size=1438 is more than the 1,437", "--train_size=2000": "--train_size=2000",
+    "--batch_size=1078": "--batch_size=1078 is more than the 1,077", "--train_size=2000": "--train_size=2000",
     "--penalize=conv": "--penalize=conv", "--penalize=(": "--penalize=(", "--hidden=a": "--hidden=a",
     "--label_noise=2": "--label_noise=2", "--activation=step": "--activation=step", "--precision=int8": "int8",
     "--weight_decay=0.1": "--optimizer=adamw", "--num_devices=99": "--num_devices=99",
@@ -160,8 +160,8 @@ def test_a_piped_run_is_plain_text_and_nothing_on_stderr(tmp_path: pathlib.Path)
     code, out, err = finish(start("--hidden=4", "--epochs=2", "--l1=1e-3", "--model_dir=my run", cwd=tmp_path))
     assert (code, err) == (0, "")
     assert re.fullmatch(r"[ -~\n]*", out)
-    for said in ("digits: 1,437 training and 360 validation", "MLP 64-4-10", "dense_0, logits (kernels only)",
-                 "Done after 90 steps", "tensorboard --logdir 'my run'", "Gap", "Sparsity"):
+    for said in ("digits: 1,077 training, 360 validation and 360 test", "MLP 64-4-10", "dense_0, logits (kernels only)",
+                 "Done after 68 steps", "tensorboard --logdir 'my run'", "Gap", "Sparsity"):
         assert said in out
     result = strict((tmp_path / "my run" / "result.json").read_text())
     assert f"{100 * result['validation']['accuracy']:.2f} %" in out

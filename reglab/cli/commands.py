@@ -42,6 +42,7 @@ class Command:
       without: flags of a run that it does not have.
       trains: whether it has flags of a run at all.
       before: flags to be put before those given, once these are known, as those of a preset.
+      folder_first: whether the folder of a run may come first, in place of --model_dir.
     """
 
     module: str
@@ -51,16 +52,20 @@ class Command:
     without: Collection[str] = ()
     trains: bool = True
     before: Callable[[flags.CommandLine], list[str]] = lambda given: []
+    folder_first: bool = False
 
     def main(self, argv: list[str]) -> int:
         """Does what the command line says, and returns the exit code (see `exit_codes`)."""
         return run_command(self._answer, argv)
 
     def _answer(self, argv: list[str]) -> int:
+        if self.folder_first and argv and not argv[0].startswith("-"):
+            argv = [f"--model_dir={argv[0]}", *argv[1:]]
         given = self._parsed(argv)
         if given.help:
             purpose = self.purpose() if callable(self.purpose) else self.purpose
-            print(flags.help_text(self.module, purpose, self._extra, self.without, trains=self.trains))
+            command = f"{self.module} DIR" if self.folder_first else self.module
+            print(flags.help_text(command, purpose, self._extra, self.without, trains=self.trains))
             return exit_codes.SUCCESS
         before = self.before(given)
         return self.work(self._parsed([*before, *argv]) if before else given)

@@ -87,7 +87,8 @@ def _show(result: dict[str, Any], folder: Any, console: Any) -> None:
     from reglab.compare.table import table
 
     console.message(f"\n{table(result)}\n")
-    console.message("\n".join(result["findings"]["sentences"]) + "\n")
+    console.message("\n".join([*result["findings"]["sentences"], *([result["caution"]] if "caution" in result else [])])
+                    + "\n")
     if result["verdict"] is not None:
         console.message(f"{verdict_text(result['verdict'])}\n")
     console.message(f"Done in {result['seconds']:.1f} s. Written to {folder.path}: compare.png, .svg, .json, .csv")

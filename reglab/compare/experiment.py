@@ -84,7 +84,8 @@ def compare(config: Config, seeds: int = SEEDS, data: Dataset | None = None, *, 
     began = time.perf_counter()
     curves = trainer.train()
     lanes = trainer.lanes
-    result = {"config": config.to_dict(), "dataset": dataset.description, "vary": vary,
+    result = {"config": config.to_dict(), "dataset": dataset.description, "sizes": dict(dataset.sizes),
+              "validated_on_test": dataset.validated_on_test, **dataset.caution, "vary": vary,
               "seconds": time.perf_counter() - began,
               "steps_per_epoch": steps_per_epoch, "sparsity_threshold": SPARSITY_THRESHOLD,
               "device": environment.device_name(), "versions": environment.versions(),
@@ -146,6 +147,7 @@ def _describe(config: Config, dataset: Dataset, arms: tuple[Arm, ...], seeds: in
     noise = f", {100 * config.label_noise:g} % of the training labels changed" if config.label_noise else ""
     return {
         "Data": dataset.description + noise,
+        **{name.title(): text for name, text in dataset.caution.items()},
         "Model": make_model(config, dataset.input_shape, dataset.classes).describe(),
         "Arms": ", ".join(arm.title for arm in arms) + "; " + ", ".join(
             f"{name} = {in_words(strength)}" for name, strength in config.strengths.told.items()),

@@ -16,12 +16,13 @@ from reglab.config import Config, ConfigError
 from reglab.config.strengths import is_zero
 from reglab.inputs.texts import did_you_mean, shown
 
-# Data set to the flags; what the user gives overrides them.
+# Data set to the flags; what the user gives overrides them. As in the tutorial, validation is on the test part.
 PRESETS: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
     "tutorial": {
-        "digits": {"train_size": "1000", "label_noise": "0.35", "epochs": "100", "learning_rate": "0.005",
-                   "schedule": "cosine", "l1": "0.001", "l2": "0.001"},
-        "mnist": {"train_size": "3000", "label_noise": "0.25", "epochs": "30", "l1": "0.001", "l2": "0.001"},
+        "digits": {"validation_split": "0", "train_size": "1000", "label_noise": "0.35", "epochs": "100",
+                   "learning_rate": "0.005", "schedule": "cosine", "l1": "0.001", "l2": "0.001"},
+        "mnist": {"validation_split": "0", "train_size": "3000", "label_noise": "0.25", "epochs": "30", "l1": "0.001",
+                  "l2": "0.001"},
     },
 }
 
@@ -79,9 +80,12 @@ def judge(preset: str, result: Mapping[str, Any]) -> dict[str, Any]:
     criteria = [_judge(criterion, arms[criterion.arm], result["confidence"]) for criterion in CRITERIA[preset]]
     missed = sum(not criterion["passed"] for criterion in criteria)
     text = ("The experiment holds: without a penalty the network memorizes the noisy labels; with L1 and L2 "
-            "it does not, and is right more often on data it has not seen." if not missed else
+            "it does not, and is right more often on data it was not trained on." if not missed else
             f"The experiment does not hold: {missed} of {len(criteria)} criteria {'is' if missed == 1 else 'are'} "
             "missed.")
+    text += (" The clean data are the test part, as in the tutorial (--validation_split=0): nothing was chosen on it, "
+             "but it is no longer untouched." if result["validated_on_test"] else
+             " The clean data are the validation part, held out of the training part.")
     if len(result["seeds"]) == 1:
         text += " It is on one seed, without intervals."
     return {"preset": preset, "passed": not missed, "text": text, "criteria": criteria}

@@ -54,10 +54,11 @@ class Fields:
         0.0, "Fraction of the training labels to change, each to another class.",
         holds(lambda fraction: 0 <= fraction <= 1, "give a fraction from 0 to 1"))
     validation_split: float = _DATA.flag(
-        0.2, "Fraction held out for validation where the data have no test part.",
-        holds(lambda fraction: 0 < fraction < 1, "give a fraction between 0 and 1"))
+        0.2, "Fraction of the training part that is held out for validation, stratified by class (of the digits a "
+        "fixed part); 0 takes the test part instead, which then chooses, so that none is left to test with.",
+        holds(lambda fraction: 0 <= fraction < 1, "give a fraction between 0 and 1, or 0 for the test part"))
     data_seed: int | None = _DATA.flag(
-        None, "Seed of sample, label noise and order of the data; else --seed.",
+        None, "Seed of validation part, sample, label noise and order of the data; else --seed.",
         between(0, allowed.MOST_DATA_SEED, "give a whole number of at least 0"))
 
     model: str = _MODEL.flag(

@@ -1,12 +1,12 @@
-"""The data: digits, the MNIST family, CIFAR and your own arrays, with seeded subsets, label noise and order.
+"""The data: digits, the MNIST family, CIFAR and your own arrays, with seeded splits, subsets, label noise and order.
 
 Nothing here imports TensorFlow, but for the download of a public set that no `data_dir` holds.
 """
 
-from reglab.data.examples import DataFacts, Dataset, Examples, steps_per_epoch
-from reglab.data.loading import check_batch_size, from_arrays, is_here, load, load_configured
+from reglab.data.examples import DataFacts, Dataset, Examples, Undivided, steps_per_epoch
+from reglab.data.loading import check_batch_size, from_arrays, is_here, load, load_configured, load_undivided
 from reglab.data.randomness import epoch_order
 from reglab.data.stream import Stream
 
-__all__ = ["DataFacts", "Dataset", "Examples", "Stream", "check_batch_size", "epoch_order", "from_arrays", "is_here",
-           "load", "load_configured", "steps_per_epoch"]
+__all__ = ["DataFacts", "Dataset", "Examples", "Stream", "Undivided", "check_batch_size", "epoch_order", "from_arrays",
+           "is_here", "load", "load_configured", "load_undivided", "steps_per_epoch"]

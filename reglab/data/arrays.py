@@ -9,20 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from reglab.config import ConfigError
-from reglab.data.examples import Dataset, Examples
-from reglab.data.sampling import split
+from reglab.data.examples import Examples, Undivided
 from reglab.inputs.texts import one_line, shown
 
 _MOST_CLASSES: Final = 10**6
 
 
-def arrays_dataset(where: str, name: str, arrays: Mapping[str, npt.ArrayLike], *, validation_split: float,
-                   seed: int) -> Dataset:
-    """The data set of `x_train`, `y_train` and, both or neither, `x_test`, `y_test`.
+def undivided_arrays(where: str, name: str, arrays: Mapping[str, npt.ArrayLike]) -> Undivided:
+    """The parts of `x_train`, `y_train` and, both or neither, `x_test`, `y_test`.
 
-    Without a test part, `validation_split` of the training part is held out. The classes are 0 to the largest label
-    of either part. Pixels: bool becomes uint8 with divisor 1, uint8 stays with divisor 255, and other integers and
-    floats become float32 with divisor 1, so integers above 2^24 are rounded.
+    The classes are 0 to the largest label of either part. Pixels: bool becomes uint8 with divisor 1, uint8 stays with
+    divisor 255, and other integers and floats become float32 with divisor 1, so integers above 2^24 are rounded.
 
     Raises:
       ConfigError: an array is missing, or cannot be used; `where` starts the message.
@@ -32,7 +29,7 @@ def arrays_dataset(where: str, name: str, arrays: Mapping[str, npt.ArrayLike], *
         if needed not in arrays:
             raise ConfigError(f"{where}: {needed} is missing, found {', '.join(arrays) or 'nothing'}; "
                               "give x_train and y_train, and x_test and y_test both or neither")
-    train, shape, divisor = _part(where, "train", arrays)
+    (train, shape, divisor), test = _part(where, "train", arrays), None
     if "x_test" in arrays:
         test, test_shape, test_divisor = _part(where, "test", arrays)
         if test_shape != shape:
@@ -41,11 +38,8 @@ def arrays_dataset(where: str, name: str, arrays: Mapping[str, npt.ArrayLike], *
         if test_divisor != divisor or test.x.dtype != train.x.dtype:
             raise ConfigError(f"{where}: x_test is {np.asarray(arrays['x_test']).dtype} but x_train "
                               f"{np.asarray(arrays['x_train']).dtype}; give both the same type")
-        classes = 1 + max(int(train.y.max()), int(test.y.max()))
-    else:
-        classes = 1 + int(train.y.max())
-        train, test = split(train, validation_split, seed=seed)
-    return Dataset(name, train, test, max(classes, 2), shape, divisor)
+    classes = 1 + max(int(part.y.max()) for part in (train, test) if part is not None)
+    return Undivided(name, train, test, max(classes, 2), shape, divisor)
 
 
 def _part(where: str, part: str, arrays: Mapping[str, npt.ArrayLike]) -> tuple[Examples, tuple[int, ...], float]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from reglab.data.examples import Dataset, Examples
+from reglab.data.examples import Examples, Undivided
 from reglab.inputs.texts import shown
 
 TRAIN_IMAGES: Final = "train-images-idx3-ubyte"
@@ -26,9 +26,9 @@ class ImageSet:
     input_shape: tuple[int, ...]
     files: str
 
-    def dataset(self, name: str, train: Examples, test: Examples) -> Dataset:
-        """The data set: its test part is the validation part, and its pixels are bytes."""
-        return Dataset(name, train, test, self.classes, self.input_shape, divisor=255.0)
+    def undivided(self, name: str, train: Examples, test: Examples) -> Undivided:
+        """Its two parts, whose pixels are bytes."""
+        return Undivided(name, train, test, self.classes, self.input_shape, divisor=255.0)
 
 
 _IDX_FILES: Final = ", ".join(f"{name}.gz" for name in (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS))

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reglab.data.catalog import IMAGE_SETS, bad_label
-from reglab.data.examples import Dataset, Examples
+from reglab.data.examples import Examples, Undivided
 from reglab.data.places import DataFile, locate
 from reglab.data.unpacking import Growing, Unzipped
 from reglab.data.unpickle import MOST_READS, PickledBytes, unpickle
@@ -57,7 +57,7 @@ _LAYOUTS: Final[Mapping[str, _Layout]] = {
 }
 
 
-def load_cifar(dataset: str, data_dir: str) -> Dataset:
+def load_cifar(dataset: str, data_dir: str) -> Undivided:
     """`cifar10` or `cifar100` (its 100 fine classes) from `data_dir`, or from its folder of that name.
 
     Pixels are ordered as in Keras: row, column, colour.
@@ -81,7 +81,7 @@ def load_cifar(dataset: str, data_dir: str) -> Dataset:
         batches.append(Examples(_colours_last(x), y.astype(np.int32)))
     train = Examples(np.concatenate([batch.x for batch in batches[:-1]]),
                      np.concatenate([batch.y for batch in batches[:-1]]))
-    return IMAGE_SETS[dataset].dataset(dataset, train, batches[-1])
+    return IMAGE_SETS[dataset].undivided(dataset, train, batches[-1])
 
 
 def _read_folder(place: DataFile, names: list[str], most: int) -> dict[str, bytes]:

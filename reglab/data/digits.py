@@ -6,19 +6,19 @@ import importlib.resources
 
 import numpy as np
 
-from reglab.data.examples import Dataset, Examples
+from reglab.data.examples import Examples, Undivided
 
 
-def load_digits() -> Dataset:
-    """1,437 training and 360 validation images with values 0 … 16, uint8.
+def load_digits() -> Undivided:
+    """1,437 images to train and validate with and 360 to test with; values 0 … 16, uint8.
 
-    The split is part of the file: it is stratified by class and depends on no seed and no flag, so that results on
-    the digits compare.
+    Of the 1,437, 360 are for validation. All of that is part of the file: it is stratified by class and depends on no
+    seed, so that results on the digits compare.
     """
     with importlib.resources.files(__package__).joinpath("digits.npz").open("rb") as file:
         arrays = np.load(file, allow_pickle=False)
-        x, y, held_out = arrays["x"], arrays["y"].astype(np.int32), arrays["validation"]
-    everything = Examples(x, y)
-    train = np.delete(np.arange(len(everything)), held_out)
-    return Dataset("digits", everything.take(train), everything.take(held_out), classes=10, input_shape=(8, 8),
-                   divisor=16.0)
+        everything = Examples(arrays["x"], arrays["y"].astype(np.int32))
+        validation, test = arrays["validation"], arrays["test"]
+    train = np.delete(np.arange(len(everything)), test)
+    return Undivided("digits", everything.take(train), everything.take(test), classes=10, input_shape=(8, 8),
+                     divisor=16.0, held_out=np.searchsorted(train, validation))

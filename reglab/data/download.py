@@ -10,11 +10,11 @@ import numpy as np
 
 from reglab.config import ConfigError
 from reglab.data.catalog import IMAGE_SETS
-from reglab.data.examples import Dataset, Examples
+from reglab.data.examples import Examples, Undivided
 from reglab.inputs.texts import one_line
 
 
-def download(dataset: str) -> Dataset:
+def download(dataset: str) -> Undivided:
     """`dataset` from Keras' cache (`~/.keras/datasets`), which Keras fills from the network the first time.
 
     Raises:
@@ -28,4 +28,4 @@ def download(dataset: str) -> Dataset:
         raise ConfigError(f"--dataset={dataset} cannot be downloaded ({one_line(error, 200)}); "
                           f"give a --data_dir that holds {IMAGE_SETS[dataset].files}") from None
     train, test = (Examples(x.reshape(len(x), -1), y.reshape(-1).astype(np.int32)) for x, y in parts)
-    return IMAGE_SETS[dataset].dataset(dataset, train, test)
+    return IMAGE_SETS[dataset].undivided(dataset, train, test)

@@ -1,14 +1,19 @@
-"""What a data set is: two splits of flattened examples, and the facts that are known of any data."""
+"""What a data set is: splits of flattened examples, and the facts that are known of any data."""
 
 from __future__ import annotations
 
 import dataclasses
 import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+ON_TEST_PART: Final = (
+    "Validated on the test part (--validation_split=0): what validation chooses is chosen on it, so its figures are "
+    "optimistic, and no part is left that is untouched.")
+"""What is said of data whose test part is their validation part."""
 
 
 # Arrays have no single truth value, so `==` on these classes could only fail: eq=False leaves identity.
@@ -36,17 +41,24 @@ class DataFacts:
       input_shape: the shape of one example before it was flattened, such as (28, 28).
       divisor: the model's input is x / divisor, which lies in [0, 1] for images: 255 for them, 16 for the digits,
         1 for arrays that are used as they are.
+      validated_on_test: whether the validation part is the data's test part, so that none is left to test with.
     """
 
     name: str
     classes: int
     input_shape: tuple[int, ...]
     divisor: float
+    validated_on_test: bool = False
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """The number of examples in "train" and in "validation"."""
+        """The number of examples in "train", in "validation" and, where there is a test part, in "test"."""
         raise NotImplementedError
+
+    @property
+    def dtype(self) -> str:
+        """What x is kept in: "uint8" or "float32"."""
+        return kept_in(self.divisor)
 
     @property
     def digest(self) -> str:
@@ -55,26 +67,38 @@ class DataFacts:
 
     @property
     def description(self) -> str:
-        """One line for people: `digits: 1,437 training and 360 validation images of 8x8, 10 classes`."""
+        """One line for people: `digits: 1,077 training, 360 validation and 360 test images of 8x8, 10 classes`."""
         shape = "x".join(map(str, self.input_shape))
         what = f"images of {shape}" if len(self.input_shape) > 1 else f"examples of {shape} features"
-        return (f"{self.name}: {self.sizes['train']:,} training and {self.sizes['validation']:,} validation {what}, "
-                f"{self.classes} classes")
+        *first, last = (f"{size:,} {'training' if split == 'train' else split}" for split, size in self.sizes.items())
+        return f"{self.name}: {', '.join(first)} and {last} {what}, {self.classes} classes"
 
     @property
     def facts(self) -> dict[str, Any]:
         """What `data.json` of a run says of its data: enough to refuse others, and to use the network without them."""
         return {"description": self.description, "digest": self.digest, "input_shape": list(self.input_shape),
-                "divisor": self.divisor, "classes": self.classes}
+                "divisor": self.divisor, "dtype": self.dtype, "classes": self.classes, "sizes": dict(self.sizes),
+                "validated_on_test": self.validated_on_test, **self.caution, **self.more_facts}
+
+    @property
+    def more_facts(self) -> dict[str, Any]:
+        """What `facts` has besides, of data that know more."""
+        return {}
+
+    @property
+    def caution(self) -> dict[str, str]:
+        """What files that tell of the data have besides where `validated_on_test`: "caution", a sentence."""
+        return {"caution": ON_TEST_PART} if self.validated_on_test else {}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset(DataFacts):
-    """Training and validation examples.
+    """Training, validation and test examples.
 
     Attributes:
       train: the examples to train on, after the subset and the label noise.
-      validation: the examples held out; their labels are never changed.
+      validation: the examples held out, which choose; their labels are never changed.
+      test: those that nothing looks at before all is chosen, or None; their labels are never changed.
     """
 
     name: str
@@ -83,20 +107,66 @@ class Dataset(DataFacts):
     classes: int
     input_shape: tuple[int, ...]
     divisor: float
+    test: Examples | None = None
+    validated_on_test: bool = False
+
+    @property
+    def splits(self) -> Mapping[str, Examples]:
+        """Name to examples of the splits that there are."""
+        there = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: examples for name, examples in there.items() if examples is not None}
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """The number of examples in "train" and in "validation"."""
-        return {"train": len(self.train), "validation": len(self.validation)}
+        """The number of examples in "train", in "validation" and, where there is a test part, in "test"."""
+        return {name: len(examples) for name, examples in self.splits.items()}
+
+    @property
+    def dtype(self) -> str:
+        """What x is kept in: "uint8" or "float32"."""
+        return self.train.x.dtype.name
 
     @property
     def digest(self) -> str:
         """Eight hexadecimal digits of all examples, labels and the divisor: other data, another digest."""
-        crc = zlib.crc32(repr((self.divisor, self.classes)).encode())
-        for split in (self.train, self.validation):
-            for array in (split.x, split.y):
-                crc = zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data, crc)
-        return f"{crc:08x}"
+        return digest_of((self.divisor, self.classes), *self.splits.values())
+
+    @property
+    def more_facts(self) -> dict[str, Any]:
+        """The digest of each split, by which its examples are known again."""
+        return {"digests": {name: digest_of((self.divisor,), split) for name, split in self.splits.items()}}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Undivided:
+    """A data set as its files have it, before examples are held out for validation.
+
+    Attributes:
+      train, test: its parts; None where there is none to test with.
+      held_out: the places in `train` of the examples that are for validation, whatever the seed; None lets it draw.
+    """
+
+    name: str
+    train: Examples
+    test: Examples | None
+    classes: int
+    input_shape: tuple[int, ...]
+    divisor: float
+    held_out: npt.NDArray[Any] | None = None
+
+
+def digest_of(told: tuple[Any, ...], *splits: Examples) -> str:
+    """Eight hexadecimal digits of what is told of examples, and of these."""
+    crc = zlib.crc32(repr(told).encode())
+    for split in splits:
+        for array in (split.x, split.y):
+            crc = zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data, crc)
+    return f"{crc:08x}"
+
+
+def kept_in(divisor: float) -> str:
+    """What x is kept in, as far as its divisor tells: bytes are divided, other numbers are taken as they are."""
+    return "float32" if divisor == 1 else "uint8"
 
 
 def steps_per_epoch(examples: int, batch_size: int) -> int:

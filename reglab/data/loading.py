@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from reglab.config import FLAGS, Config, ConfigError
-from reglab.data.arrays import arrays_dataset
+from reglab.data.arrays import undivided_arrays
 from reglab.data.cifar import load_cifar
 from reglab.data.digits import load_digits
 from reglab.data.download import download
-from reglab.data.examples import DataFacts, Dataset
+from reglab.data.examples import DataFacts, Dataset, Undivided
 from reglab.data.mnist import load_mnist
 from reglab.data.npz import read_npz
-from reglab.data.sampling import sample
+from reglab.data.sampling import divided, sample
 from reglab.inputs.texts import shown
 
 
@@ -32,8 +32,9 @@ def load(dataset: str, *, data_dir: str | os.PathLike[str] | None = None, train_
         folder of the data set's name; None downloads them with Keras. The digits and .npz files do not need it.
       train_size: train on a class-stratified subset of exactly that many examples; None is all.
       label_noise: change exactly round(label_noise * n) of the n training labels left to another class, uniformly.
-      validation_split: the fraction of the training examples that an .npz file without a test part holds out. The
-        other sets have a fixed part for validation: their test part.
+      validation_split: the fraction of the training part that is held out for validation, stratified by class, before
+        `train_size` and `label_noise`, which concern what is left. Of the digits it is a fixed part, whatever the
+        fraction. 0 takes the test part instead, and leaves none to test with.
       seed: of the split, the subset and the noise.
 
     Raises:
@@ -49,8 +50,7 @@ def load_configured(config: Config) -> Dataset:
     Raises:
       ConfigError: a file is missing or damaged, or the data do not fit the flags.
     """
-    whole = _read(config.dataset, config.data_dir, config.validation_split, config.resolved_data_seed)
-    return sample(whole, train_size=config.train_size, label_noise=config.label_noise, seed=config.resolved_data_seed)
+    return _made(config, load_undivided(config.dataset, config.data_dir))
 
 
 def check_batch_size(config: Config, data: DataFacts) -> None:
@@ -75,10 +75,19 @@ def _checked(train_size: int | None, label_noise: float, validation_split: float
                              for name, value in given.items()})
 
 
-def _read(dataset: str, data_dir: str | None, validation_split: float, seed: int) -> Dataset:
+def _made(config: Config, undivided: Undivided) -> Dataset:
+    whole = divided(undivided, config.validation_split, seed=config.resolved_data_seed)
+    return sample(whole, train_size=config.train_size, label_noise=config.label_noise, seed=config.resolved_data_seed)
+
+
+def load_undivided(dataset: str, data_dir: str | None = None) -> Undivided:
+    """The parts of a data set as its files have them; arguments as of `load`.
+
+    Raises:
+      ConfigError: a file is missing or damaged.
+    """
     if dataset.endswith(".npz"):
-        name, arrays = pathlib.Path(dataset).stem, read_npz(dataset)
-        return arrays_dataset(f"--dataset={shown(dataset)}", name, arrays, validation_split=validation_split, seed=seed)
+        return undivided_arrays(f"--dataset={shown(dataset)}", pathlib.Path(dataset).stem, read_npz(dataset))
     if dataset == "digits":
         return load_digits()
     FLAGS["dataset"].check(dataset)
@@ -106,9 +115,5 @@ def from_arrays(x_train: npt.ArrayLike, y_train: npt.ArrayLike, x_test: npt.Arra
     """
     given = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
     arrays = {key: values for key, values in given.items() if values is not None}
-    options = _checked(train_size, label_noise, validation_split, seed)
-    name = shown(name)
-    whole = arrays_dataset(name, name, arrays, validation_split=options.validation_split,
-                           seed=options.resolved_data_seed)
-    return sample(whole, train_size=options.train_size, label_noise=options.label_noise,
-                  seed=options.resolved_data_seed)
+    return _made(_checked(train_size, label_noise, validation_split, seed),
+                 undivided_arrays(shown(name), shown(name), arrays))

@@ -6,13 +6,13 @@ import numpy as np
 
 from reglab.config import ConfigError
 from reglab.data.catalog import IMAGE_SETS, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, bad_label
-from reglab.data.examples import Dataset, Examples
+from reglab.data.examples import Examples, Undivided
 from reglab.data.idx import read_idx
 from reglab.data.places import DataFile, locate
 from reglab.inputs.texts import shown
 
 
-def load_mnist(dataset: str, data_dir: str) -> Dataset:
+def load_mnist(dataset: str, data_dir: str) -> Undivided:
     """`mnist` or `fashion_mnist` from the files in `data_dir`, or in its folder of that name.
 
     Raises:
@@ -20,7 +20,7 @@ def load_mnist(dataset: str, data_dir: str) -> Dataset:
     """
     train = _read_pair(dataset, data_dir, TRAIN_IMAGES, TRAIN_LABELS)
     test = _read_pair(dataset, data_dir, TEST_IMAGES, TEST_LABELS)
-    return IMAGE_SETS[dataset].dataset(dataset, train, test)
+    return IMAGE_SETS[dataset].undivided(dataset, train, test)
 
 
 def _read_pair(dataset: str, data_dir: str, images: str, labels: str) -> Examples:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from reglab.config import ConfigError
-from reglab.data.examples import Dataset, Examples
+from reglab.data.examples import Dataset, Examples, Undivided
 from reglab.data.randomness import Purpose, permutation, random_words
 
 
@@ -37,11 +38,33 @@ def split(examples: Examples, fraction: float, *, seed: int) -> tuple[Examples, 
     """
     held_out = round(fraction * len(examples)) if 0 < fraction < 1 else 0
     if not 0 < held_out < len(examples):
-        raise ConfigError(f"--validation_split={fraction}: {held_out} of {len(examples):,} examples would be held out; "
-                          "give a fraction between 0 and 1 that leaves both sides some, or x_test and y_test")
-    chosen = stratified(examples.y, held_out, seed=seed, purpose=Purpose.SPLIT)
-    rest = np.delete(np.arange(len(examples)), chosen)
-    return examples.take(rest), examples.take(chosen)
+        raise ConfigError(f"--validation_split={fraction}: {held_out} of {len(examples):,} training examples would be "
+                          "held out; give a fraction between 0 and 1 that leaves both sides some")
+    return _without(examples, stratified(examples.y, held_out, seed=seed, purpose=Purpose.SPLIT))
+
+
+def divided(whole: Undivided, fraction: float, *, seed: int) -> Dataset:
+    """The three splits: `fraction` of the training part is for validation, and the test part is left alone.
+
+    With 0 the test part is the validation part, all else is for training, and there is no test part.
+
+    Raises:
+      ConfigError: `fraction` leaves a split empty, or is 0 and there is no test part.
+    """
+    facts = whole.classes, whole.input_shape, whole.divisor
+    if fraction == 0:
+        if whole.test is None:
+            raise ConfigError(f"--validation_split=0 takes the test part for validation, and {whole.name} has none: "
+                              "give a fraction such as 0.2, or x_test and y_test")
+        return Dataset(whole.name, whole.train, whole.test, *facts, validated_on_test=True)
+    train, validation = (split(whole.train, fraction, seed=seed) if whole.held_out is None else
+                         _without(whole.train, whole.held_out))
+    return Dataset(whole.name, train, validation, *facts, test=whole.test)
+
+
+def _without(examples: Examples, held_out: npt.NDArray[Any]) -> tuple[Examples, Examples]:
+    """The examples but for those held out, and these; order is kept."""
+    return examples.take(np.delete(np.arange(len(examples)), held_out)), examples.take(held_out)
 
 
 def noisy_labels(y: npt.NDArray[np.int32], fraction: float, classes: int, *, seed: int) -> npt.NDArray[np.int32]:

@@ -18,7 +18,7 @@ Parts = Iterable[tuple[npt.ArrayLike, npt.ArrayLike]]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Stream(DataFacts):
-    """Training and validation examples that functions bring.
+    """Training, validation and perhaps test examples that functions bring.
 
     Attributes:
       train: epoch, from 0, to its examples in the order in which they are trained on. A function of the epoch alone: a
@@ -27,6 +27,8 @@ class Stream(DataFacts):
       train_size, validation_size: how many examples these bring, each time.
       dtype: what x is kept in until it is on the device: "uint8" or "float32".
       version: any text; whatever changes in the data, another text says that they are others. They are not read for it.
+      test: the examples that nothing looks at before all is chosen; None if there are none.
+      test_size: how many these are.
     """
 
     name: str
@@ -39,17 +41,20 @@ class Stream(DataFacts):
     divisor: float = 1.0
     dtype: str = "float32"
     version: str = ""
+    test: Callable[[], Parts] | None = None
+    test_size: int = 0
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """The number of examples in "train" and in "validation", as told."""
-        return {"train": self.train_size, "validation": self.validation_size}
+        """The number of examples in "train", in "validation" and, where there is a test part, in "test", as told."""
+        return {"train": self.train_size, "validation": self.validation_size,
+                **({} if self.test is None else {"test": self.test_size})}
 
     @property
     def digest(self) -> str:
         """Eight hexadecimal digits, of what is told of the examples."""
         told = (self.name, self.train_size, self.validation_size, self.classes, self.input_shape, self.divisor,
-                self.dtype, self.version)
+                self.dtype, self.version, *([] if self.test is None else [self.test_size]))
         return f"{zlib.crc32(repr(told).encode()):08x}"
 
     def batches(self, split: str, epoch: int, batch_size: int) -> Iterator[Examples]:
@@ -59,7 +64,7 @@ class Stream(DataFacts):
           ValueError: the functions bring other shapes, labels or numbers of examples than were told.
         """
         left, seen = Examples(np.zeros([0, math.prod(self.input_shape)], self.dtype), np.zeros(0, np.int32)), 0
-        for x, y in self.train(epoch) if split == "train" else self.validation():
+        for x, y in self._parts(split, epoch):
             part = self._checked(f"{self.name}: {split} epoch {epoch}, from example {seen} on", x, y)
             seen += len(part)
             left = Examples(np.concatenate([left.x, part.x]), np.concatenate([left.y, part.y]))
@@ -71,6 +76,13 @@ class Stream(DataFacts):
         if seen != self.sizes[split]:
             raise ValueError(f"{self.name}: {split} epoch {epoch} brought {seen:,} examples, not the "
                              f"{self.sizes[split]:,} that were told")
+
+    def _parts(self, split: str, epoch: int) -> Parts:
+        if split == "train":
+            return self.train(epoch)
+        bring = self.validation if split == "validation" else self.test
+        assert bring is not None, "only a split that there is is asked for"
+        return bring()
 
     def _checked(self, where: str, x: npt.ArrayLike, y: npt.ArrayLike) -> Examples:
         inputs, labels = np.asarray(x), np.asarray(y)

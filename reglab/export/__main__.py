@@ -12,11 +12,10 @@ from reglab.cli.flags import CommandLine, ExtraFlags
 from reglab.config import ConfigError
 from reglab.config.checks import one_of
 from reglab.console.format import percent
-from reglab.export.outputs import check_output, output_path, owning_output, run_folder
-from reglab.export.source import read_source
+from reglab.export.outputs import check_output, output_path, owning_output
 from reglab.inputs import exit_codes
+from reglab.trained.source import STATES, read_source, run_folder
 
-STATES: Final = ("best", "last")
 PURPOSE: Final = ("Write the network of a run as a Keras model, a SavedModel or NumPy arrays, and check that what was "
                   "written gives the logits of the run's network.")
 FLAGS: Final[ExtraFlags] = {

@@ -10,11 +10,12 @@ from typing import Any, Final
 import numpy as np
 
 from reglab.export.formats import SAVED_MODEL, Format, format_of
-from reglab.export.network import Network, read_network
-from reglab.export.outputs import check_output, output_path, owning_output, run_folder, scratch_folder
+from reglab.export.outputs import check_output, output_path, owning_output, scratch_folder
 from reglab.inputs import exit_codes
 from reglab.signals.stop import stop_request
 from reglab.storage.files import move_whole, writing
+from reglab.trained.network import Network, read_network
+from reglab.trained.source import run_folder
 
 TOLERANCE: Final = 1e-5
 """The largest difference of a logit, over the largest logit, that rounding explains: Keras multiplies by 1 / divisor,
@@ -83,7 +84,7 @@ def export(model_dir: str | os.PathLike[str], output: str | os.PathLike[str] | N
     form = format_of(path)
     with owning_output(model_dir, path):
         check_output(path)
-        network = read_network(model_dir, state)
+        network = read_network(model_dir, state, products="float32")  # Who uses it chooses anew.
         difference = _write_and_compare(network, form, path)
     return Exported(path, form.name, form.usage.format(path=path), state, network, difference)
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from reglab.config import ConfigError
 from reglab.core.parameters import Weights
-from reglab.export.network import Network
+from reglab.trained.network import Network
 
 
 class Format(NamedTuple):

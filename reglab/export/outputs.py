@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from reglab.config import ConfigError
-from reglab.inputs.paths import Unusable, place_of
-from reglab.inputs.texts import shown
 from reglab.storage.files import remove_known
 from reglab.storage.ownership import owning
+from reglab.trained.source import run_folder, usable_place
 
 _OWN: Final = ("network.keras", "network.npz", *(f"network/{name}" for name in (
     "saved_model.pb", "fingerprint.pb", "keras_metadata.pb", "assets/*", "variables/variables.*",
@@ -28,16 +27,7 @@ def output_path(model_dir: str | os.PathLike[str], output: str | os.PathLike[str
     """
     if output is None:
         return run_folder(model_dir) / "model.keras"
-    return _place("output", output)
-
-
-def run_folder(model_dir: str | os.PathLike[str]) -> pathlib.Path:
-    """The folder of the run.
-
-    Raises:
-      ConfigError: there can be none of that name.
-    """
-    return _place("model_dir", model_dir)
+    return usable_place("output", output)
 
 
 def check_output(path: pathlib.Path) -> None:
@@ -49,13 +39,6 @@ def check_output(path: pathlib.Path) -> None:
                           "other name")
     if os.path.lexists(path):
         raise ConfigError(f"--output={path} exists already: name another file, or remove it")
-
-
-def _place(flag: str, path: str | os.PathLike[str]) -> pathlib.Path:
-    try:
-        return place_of(os.fspath(path))
-    except Unusable as error:
-        raise ConfigError(f"--{flag}={shown(os.fspath(path))} cannot be used ({error}): name another") from None
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from reglab.config import Config, ConfigError
 from reglab.run.checkpoints import files as checkpoint_files
+from reglab.run.older import has_two_splits
 from reglab.run.run_file import NAME, RunFile, read_run_file
 from reglab.storage.files import misplaced
 from reglab.storage.reading import Missing, Unreadable, read_object
@@ -117,7 +118,10 @@ def _check_contents(path: pathlib.Path, config: Config, found: FoundRun) -> bool
                           "--resume=auto to go on with it")
     if config.resume == "restart":
         return True
-    differences = config.differences(_their_config(path, found))
+    theirs = _their_config(path, found)
+    if has_two_splits(_their_facts(path, found)):  # What was validated on, the digest of the data decides.
+        theirs = dataclasses.replace(theirs, validation_split=config.validation_split)
+    differences = config.differences(theirs)
     if differences:
         raise ConfigError(f"{flag} holds a run of another configuration ({'; '.join(differences)}): name another "
                           "folder, or give the flags of that run")
@@ -141,6 +145,13 @@ def _their_config(folder: pathlib.Path, found: FoundRun) -> Config:
             return theirs
         raise ConfigError(f"--model_dir={folder} holds a run that cannot be resumed: config.json {problem}; put it "
                           "back, name another folder, or start anew with --resume=restart") from None
+
+
+def _their_facts(folder: pathlib.Path, found: FoundRun) -> Mapping[str, Any] | None:
+    """The facts of the run's data, where they can be read."""
+    with contextlib.suppress(Unreadable):
+        return read_object(folder / "data.json") if found.run_file.data is None else found.run_file.data
+    return None
 
 
 def _read_run_file(path: pathlib.Path, found: FoundRun) -> None:

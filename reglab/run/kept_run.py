@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from reglab.config import Config, ConfigError
 from reglab.inputs.paths import Unusable, check_path, place_of
 from reglab.inputs.texts import shown
 from reglab.run.checkpoints.files import saved_steps
+from reglab.run.older import with_split_of_today
 from reglab.run.result_file import parse_result
 from reglab.storage.reading import Unreadable, read_object
 
@@ -31,7 +33,7 @@ def kept_folder(name: str) -> pathlib.Path:
 
 
 def kept_config(folder: pathlib.Path) -> Config:
-    """The configuration of the run.
+    """The configuration of the run, with the `validation_split` that gives its data today.
 
     Raises:
       ConfigError: there is none that can be used.
@@ -39,7 +41,10 @@ def kept_config(folder: pathlib.Path) -> Config:
     path = folder / "config.json"
     if not os.path.isfile(path):
         raise ConfigError(f"{folder} holds no config.json, so no run: name the folder of a run")
-    return Config.from_file(path)
+    config = Config.from_file(path)
+    with contextlib.suppress(Unreadable):
+        return with_split_of_today(config, read_object(folder / "data.json"))
+    return config
 
 
 def last_step(folder: pathlib.Path) -> int:

@@ -50,7 +50,7 @@ def describe_run(config: Config, training: Training) -> dict[str, str]:
 
 def _unusual(config: Config, data: DataFacts) -> dict[str, str]:
     """What is said of a run only where it is not the default."""
-    facts = {}
+    facts = {name.title(): text for name, text in data.caution.items()}
     if config.on_nonfinite != "stop":
         facts["Not finite"] = {"skip": "such updates are left out", "restore": "back to the last checkpoint, without "
                                "the updates since"}[config.on_nonfinite] + f" (--on_nonfinite={config.on_nonfinite})"
@@ -79,6 +79,7 @@ def make_result(config: Config, training: Training, final: Evaluation, *,
         "examples_per_second": steps_per_second * config.batch_size,
         "resumed_from": resumed_from, "model_dir": config.model_dir,
         "penalized_kernels": penalized_kernels(config, training.program.step), "dataset": data.description,
+        "sizes": dict(data.sizes), "validated_on_test": data.validated_on_test, **data.caution,
         "device": environment.device_name(), "precision": config.precision,
         "strategy": {"name": replicas.name, "replicas": replicas.count, "workers": replicas.workers,
                      "devices": list(replicas.devices), "collective": _collective(replicas)},

@@ -9,6 +9,8 @@ from typing import Final
 
 from reglab.run.checkpoints.files import own_files
 
+EVALUATIONS: Final = "evaluation"
+"""The folder in a run's with what `reglab.evaluate` found of it."""
 _FILES: Final = ("result.json", "metrics.jsonl", "data.json", "run.json", "config.json")
 
 
@@ -23,7 +25,7 @@ def move_aside(folder: pathlib.Path, event_files: Iterable[pathlib.Path]) -> pat
     """
     best = folder / "checkpoints" / "best"
     moving = [*event_files, *own_files(folder / "checkpoints"), *own_files(best), best / "best.json",
-              *(folder / name for name in _FILES)]
+              folder / EVALUATIONS, *(folder / name for name in _FILES)]
     moving = [path for path in moving if os.path.lexists(path)]
     if not moving:
         return None

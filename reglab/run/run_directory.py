@@ -12,6 +12,7 @@ from typing import Any
 
 from reglab.config import Config, ConfigError
 from reglab.run.found_run import FILES, check_writable, find_run, known_data, usable_path
+from reglab.run.older import has_two_splits
 from reglab.run.restart import move_aside
 from reglab.run.run_file import NAME, RunFile
 from reglab.storage.files import (
@@ -87,8 +88,10 @@ class RunDirectory:
         """
         theirs = known_data(self.path, self.run_file, self.warnings) if self.exists else None
         if theirs is not None and theirs["digest"] != facts["digest"]:
+            older = ("; an earlier reglab trained it, which validated on the test part, as --validation_split=0 does"
+                     if has_two_splits(theirs) and not facts.get("validated_on_test") else "")
             raise ConfigError(f"--model_dir={self.path} holds a run on other data (digest {theirs['digest']}, here "
-                              f"{facts['digest']}): name another folder, or put the data back")
+                              f"{facts['digest']}): name another folder, or put the data back{older}")
         self.run_file = dataclasses.replace(self.run_file, data=facts)
 
     def create(self, events: Sequence[str] = (), saved: int | None = None) -> None:

@@ -18,7 +18,7 @@ from reglab.lab.grid import Grid, parse_grid
 from reglab.lab.seeds import VARY_HELP, check_vary
 from reglab.run.folder_names import own_folder
 from reglab.sweep.files import SweepFolder
-from reglab.sweep.options import check_folds, check_options, check_path, check_size, check_sweep
+from reglab.sweep.options import check_folds, check_options, check_path, check_size, check_sweep, check_untested
 
 if TYPE_CHECKING:
     from reglab.data import Dataset
@@ -31,8 +31,8 @@ _EXTRA: Final[ExtraFlags] = {
     "penalize": (str, "Penalized kernels, choices separated by ; (each as in reglab.train).", None),
     "seeds": (int, "Seeds of each point, from --seed on.", 1),
     "vary": (str, VARY_HELP, "weights"),
-    "folds": (int, "Cross-validate over this many folds of the training examples; else the data's validation part.",
-              None),
+    "folds": (int, "Cross-validate over this many folds of the training and validation examples; else the data's "
+                   "validation part.", None),
     "select": (str, "What chooses, on the validation part: data_loss (the lowest, never penalized) or accuracy (the "
                     "highest).", "data_loss"),
     "lanes_per_call": (int, "Lanes that train together; else chosen by memory and speed.", None),
@@ -54,6 +54,7 @@ def _sweep_in_folder(given: CommandLine) -> int:
     config, values = given.config, given.values
     grid = parse_grid(config, **{name: values[name] for name in (*penalties.names(), "learning_rate", "penalize")})
     check_options(values["seeds"], values["folds"], values["select"], values["lanes_per_call"])
+    check_untested(config.validation_split == 0)
     check_size(config, grid, values["seeds"], values["folds"], values["lanes_per_call"])
     check_vary(values["vary"], config, values["seeds"])
     if values["path"]:
@@ -94,7 +95,7 @@ def _show_sweep(config: Config, grid: Grid, values: Mapping[str, Any], dataset: 
                  lanes_per_call=values["lanes_per_call"], vary=values["vary"], data=dataset, console=console)
     console.message(f"\n{table(done.result)}\n")
     console.message("\n".join(done.result["findings"]["sentences"]))
-    console.message(f"{done.result['findings']['standard_error']}\n")
+    console.message("\n".join([done.result["findings"]["standard_error"], *_tested(done.result)]) + "\n")
     path = done.folder.path
     console.message(f"Written to {path}: sweep.json, sweep.csv, pictures (.png, .svg)"
                     + "".join(f", {name}/" for name in ("winner", "winner_1se") if (path / name).exists()))
@@ -109,9 +110,13 @@ def _show_path(config: Config, grid: Grid, values: Mapping[str, Any], dataset: D
 
     done = path(config, grid, seeds=values["seeds"], data=dataset, console=console)
     console.message(f"\n{path_table(done.result)}\n")
-    console.message("\n".join(done.result["findings"]["sentences"]) + "\n")
+    console.message("\n".join([*done.result["findings"]["sentences"], *_tested(done.result)]) + "\n")
     console.message(f"Written to {done.folder.path}: path.json, path.csv, pictures (.png, .svg)")
     return done.result
+
+
+def _tested(result: Mapping[str, Any]) -> list[str]:
+    return [result["test"]["sentence"]] if result["test"] is not None else []
 
 
 main: Final = Command("reglab.sweep", PURPOSE, _sweep_in_folder, extra_flags, WITHOUT).main

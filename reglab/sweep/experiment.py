@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from reglab.config import Config, ConfigError
 from reglab.console import Console
@@ -16,21 +16,19 @@ from reglab.engine.startup import start_devices
 from reglab.lab.grid import Grid
 from reglab.lab.lanes import LaneTrainer
 from reglab.lab.seeds import check_vary, order_seed
-from reglab.run.loop import Diverged, fit
 from reglab.signals.stop import StopRequest, stop_request
 from reglab.storage.files import writing
 from reglab.storage.ownership import owning
 from reglab.sweep.capacity import choose_lanes_per_call
 from reglab.sweep.files import SweepFolder
 from reglab.sweep.folds import fold_dataset, fold_sizes
-from reglab.sweep.options import check_options, check_size, check_sweep
+from reglab.sweep.options import check_options, check_size, check_sweep, check_untested
 from reglab.sweep.outputs import write_outputs
 from reglab.sweep.parts import identity
-from reglab.sweep.plan import Chunk, Plan, lane_of, shared_config
+from reglab.sweep.plan import Chunk, Plan, shared_config
 from reglab.sweep.progress import Progress, Stopped, describe, goes_on
 from reglab.sweep.results import chunk_dict, sweep_dict
-
-WINNERS: Final = {"best": "winner", "one_standard_error": "winner_1se"}
+from reglab.sweep.winners import tested_winner, train_winners
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,13 +65,15 @@ def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = Non
     """Trains every point of `grid` from `seeds` seeds and chooses among the points, as `choice` says.
 
     What `config.model_dir` holds of this very sweep is not trained again: killed at any time, the same call ends with
-    the same `sweep.json`. The chosen points are then trained once more, alone, from the first seed and, with folds, on
-    all training examples: `winner/` and `winner_1se/` are runs as `reglab.train` leaves them.
+    the same `sweep.json`. The chosen points are then trained once more, alone, from the first seed, on the training
+    part: `winner/` and `winner_1se/` are runs as `reglab.train` leaves them. At last the winner is held against the
+    test part, which nothing has looked at before.
 
     Args:
       config: what all lanes have in common; `model_dir` must be given. Its fields that the grid has do not count.
       seeds: lanes of each point, from `config.seed` on.
-      folds: cross-validate: hold each fold of the training examples out once, instead of the data's validation part.
+      folds: cross-validate: hold each fold of the training and validation examples out once, instead of the data's
+        validation part.
       selection: "data_loss" for the lowest validation data loss, "accuracy" for the highest validation accuracy.
       lanes_per_call: how many lanes train together; chosen by memory and speed if not given.
       vary: "weights", or "order" for an order of the data of its own for each seed.
@@ -97,6 +97,7 @@ def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = Non
         folder = SweepFolder(config.model_dir, config.resume)
         start_devices(config.compile_cache, console.warning)
         dataset = arrays_of(shared, data)
+        check_untested(dataset.validated_on_test)
         if lanes_per_call is None:  # What a resumed sweep chose before counts: free memory may have changed.
             lanes_per_call = (folder.plan or {}).get("lanes_per_call") or choose_lanes_per_call(
                 grid.size * (1 if vary == "order" else seeds), shared, dataset)
@@ -106,18 +107,21 @@ def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = Non
 
 def _sweep(plan: Plan, dataset: Dataset, data: Dataset | None, folder: SweepFolder, console: Console) -> Sweep:
     runner = _Runner(plan, dataset, folder, console)
-    folder.open(plan.to_dict(), dataset.facts["digest"])
+    folder.open(plan.to_dict(), dataset.digest, has_test=dataset.test is not None)
     console.header(describe(plan, dataset, str(folder.path)))
     with stop_request() as stop:
         began = time.perf_counter()
         chunks = runner.run(stop)
-        result = sweep_dict(plan, chunks, None if plan.folds is None else fold_sizes(len(dataset.train), plan.folds))
+        result = sweep_dict(plan, chunks, None if plan.folds is None else fold_sizes(
+            len(dataset.train) + len(dataset.validation), plan.folds))
         folder.write_json("timing.json", {"seconds": time.perf_counter() - began, **runner.timing})
         done = len(chunks)
         with stop.interruptible(lambda name: Stopped(name, done, done, "chunks"), goes_on(folder.path)):
             write_outputs(folder, plan, chunks, result, runner.steps_per_epoch)
         with shared_programs():
-            winners = _train_winners(plan, result, folder, data, console, stop)
+            winners = train_winners(plan, result, folder, data, console, stop)
+        result["test"] = tested_winner(winners, folder, dataset)
+        folder.write_json("sweep.json", result)
     folder.check_results()
     return Sweep(plan, result, folder, winners)
 
@@ -181,35 +185,6 @@ class _Runner:
         if chunk.fold is None or self._plan.folds is None:
             return self._dataset
         return fold_dataset(self._dataset, self._plan.folds, chunk.fold, seed=self._plan.shared.resolved_data_seed)
-
-
-def _train_winners(plan: Plan, result: Mapping[str, Any], folder: SweepFolder, data: Dataset | None,
-                   console: Console, stop: StopRequest) -> dict[str, dict[str, Any]]:
-    winners: dict[str, dict[str, Any]] = {}
-    for which, name in WINNERS.items():
-        at = result[which]
-        if at is None:
-            continue
-        if winners and at == result["best"]:
-            winners[which] = winners["best"]
-            continue
-        if stop:
-            raise Stopped(stop.name, len(plan.chunks), len(plan.chunks), "chunks")
-        config = dataclasses.replace(lane_of(plan.grid.points[at], plan.shared.seed).config(plan.shared),
-                                     model_dir=str(folder.path / name), resume="auto")
-        console.message(f"Training {name} alone ({which.replace('_', ' ')}) ...")
-        try:
-            winners[which] = fit(config, data, console=_WarningsOnly(console)).result
-        except Diverged as error:  # Its lanes did not: rounding only decides at the edge of stability.
-            console.warning(f"{name}: {error}")
-    return winners
-
-
-class _WarningsOnly(Console):
-    """Passes the warnings of a winner's run on, and nothing else of it."""
-
-    def __init__(self, console: Console) -> None:
-        self.warning = console.warning  # type: ignore[method-assign]
 
 
 @contextlib.contextmanager

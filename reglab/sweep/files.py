@@ -65,19 +65,21 @@ class SweepFolder:
             raise ConfigError(f"--model_dir={self.path} already holds a {kind}, and --resume=never: name another "
                               "folder, or use --resume=auto to go on with it")
 
-    def open(self, plan: Mapping[str, Any], data: str | None = None) -> None:
+    def open(self, plan: Mapping[str, Any], data: str | None = None, *, has_test: bool = False) -> None:
         """Makes the folder the one of `plan`, or checks that it is.
 
         Args:
           data: the digest of the data.
+          has_test: whether they have a test part.
 
         Raises:
           ConfigError: it is another's, or cannot be written.
         """
         plan = {"kind": self._kind, **plan, "data": data}
         if self.plan is not None:
-            # An older reglab did not note which data they were.
-            differences = different_fields(plan, {**self.plan, "data": self.plan.get("data", data)})
+            # An older reglab did not note which data they were. It took the test part for validation.
+            noted = self.plan.get("data", None if has_test else data)
+            differences = different_fields(plan, {**self.plan, "data": noted})
             if differences:
                 raise ConfigError(f"--model_dir={self.path} holds another {self._kind} ({'; '.join(differences)}): "
                                   f"name another folder, or give the flags of that {self._kind}")

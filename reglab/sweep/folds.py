@@ -1,4 +1,4 @@
-"""Cross-validation: the training examples dealt out to folds, each held out once."""
+"""Cross-validation: all examples but the test part dealt out to folds, each held out once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from reglab.data import Dataset
+from reglab.data import Dataset, Examples
 from reglab.data.randomness import Purpose, permutation
 from reglab.sweep.options import check_folds
 
@@ -30,15 +30,18 @@ def fold_sizes(examples: int, folds: int) -> list[int]:
 
 
 def fold_dataset(dataset: Dataset, folds: int, held_out: int, *, seed: int) -> Dataset:
-    """The data of one fold: its examples for validation, all other training examples to train on, in their order.
+    """The data of one fold: its examples for validation, all others but the test part to train on, in their order.
 
-    The data's own validation part is left out. With label noise, held-out labels have their noise too.
+    Folds are of the training and the validation part. With label noise, those of the training part have it, held out
+    too.
 
     Raises:
-      ConfigError: there are fewer training examples than folds.
+      ConfigError: there are fewer examples than folds.
     """
     check_folds(folds, dataset)
-    is_held_out = fold_of_examples(dataset.train.y, folds, seed=seed) == held_out
-    return dataclasses.replace(dataset, name=f"{dataset.name}, fold {held_out + 1} of {folds}",
-                               train=dataset.train.take(np.flatnonzero(~is_held_out)),
-                               validation=dataset.train.take(np.flatnonzero(is_held_out)))
+    both = Examples(np.concatenate([dataset.train.x, dataset.validation.x]),
+                    np.concatenate([dataset.train.y, dataset.validation.y]))
+    is_held_out = fold_of_examples(both.y, folds, seed=seed) == held_out
+    return dataclasses.replace(dataset, name=f"{dataset.name}, fold {held_out + 1} of {folds}", test=None,
+                               train=both.take(np.flatnonzero(~is_held_out)),
+                               validation=both.take(np.flatnonzero(is_held_out)))

@@ -59,12 +59,22 @@ def check_path(grid: Grid, folds: int | None, lanes_per_call: int | None, vary: 
                           "else")
 
 
+def check_untested(validated_on_test: bool) -> None:
+    """Raises:
+      ConfigError: the validation part, which is to choose, is the test part.
+    """
+    if validated_on_test:
+        raise ConfigError("--validation_split=0 would have the test part choose: give a fraction such as 0.2, so that "
+                          "examples held out of the training part do")
+
+
 def check_folds(folds: int | None, dataset: Dataset) -> None:
     """Raises:
-      ConfigError: there are fewer training examples than folds.
+      ConfigError: there are fewer examples to train and validate with than folds.
     """
-    if folds is not None and folds > len(dataset.train):
-        raise ConfigError(f"--folds={folds}: {dataset.name} has {len(dataset.train)} training examples; "
+    examples = len(dataset.train) + len(dataset.validation)
+    if folds is not None and folds > examples:
+        raise ConfigError(f"--folds={folds}: {dataset.name} has {examples} training and validation examples; "
                           "give at most that many")
 
 

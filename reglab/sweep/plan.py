@@ -100,7 +100,9 @@ class Plan:
         grid = {name: list(values) for name, values in self.grid.values.items()}
         return {"config": config, "grid": grid, "seeds": self.seeds, "folds": self.folds,
                 "selection": self.selection, "lanes_per_call": self.lanes_per_call,
-                **({} if self.vary == "weights" else {"vary": self.vary})}  # As plans from before it have it.
+                # What plans from before it do not have, or would mean otherwise.
+                **({} if self.folds is None else {"folds_of": "training and validation"}),
+                **({} if self.vary == "weights" else {"vary": self.vary})}
 
 
 def lane_of(point: Point, seed: int) -> Lane:

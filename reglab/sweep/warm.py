@@ -26,7 +26,7 @@ from reglab.console.format import duration
 from reglab.core.parameters import Weights, map_arrays
 from reglab.core.step import stack_lanes
 from reglab.data import Dataset
-from reglab.engine.assembly import arrays_of, make_step, total_steps
+from reglab.engine.assembly import arrays_of, make_step, shared_programs, total_steps
 from reglab.engine.startup import start_devices
 from reglab.lab.grid import Grid
 from reglab.lab.lanes import Lane, LaneCurves, LaneTrainer
@@ -35,12 +35,13 @@ from reglab.storage.files import writing
 from reglab.storage.ownership import owning
 from reglab.storage.reading import Unreadable, read_bytes
 from reglab.sweep.files import SweepFolder
-from reglab.sweep.options import check_options, check_path, check_size
+from reglab.sweep.options import check_options, check_path, check_size, check_untested
 from reglab.sweep.parts import NotThePart, identity
 from reglab.sweep.path_results import path_dict, write_path
 from reglab.sweep.plan import Plan, lane_of, shared_config
 from reglab.sweep.progress import Stopped, describe, goes_on
 from reglab.sweep.results import chunk_dict
+from reglab.sweep.winners import best_of_cold, tested_winner, train_winners
 
 
 class Path(NamedTuple):
@@ -54,6 +55,8 @@ class Path(NamedTuple):
 def path(config: Config, grid: Grid, *, seeds: int = 1, data: Dataset | None = None,
          console: Console | None = None) -> Path:
     """Trains the points of `grid`, in which one penalty alone may vary, warm and cold; arguments are those of `sweep`.
+
+    As there, the best point, of the cold starts, is trained once more, alone, and held against the test part at last.
 
     Raises:
       ConfigError: something cannot be used, or the folder holds something else.
@@ -70,12 +73,14 @@ def path(config: Config, grid: Grid, *, seeds: int = 1, data: Dataset | None = N
     with owning(config.model_dir), writing(config.model_dir, tensorflow=False):
         folder, console = SweepFolder(config.model_dir, config.resume, "path"), console or Console()
         start_devices(config.compile_cache, console.warning)
-        return _path(plan, arrays_of(shared, data), folder, console)
+        dataset = arrays_of(shared, data)
+        check_untested(dataset.validated_on_test)
+        return _path(plan, dataset, folder, console)
 
 
 def _path(plan: Plan, dataset: Dataset, folder: SweepFolder, console: Console) -> Path:
     runner = _Runner(plan, dataset, folder, console)
-    folder.open(plan.to_dict(), dataset.facts["digest"])
+    folder.open(plan.to_dict(), dataset.digest, has_test=dataset.test is not None)
     with stop_request() as stop:
         began = time.perf_counter()
         result = path_dict(plan, runner.run(stop), runner.steps_per_epoch)
@@ -83,6 +88,10 @@ def _path(plan: Plan, dataset: Dataset, folder: SweepFolder, console: Console) -
         done = len(result["points"])
         with stop.interruptible(lambda name: Stopped(name, done, done, "points"), goes_on(folder.path)):
             write_path(folder, result)
+        with shared_programs():
+            winners = train_winners(plan, {"best": best_of_cold(result)}, folder, dataset, console, stop)
+        result["test"] = tested_winner(winners, folder, dataset)
+        folder.write_json("path.json", result)
     folder.check_results()
     return Path(plan, result, folder)
 

@@ -43,7 +43,7 @@ def settings(*argv: str) -> Settings:
 BAD_INPUT = {
     "--repeats=0": "--repeats=0", "--seconds=0": "--seconds=0", "--seconds=nan": "--seconds=nan",
     "--sections=speed,fun": "'fun' is unknown", "--against=theano": "'theano' is unknown", "--lanes=1,x": "--lanes=1,x",
-    "--devices=0": "--devices=0", "--widths=-1": "--widths=-1", "--batch_sizes=1438": "1,437 training examples",
+    "--devices=0": "--devices=0", "--widths=-1": "--widths=-1", "--batch_sizes=1078": "1,077 training examples",
     "--batch_size=9999": "--batch_size", "--devices=60": "weak scaling", "--l1=-1": "--l1=-1",
     "--against=jax --optimizer=sgd": "--optimizer=sgd cannot be raced", "--epochs=3": "epochs",
     "--sections=spede": "did you mean speed?", "--output=/nowhere/x.json": "/nowhere",

@@ -41,8 +41,8 @@ def test_a_verdict_with_the_largest_difference(asked: list[Any], capfd: pytest.C
     assert certify.main(["replicas"]) == exit_codes.SUCCESS
     out, err = capfd.readouterr()
     assert out.splitlines() == [
-        "1 replica (one_device) against one device, float64, digits: 1,003 training and 360 validation images of 8x8, "
-        "10 classes",
+        "1 replica (one_device) against one device, float64, digits: 1,003 training, 360 validation and 360 test "
+        "images of 8x8, 10 classes",
         "  equal     one case: weights 1.0e-16, losses 0.0e+00",
         "Exact: the largest relative difference is 1.0e-16, at most 1e-12."]
     assert err == ""
@@ -79,7 +79,7 @@ def test_flags_replace_the_defaults(asked: list[Any]) -> None:
     certify.main(["replicas", "--train_size=30", "--batch_size=30"])
     certify.main(["replicas", "--dataset=digits"])
     assert [(len(data.train), config.batch_size, config.l1) for config, data in asked] == [
-        (1003, 7, 0.5), (30, 30, 1e-3), (1437, 100, 1e-3)]
+        (1003, 7, 0.5), (30, 30, 1e-3), (1077, 100, 1e-3)]
 
 
 def test_one_device_is_itself(capfd: pytest.CaptureFixture[str]) -> None:

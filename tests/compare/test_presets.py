@@ -20,7 +20,7 @@ def made_result(half_width: float | None = 0.01, **accuracies: float | None) -> 
         ends = (None, None) if mean is None or half_width is None else (mean - half_width, mean + half_width)
         return {"mean": mean, "low": ends[0], "high": ends[1]}
 
-    return {"seeds": [0] if half_width is None else [0, 1], "confidence": 0.95,
+    return {"seeds": [0] if half_width is None else [0, 1], "confidence": 0.95, "validated_on_test": True,
             "arms": [{"name": name, "title": title, "final": {f"{split}_accuracy": interval(numbers[f"{key}_{split}"])
                                                               for split in ("train", "validation")}}
                      for name, title, key in (("none", "no penalty", "none"), ("l1_and_l2", "L1 and L2", "both"))]}
@@ -32,6 +32,9 @@ def test_the_verdict_holds_where_intervals_end_at_the_bounds_and_names_every_num
     text = verdict_text(verdict)
     assert "The experiment holds" in text
     assert "one seed" not in text
+    assert "The clean data are the test part, as in the tutorial (--validation_split=0)" in text
+    assert "are the validation part, held out of the training part" in judge(
+        "tutorial", {**made_result(), "validated_on_test": False})["text"]
     assert ("no penalty: training accuracy 98.00 % (95 % interval 97.00 to 99.00 %), which is at least 97 %") in text
     assert "no penalty: validation accuracy 77.00 % (95 % interval 76.00 to 78.00 %), which is at most 78 %" in text
     assert "L1 and L2: validation accuracy 86.00 % (95 % interval 85.00 to 87.00 %), which is at least 85 %" in text
@@ -69,7 +72,7 @@ def test_one_seed_is_judged_by_its_value_and_that_is_said(value: float, passed: 
 def test_a_preset_is_made_of_flags_that_exist(preset: str, dataset: str) -> None:
     config, _, _, _ = flags.parse_with([*preset_flags(preset, dataset), "--epochs=3"], EXTRA, WITHOUT)
     assert config.epochs == 3  # What the user gives comes later and overrides it.
-    assert config.hidden == (128, 64)
+    assert (config.hidden, config.validation_split) == ((128, 64), 0)  # As in the tutorial.
     assert str(config.train_size) == PRESETS[preset][dataset]["train_size"]
     assert preset in CRITERIA
     check_preset(preset, config)

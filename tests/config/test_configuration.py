@@ -24,7 +24,7 @@ BAD_VALUES: list[tuple[str, Any, str]] = [
     ("learning_rate", 0.0, "positive"), ("learning_rate", -1.0, "positive"), ("learning_rate", math.nan, "positive"),
     ("momentum", -0.1, "at least 0"), ("momentum", 1.0, "less than 1"), ("clip_norm", 0.0, "positive"),
     ("clip_norm", math.nan, "positive"), ("label_noise", 1.01, "0 to 1"), ("label_noise", -0.01, "0 to 1"),
-    ("label_noise", math.nan, "0 to 1"), ("validation_split", 0.0, "between 0 and 1"),
+    ("label_noise", math.nan, "0 to 1"), ("validation_split", -0.1, "between 0 and 1"),
     ("validation_split", 1.0, "between 0 and 1"), ("train_size", 0, "positive"), ("seed", -1, "at least 0"),
     ("data_seed", -1, "at least 0"), ("warmup_steps", -1, "at least 0"), ("epochs", 0, "at least 1"),
     ("batch_size", 0, "at least 1"), ("keep", 0, "at least 1"), ("checkpoint_every", 0, "steps"),

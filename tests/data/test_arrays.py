@@ -15,23 +15,27 @@ def test_types_of_inputs(dtype, kept, divisor):
     x = X.astype(dtype)
     made = from_arrays(x, Y, x, Y)
     assert (made.train.x.dtype, made.divisor, made.input_shape, made.classes) == (kept, divisor, (2, 2), 3)
-    np.testing.assert_array_equal(made.train.x, x.reshape(10, 4))
-    np.testing.assert_array_equal(made.validation.y, Y)
-    assert made.train.y.dtype == np.int32
+    both = np.concatenate([made.train.x, made.validation.x])
+    np.testing.assert_array_equal(np.sort(both, axis=0), np.sort(x.reshape(10, 4).astype(kept), axis=0))
+    np.testing.assert_array_equal(made.test.x, x.reshape(10, 4))
+    np.testing.assert_array_equal(made.test.y, Y)
+    assert (made.train.y.dtype, made.dtype) == (np.int32, np.dtype(kept).name)
 
 
 def test_lists_and_every_type_of_whole_labels_will_do():
-    made = from_arrays([[0.5], [1.5]], np.array([0, 1], np.uint64), [[0.25]], [4])
-    assert made.classes == 5 and made.train.x.tolist() == [[0.5], [1.5]]
-    assert made.description == "arrays: 2 training and 1 validation examples of 1 features, 5 classes"
+    made = from_arrays([[0.5], [1.5]], np.array([0, 1], np.uint64), [[0.25]], [4], validation_split=0.5)
+    assert made.classes == 5 and sorted([*made.train.x.tolist(), *made.validation.x.tolist()]) == [[0.5], [1.5]]
+    assert made.description == "arrays: 1 training, 1 validation and 1 test examples of 1 features, 5 classes"
 
 
 def test_one_class_counts_as_two():
     assert from_arrays(X, np.zeros(10, int)).classes == 2
 
 
-def test_without_a_test_part_a_seeded_share_is_held_out():
-    made = from_arrays(X, Y, validation_split=0.3, seed=1)
+@pytest.mark.parametrize("test", [(), (X[:2], Y[:2])])
+def test_with_a_test_part_or_without_a_seeded_share_is_held_out(test):
+    made = from_arrays(X, Y, *test, validation_split=0.3, seed=1)
+    assert made.sizes.get("test", 0) == (2 if test else 0)
     assert (len(made.train), len(made.validation)) == (7, 3)
     assert sorted(np.concatenate([made.train.x, made.validation.x])[:, 0].tolist()) == X[:, 0, 0].tolist()
     other = from_arrays(X, Y, validation_split=0.3, seed=2)
@@ -41,10 +45,12 @@ def test_without_a_test_part_a_seeded_share_is_held_out():
 def test_the_arrays_given_are_left_alone():
     x, y = X.copy(), Y.astype(np.int32)
     made = from_arrays(x, y, x, y, label_noise=1.0)
-    assert np.all(made.train.y != Y)
+    true = {bytes(image): label for image, label in zip(X.reshape(10, 4), Y, strict=True)}
+    assert all(label != true[bytes(image)] for image, label in zip(made.train.x, made.train.y, strict=True))
+    assert all(label == true[bytes(image)] for image, label in zip(made.validation.x, made.validation.y, strict=True))
     np.testing.assert_array_equal(x, X)
     np.testing.assert_array_equal(y, Y)
-    np.testing.assert_array_equal(made.validation.y, Y)
+    np.testing.assert_array_equal(made.test.y, Y)
 
 
 def spoiled(array, index, value):

@@ -74,7 +74,7 @@ def write(folder, dataset, form, *, archive=False, **replaced):
 @pytest.mark.parametrize("nested", [False, True])
 def test_every_form_and_place(tmp_path, dataset, form, archive, nested):
     write(tmp_path / dataset if nested else tmp_path, dataset, form, archive=archive)
-    made = load(dataset, data_dir=tmp_path)
+    made = load(dataset, data_dir=tmp_path, validation_split=0)
     x = np.concatenate([planes(i).transpose(0, 2, 3, 1).reshape(ROWS, -1) for i in range(len(FILES[dataset]))])
     y = sum((fine(dataset, i) for i in range(len(FILES[dataset]))), [])
     np.testing.assert_array_equal(np.concatenate([made.train.x, made.validation.x]), x)

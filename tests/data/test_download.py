@@ -31,7 +31,7 @@ def test_keras_arrays_become_examples_and_its_prints_stay_off_stdout(monkeypatch
         return (x, column), (x[:2], column[:2])
 
     keras_with(monkeypatch, name, load_data)
-    made = load(name)
+    made = load(name, validation_split=0)
     np.testing.assert_array_equal(made.train.x, x.reshape(5, -1))
     np.testing.assert_array_equal(made.train.y, y)
     assert (len(made.validation), made.train.x.dtype, made.train.y.dtype) == (2, np.uint8, np.int32)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from reglab.config import ConfigError
-from reglab.data import load
+from reglab.data import load, load_undivided
 
 SPLITS = {"train": 6, "t10k": 4}
 
@@ -38,14 +38,15 @@ def write(folder, *, dot="-", gz=True):
 @pytest.mark.parametrize("nested", [True, False])
 def test_every_spelling_and_place(tmp_path, name, dot, gz, nested):
     write(tmp_path / name if nested else tmp_path, dot=dot, gz=gz)
-    made = load(name, data_dir=tmp_path)
+    made = load_undivided(name, tmp_path)
     np.testing.assert_array_equal(made.train.x, images("train").reshape(6, 784))
     np.testing.assert_array_equal(made.train.y, np.arange(6))
-    np.testing.assert_array_equal(made.validation.x, images("t10k").reshape(4, 784))
-    np.testing.assert_array_equal(made.validation.y, np.arange(4))
+    np.testing.assert_array_equal(made.test.x, images("t10k").reshape(4, 784))
+    np.testing.assert_array_equal(made.test.y, np.arange(4))
     assert (made.train.x.dtype, made.train.y.dtype) == (np.uint8, np.int32)
     assert (made.classes, made.input_shape, made.divisor) == (10, (28, 28), 255.0)
-    assert made.description == f"{name}: 6 training and 4 validation images of 28x28, 10 classes"
+    assert load(name, data_dir=tmp_path).description == (
+        f"{name}: 5 training, 1 validation and 4 test images of 28x28, 10 classes")
 
 
 def refused(folder):
@@ -96,13 +97,18 @@ def test_a_missing_folder_is_named(tmp_path):
 def test_the_home_folder_is_resolved(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     write(tmp_path / "data")
-    assert len(load("mnist", data_dir="~/data").train) == 6
+    assert len(load_undivided("mnist", "~/data").train) == 6
 
 
 @pytest.mark.skipif("REGLAB_MNIST_DIR" not in os.environ, reason="REGLAB_MNIST_DIR does not name a folder with MNIST")
 def test_the_real_mnist():
-    made = load("mnist", data_dir=os.environ["REGLAB_MNIST_DIR"])
+    made = load("mnist", data_dir=os.environ["REGLAB_MNIST_DIR"], validation_split=0)
     assert made.description == "mnist: 60,000 training and 10,000 validation images of 28x28, 10 classes"
-    assert np.bincount(made.train.y).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    counts = np.array([5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949])
+    assert np.bincount(made.train.y).tolist() == counts.tolist()
     assert made.train.y[:5].tolist() == [5, 0, 4, 1, 9] and made.validation.y[:5].tolist() == [7, 2, 1, 0, 4]
     assert abs(made.train.x.mean() / 255 - 0.1307) < 1e-4
+    three = load("mnist", data_dir=os.environ["REGLAB_MNIST_DIR"])
+    assert three.description == "mnist: 48,000 training, 12,000 validation and 10,000 test images of 28x28, 10 classes"
+    np.testing.assert_array_equal(three.test.x, made.validation.x)
+    assert np.abs(np.bincount(three.validation.y) - 0.2 * counts).max() < 1

@@ -19,9 +19,24 @@ def refused(path):
 def test_a_file_with_a_test_part(tmp_path):
     np.savez(tmp_path / "mine.npz", x_train=X, y_train=Y, x_test=X[:4], y_test=Y[:4], more=np.array([None]))
     made = load(str(tmp_path / "mine.npz"))
-    np.testing.assert_array_equal(made.train.x, X)
-    np.testing.assert_array_equal(made.validation.x, X[:4])
-    assert made.description == "mine: 10 training and 4 validation examples of 4 features, 3 classes"
+    np.testing.assert_array_equal(np.sort(np.concatenate([made.train.x, made.validation.x]), axis=0), X)
+    np.testing.assert_array_equal(made.test.x, X[:4])
+    assert made.description == "mine: 8 training, 2 validation and 4 test examples of 4 features, 3 classes"
+    tutorial = load(str(tmp_path / "mine.npz"), validation_split=0)
+    np.testing.assert_array_equal(tutorial.train.x, X)
+    np.testing.assert_array_equal(tutorial.validation.x, X[:4])
+    assert tutorial.description == "mine: 10 training and 4 validation examples of 4 features, 3 classes"
+    assert (tutorial.test, tutorial.validated_on_test) == (None, True)
+    assert tutorial.facts["caution"].startswith("Validated on the test part (--validation_split=0)")
+
+
+def test_a_test_part_that_is_not_there_cannot_be_taken_for_validation(tmp_path):
+    np.savez(tmp_path / "mine.npz", x_train=X, y_train=Y)
+    assert load(str(tmp_path / "mine.npz")).test is None
+    with pytest.raises(ConfigError) as error:
+        load(str(tmp_path / "mine.npz"), validation_split=0)
+    assert str(error.value) == ("--validation_split=0 takes the test part for validation, and mine has none: give a "
+                                "fraction such as 0.2, or x_test and y_test")
 
 
 def test_the_flags_are_applied(tmp_path):

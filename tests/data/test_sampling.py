@@ -48,7 +48,7 @@ def test_a_split_parts_the_examples_in_order():
 
 @pytest.mark.parametrize("fraction", [0.0, 0.004, 0.996, 1.0, -0.2, float("nan")])
 def test_a_split_that_leaves_a_side_empty_is_refused(fraction):
-    with pytest.raises(ConfigError, match=r"^--validation_split=.* of 100 examples would be held out"):
+    with pytest.raises(ConfigError, match=r"^--validation_split=.* of 100 training examples would be held out"):
         split(examples(), fraction, seed=0)
 
 

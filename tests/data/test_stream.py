@@ -57,3 +57,11 @@ def test_whatever_is_told_makes_other_data() -> None:
                                      {"classes": 4}, {"dtype": "float32"}, {"input_shape": (4,)}]
     assert len({dataclasses.replace(first, **change).digest for change in changes}) == len(changes)
     assert first.facts["description"] == "mine: 7 training and 0 validation images of 2x2, 3 classes"
+
+
+def test_a_test_part_is_brought_when_it_is_asked_for() -> None:
+    told = dataclasses.replace(stream([]), test=lambda: iter([part(2), part(3, 2)]), test_size=5)
+    assert np.concatenate([batch.y for batch in told.batches("test", 0, 4)]).tolist() == [0, 1, 2, 0, 1]
+    assert told.sizes == {"train": 7, "validation": 0, "test": 5}
+    assert told.digest != stream([]).digest
+    assert told.description == "mine: 7 training, 0 validation and 5 test images of 2x2, 3 classes"

@@ -23,7 +23,7 @@ from reglab.core.parameters import map_arrays
 from reglab.export import exporting
 from reglab.export.exporting import WrongCopy, export
 from reglab.export.formats import SAVED_MODEL, keras_model
-from reglab.export.network import Network, read_network
+from reglab.trained.network import Network, read_network
 
 # Keras' own: it gives NumPy 2 its variables in a way that NumPy will drop.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

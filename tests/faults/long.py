@@ -86,7 +86,7 @@ def run(steps: int = 1_000_000, rows: int = 20, **fields: Any) -> list[Row]:
     from reglab.run.loop import fit
 
     config = dataclasses.replace(CONFIG, **fields)
-    epochs = max(1, steps // steps_per_epoch(1437, config.batch_size))
+    epochs = max(1, steps // steps_per_epoch(1077, config.batch_size))
     with tempfile.TemporaryDirectory(prefix="reglab-long-") as folder:
         sampler = _Sampler(max(1, steps // rows), pathlib.Path(folder))
         fit(dataclasses.replace(config, epochs=epochs, model_dir=str(pathlib.Path(folder) / "run")), console=sampler)

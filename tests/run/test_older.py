@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reglab.config import Config
+from reglab.config import Config, ConfigError
 from reglab.console import Console
 from reglab.core.parameters import map_arrays
 from reglab.data import Dataset
-from reglab.export.network import read_network
-from reglab.run.kept_run import kept_result
+from reglab.run.kept_run import kept_config, kept_result
 from reglab.run.loop import History, Interrupted, fit
 from reglab.run.older import with_data_loss
+from reglab.storage.reading import read_sealed, sealed
+from reglab.trained.network import read_network
 from tests.older import older_run
 
 pytestmark = pytest.mark.usefixtures("shared_compilation")
@@ -80,6 +81,40 @@ def test_a_best_state_is_found_again_by_its_label_alone(tmp_path: pathlib.Path, 
     found, said = trained(tmp_path, dataset)
     assert found.result["best"] == whole.result["best"]
     assert any("its label tells" in line for line in said)
+
+
+def with_two_splits(folder: pathlib.Path) -> None:
+    """As an earlier reglab left it: its data told no sizes, and the configuration a split that was not used."""
+    facts = json.loads((folder / "data.json").read_text())
+    facts = {name: facts[name] for name in ("description", "digest", "input_shape", "divisor", "classes")}
+    (folder / "data.json").write_text(json.dumps(facts, indent=2) + "\n")
+    of_run = {**read_sealed(folder / "run.json"), "data": facts}
+    of_run["config"] = {**of_run["config"], "validation_split": 0.2}
+    (folder / "run.json").write_text(sealed(of_run))
+    (folder / "config.json").write_text(json.dumps(of_run["config"], indent=2) + "\n")
+
+
+def test_a_run_that_was_validated_on_the_test_part_goes_on_as_such_and_on_nothing_else(tmp_path: pathlib.Path) -> None:
+    config = Config(hidden=(4,), train_size=100, epochs=2, jit=False, model_dir=str(tmp_path), validation_split=0.0)
+    with pytest.raises(Interrupted):
+        fit(config, until=5)
+    with_two_splits(tmp_path)
+    assert kept_config(tmp_path).validation_split == 0
+    with pytest.raises(ConfigError, match=r"holds a run on other data \(digest .*\): .*; an earlier reglab trained it, "
+                                          "which validated on the test part, as --validation_split=0 does$"):
+        fit(dataclasses.replace(config, validation_split=0.2))
+    assert fit(config).result["completed"]
+    assert json.loads((tmp_path / "config.json").read_text())["validation_split"] == 0
+    assert json.loads((tmp_path / "data.json").read_text())["validated_on_test"] is True
+    with pytest.raises(ConfigError, match=r"another configuration \(validation_split: 0.2, not 0.0\)"):
+        fit(dataclasses.replace(config, validation_split=0.2))
+
+
+def test_a_run_on_data_without_a_test_part_goes_on_as_it_is(tmp_path: pathlib.Path, dataset: Dataset) -> None:
+    with pytest.raises(Interrupted):
+        trained(tmp_path, dataset, 10)
+    with_two_splits(tmp_path)
+    assert trained(tmp_path, dataset)[0].result["completed"]
 
 
 @pytest.mark.parametrize("state", ["best", "last"])

@@ -1,4 +1,4 @@
-"""Every training example is held out exactly once."""
+"""Every example but those of the test part is held out exactly once."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ def test_the_seed_decides_who_is_in_which_fold() -> None:
 
 def test_every_example_is_held_out_once_and_else_trained_on(dataset: Dataset) -> None:
     folds = [fold_dataset(dataset, 5, k, seed=0) for k in range(5)]
-    everything = sorted(map(bytes, dataset.train.x))
+    everything = sorted(map(bytes, np.concatenate([dataset.train.x, dataset.validation.x])))
     assert sorted(bytes(x) for fold in folds for x in fold.validation.x) == everything
     for fold in folds:
+        assert fold.test is None
         assert sorted(map(bytes, np.concatenate([fold.train.x, fold.validation.x]))) == everything
 
 
 def test_more_folds_than_examples_are_refused(dataset: Dataset) -> None:
-    with pytest.raises(ConfigError, match="^--folds=54: made has 53 training examples"):
-        fold_dataset(dataset, 54, 0, seed=0)
+    with pytest.raises(ConfigError, match="^--folds=74: made has 73 training and validation examples"):
+        fold_dataset(dataset, 74, 0, seed=0)

@@ -59,7 +59,7 @@ def run(path: pathlib.Path, dataset: Dataset, grid: Grid = SMALL, *, complete: b
     config = dataclasses.replace(options.pop("config", SHARED), model_dir=str(path))
     with pytest.MonkeyPatch.context() as patch:
         if not complete:
-            patch.setattr(experiment, "_train_winners", lambda *arguments: {})
+            patch.setattr(experiment, "train_winners", lambda *arguments: {})
             patch.setattr(outputs, "sweep_pictures", lambda *arguments: None)
         return experiment.sweep(config, grid, data=dataset, **options)
 
@@ -150,13 +150,14 @@ def test_cross_validation(tmp_path: pathlib.Path, dataset: Dataset, trainers: li
     from reglab.sweep.folds import fold_dataset, fold_of_examples
 
     done = run(tmp_path, dataset, Grid(l1=(0.0, 0.1)), seeds=2, folds=folds)
-    assert len(trainers) == compilations  # 53 examples: one fold, or one size of folds, has one more.
+    assert len(trainers) == compilations  # 73 examples: one fold, or one size of folds, has one more.
     assert all(trainer._groups.trainings[0].program.run.experimental_get_tracing_count() == 1 for trainer in trainers)
     assert done.result["points"][1]["lanes"] == 2 * folds
     means = [np.mean([fit(done.plan.lanes[2 + seed].config(done.plan.shared),
                           fold_dataset(dataset, folds, k, seed=3)).evaluations[-1].validation["data_loss"]
                       for seed in range(2)]) for k in range(folds)]
-    sizes = np.bincount(fold_of_examples(dataset.train.y, folds, seed=3))
+    both = np.concatenate([dataset.train.y, dataset.validation.y])
+    sizes = np.bincount(fold_of_examples(both, folds, seed=3))
     mean = np.average(means, weights=sizes)  # As cv.glmnet has them.
     expected = {"mean": mean, "se": (np.average((means - mean)**2, weights=sizes) / (folds - 1))**0.5}
     assert done.result["points"][1]["validation"]["data_loss"] == pytest.approx(expected, rel=1e-9)

@@ -45,8 +45,8 @@ class ArraySource(Source):
     def __init__(self, dataset: Dataset, batch_size: int, dtype: tf.DType, seed: int = 0) -> None:
         self.about: Dataset = dataset
         self._seed = seed
-        self.layout = ArrayLayout(**dataset.sizes, batch_size=batch_size, input_shape=dataset.input_shape,
-                                  classes=dataset.classes, dtype=dtype)
+        self.layout = ArrayLayout(train=len(dataset.train), validation=len(dataset.validation), batch_size=batch_size,
+                                  input_shape=dataset.input_shape, classes=dataset.classes, dtype=dtype)
         self._resident: dict[str | None, Any] = {}
         self._order: tuple[int, np.ndarray] | None = None
         self._lock = threading.Lock()

@@ -54,9 +54,10 @@ class StreamSource(Source):
     def __init__(self, stream: Stream, batch_size: int, dtype: tf.DType) -> None:
         self.about: Stream = stream
         batch_bytes = batch_size * (4 + math.prod(stream.input_shape) * np.dtype(stream.dtype).itemsize)
-        longest = steps_per_epoch(max(stream.sizes.values()), batch_size)
+        longest = steps_per_epoch(max(stream.train_size, stream.validation_size), batch_size)
         self.layout: StreamLayout = StreamLayout(
-            **stream.sizes, batch_size=batch_size, input_shape=stream.input_shape, classes=stream.classes, dtype=dtype,
+            train=stream.train_size, validation=stream.validation_size, batch_size=batch_size,
+            input_shape=stream.input_shape, classes=stream.classes, dtype=dtype,
             feed_batches=min(longest, max(1, FEED_BYTES // batch_bytes)))
         self._readers: dict[tuple[str, int | None], _Reader] = {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pathlib
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -15,14 +15,12 @@ from reglab.config.checks import one_of
 from reglab.config.selection import make_model
 from reglab.core.models import EVALUATION, Model
 from reglab.core.parameters import Parameters, Weights, map_arrays
-from reglab.export.source import read_source
 from reglab.run.checkpoints.files import labelled_run, parse_best
 from reglab.run.checkpoints.reading import read_weights
 from reglab.run.result_file import parse_result
 from reglab.run.run_file import read_run_file
 from reglab.storage.reading import Unreadable
-
-STATES: Final = ("best", "last")
+from reglab.trained.source import STATES, read_source
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +28,7 @@ class Network:
     """A trained network.
 
     Attributes:
-      config: that of its run. Matrix products in bfloat16 become float32: who uses the network chooses anew.
+      config: that of its run.
       model: the network as a function.
       weights: its arrays.
       input_shape: the shape of one example as the data have it, such as (28, 28).
@@ -70,17 +68,20 @@ class Network:
         return logits
 
 
-def read_network(model_dir: pathlib.Path, state: str) -> Network:
+def read_network(model_dir: pathlib.Path, state: str, *, products: str = "as trained") -> Network:
     """The network of a run.
 
     Args:
       state: `best`, the state of lowest validation data loss, or `last`, that of the newest checkpoint.
+      products: "as trained", or "float32" for those that were in bfloat16.
 
     Raises:
       ConfigError: the folder holds no run, or none that can be read.
     """
     one_of(*STATES)("state", state)
-    config, shape, divisor, classes = read_source(model_dir)
+    config, shape, divisor, classes, *_ = read_source(model_dir)
+    if products == "float32" and config.precision == "bfloat16":
+        config = dataclasses.replace(config, precision="float32")
     model = make_model(config, shape, classes)
     try:
         weights = map_arrays(tf.Variable, model.initialize(config.seed))

@@ -1,30 +1,61 @@
-"""What is to be exported, read before TensorFlow is imported: the configuration of a run and the shape of its data."""
+"""A run's network before TensorFlow is imported: the configuration of the run and what is known of its data."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 import pathlib
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 from reglab.config import MOST_COUNT, Config, ConfigError
 from reglab.config.memory import check_memory
+from reglab.inputs.paths import Unusable, place_of
+from reglab.inputs.texts import shown
 from reglab.run.run_file import read_run_file
 from reglab.storage.reading import Unreadable, is_count, is_number, read_object
+
+STATES: Final = ("best", "last")
+"""Those of a run whose network can be used: of lowest validation data loss, and of its newest checkpoint."""
 
 
 class Source(NamedTuple):
     """The run.
 
     Attributes:
-      config: its configuration. Matrix products in bfloat16 become float32: who uses the network chooses anew.
+      config: its configuration.
       input_shape, divisor, classes: of its data, see `Network`.
+      dtype: what its data were kept in, "uint8" or "float32".
+      facts: the contents of its `data.json`.
     """
 
     config: Config
     input_shape: tuple[int, ...]
     divisor: float
     classes: int
+    dtype: str
+    facts: Mapping[str, Any]
+
+
+def run_folder(model_dir: str | os.PathLike[str]) -> pathlib.Path:
+    """The folder of a run.
+
+    Raises:
+      ConfigError: there can be none of that name.
+    """
+    return usable_place("model_dir", model_dir)
+
+
+def usable_place(flag: str, path: str | os.PathLike[str]) -> pathlib.Path:
+    """Where a path that a flag names is; there need not be anything.
+
+    Raises:
+      ConfigError: there cannot be.
+    """
+    try:
+        return place_of(os.fspath(path))
+    except Unusable as error:
+        raise ConfigError(f"--{flag}={shown(os.fspath(path))} cannot be used ({error}): name another") from None
 
 
 def read_source(model_dir: pathlib.Path) -> Source:
@@ -46,7 +77,11 @@ def read_source(model_dir: pathlib.Path) -> Source:
                      classes=classes)
     except ConfigError as error:
         raise ConfigError(f"--model_dir={model_dir} holds a run that cannot be used: {error}") from None
-    return Source(config, tuple(shape), float(divisor), classes)
+    from reglab.data.examples import kept_in  # With NumPy, and help and a bad flag do without.
+
+    dtype = facts.get("dtype")
+    return Source(config, tuple(shape), float(divisor), classes,
+                  dtype if dtype in ("uint8", "float32") else kept_in(float(divisor)), facts)
 
 
 def object_in(path: pathlib.Path) -> dict[str, Any]:
@@ -75,7 +110,7 @@ def _config(model_dir: pathlib.Path) -> Config:
     if differences:
         raise ConfigError(f"--model_dir={model_dir}: config.json is not as the run wrote it ({differences[0]}): give "
                           "the command of the run again, which writes it anew")
-    return dataclasses.replace(config, precision="float32") if config.precision == "bfloat16" else config
+    return config
 
 
 def _differences(model_dir: pathlib.Path, config: Config) -> list[str]:

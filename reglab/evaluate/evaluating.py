@@ -1,0 +1,153 @@
+"""`evaluate`: looks at the network of a run with the examples of one split, and writes what it saw."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import itertools
+import json
+import os
+import pathlib
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from reglab.config import ConfigError
+from reglab.evaluate.looks import note_look, read_looks
+from reglab.evaluate.pictures import calibration_picture, confusion_picture
+from reglab.evaluate.report import sentences
+from reglab.evaluate.subject import Data, Subject, check_options, find_subject
+from reglab.run.restart import EVALUATIONS
+from reglab.storage.files import write_atomically, writing
+from reglab.storage.json_values import for_json
+from reglab.storage.ownership import owning
+from reglab.storage.reading import Missing, Unreadable, read_object
+from reglab.trained.network import read_network
+from reglab.trained.scores import Tally
+from reglab.trained.source import read_source, run_folder, usable_place
+
+RESULT: Final = "evaluation.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluated:
+    """What an evaluation gave.
+
+    Attributes:
+      result: the contents of `evaluation.json`.
+      folder: where that is, with the pictures.
+    """
+
+    result: dict[str, Any]
+    folder: pathlib.Path
+
+
+def evaluate(model_dir: str | os.PathLike[str], data: Data | None = None, *, dataset: str | None = None,
+             data_dir: str | os.PathLike[str] | None = None, split: str | None = None, state: str = "best",
+             output: str | os.PathLike[str] | None = None) -> Evaluated:
+    """Data loss, accuracy, precision, recall, confusion and calibration of a run's network, on the test part if it may.
+
+    The examples are those of the run's data, read again by its configuration. Each look is noted in the folder of the
+    run, since the second look at a test part is no longer clean.
+
+    Args:
+      model_dir: the folder of the run.
+      data: what the run was trained on, where that is not what its configuration names; or new data.
+      dataset: new data, by the name of a set or as an .npz file: its test part or, where there is none, all of it.
+      data_dir: the folder of the files of the run's data, or of `dataset`.
+      split: "test", "validation" or "train".
+      state: `best`, the state of lowest validation data loss, or `last`.
+      output: a folder for what is written, instead of one below `evaluation/` in the folder of the run.
+
+    Raises:
+      ConfigError: the run or the data cannot be used; or the folder is in use, or cannot be written.
+      StorageError: the file system refused in the middle of it.
+    """
+    check_options(split, state)
+    folder = run_folder(model_dir)
+    source = read_source(folder)
+    subject = find_subject(folder, source, data, dataset=dataset, split=split,
+                           data_dir=None if data_dir is None else os.fspath(data_dir))
+    return look(folder, subject, state=state, output=output)
+
+
+def look(folder: pathlib.Path, subject: Subject, *, state: str = "best",
+         output: str | os.PathLike[str] | None = None, by: str = "reglab.evaluate", once: bool = False) -> Evaluated:
+    """`evaluate`, with examples that were found.
+
+    Args:
+      by: the command that looks, for the record.
+      once: that the same look by the same command, of a process that was killed, is not another one.
+    """
+    place = None if output is None else usable_place("output", output)
+    with _owning(folder, place):
+        network = read_network(folder, state)
+        if place is None:
+            base = re.sub(r"\W+", "-", f"{subject.data}-{subject.split}").strip("-") + f"-step-{network.step}"
+            place = _free_place(folder / EVALUATIONS / base, subject, network.step)
+        elif not _may_hold(place, subject, network.step):
+            raise ConfigError(f"--output={place} exists already: name another folder, or remove it")
+        earlier = [one for one in read_looks(folder) if one["digest"] == subject.digest]
+        tally = Tally(network.classes)
+        for part in subject.batches():
+            tally.add(network.logits(part.x), part.y)
+        result = for_json({
+            "run": str(folder), "state": state, "step": network.step, "data": subject.data, "split": subject.split,
+            "is_own": subject.is_own, "digest": subject.digest, **tally.scores(), "looks_before": earlier,
+            "folder": str(place)})
+        _note(folder, {"digest": subject.digest, "data": subject.data, "split": subject.split, "step": network.step,
+                       "state": state, "time": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+                       "by": by}, result, once)
+        result["sentences"] = sentences(result)
+        _write(place, result)
+    return Evaluated(result, place)
+
+
+@contextlib.contextmanager
+def _owning(folder: pathlib.Path, place: pathlib.Path | None) -> Iterator[None]:
+    """Inside the block the run's folder is this process' alone, if it can be written to, and so is the output."""
+    with contextlib.ExitStack() as stack:
+        if place is None or os.access(folder, os.W_OK):
+            stack.enter_context(owning(folder))
+        if place is not None:
+            stack.enter_context(owning(place.parent, flag="--output", file=place.name))
+        yield
+
+
+def _free_place(base: pathlib.Path, subject: Subject, step: int) -> pathlib.Path:
+    """The first of base, base-2, … that holds nothing else."""
+    names = itertools.chain([base], (base.with_name(f"{base.name}-{number}") for number in itertools.count(2)))
+    return next(place for place in names if _may_hold(place, subject, step))
+
+
+def _may_hold(place: pathlib.Path, subject: Subject, step: int) -> bool:
+    """Whether a folder is free, or has the evaluation of these very examples by this very network."""
+    if not os.path.lexists(place) or (place.is_dir() and not any(place.iterdir())):
+        return True
+    try:
+        there = read_object(place / RESULT)
+    except Missing:  # Of a process that was killed before it wrote the last of its files.
+        return place.is_dir() and all(path.suffix in (".png", ".svg", ".tmp") for path in place.iterdir())
+    except Unreadable:
+        return False
+    return (there.get("digest"), there.get("step")) == (subject.digest, step)
+
+
+def _note(folder: pathlib.Path, noted: dict[str, Any], result: dict[str, Any], once: bool) -> None:
+    """Notes the look, where the run's folder can be written to; tells in the result whether it was."""
+    same = [one for one in result["looks_before"] if {**one, "time": ""} == {**noted, "time": ""}] if once else []
+    result["looks_before"] = [one for one in result["looks_before"] if one not in same]
+    result["is_noted"] = bool(same) or os.access(folder, os.W_OK)
+    if result["is_noted"] and not same:
+        with writing(folder):
+            note_look(folder, noted)
+
+
+def _write(place: pathlib.Path, result: dict[str, Any]) -> None:
+    """The pictures, then `evaluation.json`: where that is, the rest is."""
+    with writing(place):
+        place.mkdir(parents=True, exist_ok=True)
+        confusion_picture(result, place)
+        calibration_picture(result, place)
+        write_atomically(place / RESULT, json.dumps(result, indent=2, allow_nan=False) + "\n")

@@ -1,0 +1,71 @@
+"""`python -m reglab.predict runs/a --input=x.npy --output=y.csv`: what a network makes of inputs. See `--help`."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+
+from reglab.cli.commands import Command, run_process
+from reglab.cli.flags import CommandLine, ExtraFlags
+from reglab.config import ConfigError
+from reglab.config.checks import one_of
+from reglab.inputs import exit_codes
+from reglab.trained.source import STATES, read_source, run_folder, usable_place
+
+PURPOSE: Final = ("Write the class of each input, and the probability of every class, by the network of a run. Inputs "
+                  "are in the type and the units of the run's data, and may be more than memory holds.")
+FLAGS: Final[ExtraFlags] = {
+    "model_dir": (str, "Folder of the run, which may also come first, without the flag; of a sweep its winner/.", None),
+    "input": (str, "A .npy file of [examples, ...], as numpy.save writes it, flattened or not.", None),
+    "output": (str, "*.npz (arrays class and probabilities), *.npy (one array with these fields), *.csv or *.json.",
+               None),
+    "state": (str, "best (lowest validation data loss) or last.", "best"),
+    "overwrite": (bool, "Let the output take the place of a file.", False),
+}
+
+
+def _predict(given: CommandLine) -> int:
+    values = given.values
+    for name, what in (("model_dir", "the folder of a run"), ("input", "a .npy file"), ("output", "a file to write")):
+        if not values[name]:
+            raise ConfigError(f"--{name} is missing: name {what}")
+    one_of(*STATES)("state", values["state"])
+    _check_files(values)
+    # TensorFlow is imported only now, so that help, a bad flag and files that cannot be used are answered at once.
+    from reglab.engine.startup import quiet_tensorflow
+    quiet_tensorflow(whole_process=True)
+    from reglab.predict.predicting import predict_file
+
+    done = predict_file(values["model_dir"], values["input"], values["output"], state=values["state"],
+                        overwrite=values["overwrite"])
+    _show(done.result, sys.stderr if given.json else sys.stdout)
+    if given.json:
+        print(json.dumps(done.result))
+    return exit_codes.SUCCESS
+
+
+def _check_files(values: Mapping[str, Any]) -> None:
+    from reglab.predict.files import check_output, open_inputs  # NumPy takes a while, and help does without.
+
+    folder = run_folder(values["model_dir"])
+    check_output(usable_place("output", values["output"]), folder, overwrite=values["overwrite"],
+                 read=pathlib.Path(values["input"]))
+    open_inputs(values["input"], read_source(folder))
+
+
+def _show(result: Mapping[str, Any], out: Any) -> None:
+    counts = result["predicted"]
+    most = max(range(len(counts)), key=lambda k: counts[k])
+    print(f"Network     {result['state']} state, step {result['step']:,} of {result['run']}\n"
+          f"Predicted   {result['examples']:,} examples, {sum(count > 0 for count in counts):,} of {len(counts):,} "
+          f"classes; most often class {most}, {counts[most]:,} times\n"
+          f"Written to  {result['output']}", file=out)
+
+
+main: Final = Command("reglab.predict", PURPOSE, _predict, FLAGS, trains=False, folder_first=True).main
+
+if __name__ == "__main__":
+    run_process(main)

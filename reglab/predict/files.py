@@ -1,0 +1,80 @@
+"""The files of a prediction, checked before TensorFlow is imported: what is read, and where the answer goes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from reglab.config import ConfigError
+from reglab.inputs.paths import Unusable, open_regular, reason
+from reglab.inputs.texts import one_line, shown
+from reglab.predict.formats import FORMATS
+from reglab.run.found_run import FILES
+from reglab.trained.inputs import check_inputs
+from reglab.trained.source import Source, usable_place
+
+
+def open_inputs(path: str | os.PathLike[str], source: Source) -> npt.NDArray[Any]:
+    """The array in a .npy file, mapped, not read: it may be larger than memory. Pickled objects are refused.
+
+    Raises:
+      ConfigError: there is none that can be read, or the run does not take its shape or type.
+    """
+    place, where = usable_place("input", path), f"--input={shown(os.fspath(path))}"
+    try:
+        with open_regular(place) as file:
+            start = file.read(6)
+        if start[:2] == b"PK":
+            raise Unusable("it is an archive of several arrays")
+        if start != b"\x93NUMPY":
+            raise Unusable("it is no .npy file")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy notes that Python 2 wrote a file.
+            x = np.load(place, mmap_mode="r", allow_pickle=False)
+    except (OSError, Unusable) as error:
+        raise ConfigError(f"{where} cannot be read ({reason(error)}): give a file that numpy.save(path, x) wrote"
+                          ) from None
+    except Exception as error:  # A damaged header raises one of a dozen types.
+        raise ConfigError(f"{where} cannot be read ({one_line(error, 160)}): give a file that numpy.save(path, x) wrote"
+                          ) from None
+    check_inputs(f"{where}: x", x.shape, x.dtype, source)
+    if not len(x):
+        raise ConfigError(f"{where} holds no example: give at least one")
+    return x
+
+
+def check_output(path: pathlib.Path, folder: pathlib.Path, *, overwrite: bool,
+                 read: pathlib.Path | None = None) -> None:
+    """Passes where predictions may be written.
+
+    Args:
+      folder: that of the run.
+      read: the file of the inputs.
+
+    Raises:
+      ConfigError: there is no format of that name; it exists and may not be overwritten, or never may.
+    """
+    flag = f"--output={path}"
+    if path.suffix not in FORMATS:
+        raise ConfigError(f"{flag}: name a file that ends in {', '.join(FORMATS)}")
+    if path.is_dir():
+        raise ConfigError(f"{flag} is a folder: name a file")
+    if not os.path.lexists(path):
+        return
+    if not overwrite:
+        raise ConfigError(f"{flag} exists already: name another file, or give --overwrite")
+    kept = [folder / name for name in FILES] + ([] if read is None else [read])
+    if any(_is_same(path, other) for other in kept):
+        raise ConfigError(f"{flag} is what is read: name another file")
+
+
+def _is_same(one: pathlib.Path, other: pathlib.Path) -> bool:
+    with contextlib.suppress(OSError):
+        return os.path.samefile(one, other)
+    return False
