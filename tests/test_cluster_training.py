@@ -71,7 +71,7 @@ def two_workers(folder: pathlib.Path, *flags: str) -> Iterator[list[subprocess.P
 
 @dataclasses.dataclass(frozen=True)
 class Ended:
-    """How a process ended, `seconds` after it was waited for."""
+    """How a process ended, `seconds` after it was waited for, or after another moment."""
 
     code: int
     out: str
@@ -79,8 +79,8 @@ class Ended:
     seconds: float
 
 
-def finish(process: subprocess.Popen[str]) -> Ended:
-    begun = time.monotonic()
+def finish(process: subprocess.Popen[str], begun: float | None = None) -> Ended:
+    begun = time.monotonic() if begun is None else begun
     out, err = process.communicate(timeout=PATIENCE)
     return Ended(process.returncode, out, err, time.monotonic() - begun)
 
@@ -246,17 +246,28 @@ def test_each_measured_step_is_told_once(troubled: Troubled, undisturbed: Run) -
 
 # Peers that never appear.
 
-@pytest.mark.parametrize("index", [0, 1])
-def test_a_worker_whose_peer_never_appears_says_which_and_writes_nothing(tmp_path: pathlib.Path, index: int,
-                                                                        tree: Callable[[pathlib.Path], Any]) -> None:
-    addresses = free_addresses(2)
-    process = start(tmp_path, addresses, index, "--rendezvous_timeout=2")
+@pytest.fixture(scope="module")
+def lonely(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[pathlib.Path, tuple[str, ...], Ended]]:
+    """Of a worker 0 and of a worker 1, whose peers are never started: folder, addresses, and how it ended."""
+    folders, addresses = [tmp_path_factory.mktemp("lonely") for _ in range(2)], free_addresses(4)
+    of_each = [addresses[:2], addresses[2:]]
+    begun = time.monotonic()
+    processes = [start(folders[i], of_each[i], i, "--rendezvous_timeout=2") for i in range(2)]
     try:
-        ended = finish(process)
+        return [(folders[i], of_each[i], finish(processes[i], begun)) for i in range(2)]
     finally:
-        process.kill()
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_worker_whose_peer_never_appears_says_which_and_writes_nothing(
+        lonely: list[tuple[pathlib.Path, tuple[str, ...], Ended]], index: int,
+        tree: Callable[[pathlib.Path], Any]) -> None:
+    folder, addresses, ended = lonely[index]
     assert ended.code == exit_codes.PEER_LOST
     assert ended.seconds < 60  # 2 s and TensorFlow's import.
     missing = f"worker {1 - index} ({addresses[1 - index]}{', the chief' if index else ''}) did not appear"
     assert ended.err.startswith(f"reglab: {missing}") and "within 2 s" in ended.err and ended.err.count("\n") == 1
-    assert ended.out == "" and tree(tmp_path) == {}
+    assert ended.out == "" and tree(folder) == {}

@@ -50,10 +50,11 @@ def descend(optimizer: Optimizer, steps: int, dtype: Any = np.float64) -> list[P
 def keras_descend(keras: Any, optimizer: Any, steps: int) -> list[list[np.ndarray]]:
     variables = [keras.Variable(array.numpy(), name=name) for arrays in made(0).values()
                  for name, array in arrays.items()]
+    optimizer.build(variables)
+    apply = tf.function(lambda gradients: optimizer.apply(gradients, variables))
     path = []
     for step in range(steps):
-        gradients = [array for arrays in made(step + 1, 0.1 + step % 7).values() for array in arrays.values()]
-        optimizer.apply(gradients, variables)
+        apply([array for arrays in made(step + 1, 0.1 + step % 7).values() for array in arrays.values()])
         path.append([variable.numpy() for variable in variables])
     return path
 
