@@ -36,12 +36,27 @@ if TYPE_CHECKING:
     from reglab.engine.training import Training
 
 FEATURES, CLASSES = 6, 3
+# The files that take longest, longest first: begun last, one of them would have the other processes wait for it.
+BEGUN_FIRST = ("certify/test_exactness", "test_cluster_training", "engine/test_training", "lab/test_devices",
+               "sweep/test_sweep", "run/test_nonfinite", "test_train", "test_stranger_source", "engine/test_replicas",
+               "core/test_cnn", "lab/test_lane_blowups", "test_stranger_model", "benchmark/test_command", "test_parity")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Processes for `-n auto`: one a core, but no more than four, as each takes 1 GB."""
     return min(os.cpu_count() or 1, 4)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Has pytest-xdist, where it is there, hand files out in their order, and not those of many tests first."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the files that take longest first."""
+    places = {f"tests/{name}.py": place for place, name in enumerate(BEGUN_FIRST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
 
 
 def pytest_unconfigure() -> None:

@@ -1,8 +1,10 @@
 """What the tests of replicas run in processes of their own, where the CPU can be split before TensorFlow starts.
 
 `exactness` and `distribution` split this process's CPU; `worker` is one of two, started by `reglab.launch`. Each writes
-what it found as JSON into the folder it is given, for the tests to judge.
+what it found as JSON into the folder it is given, for the tests to judge. `certify` is `reglab.certify` with the first
+and the last of its cases alone.
 """
+# ruff: noqa: E402
 
 from __future__ import annotations
 
@@ -19,10 +21,15 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-import tensorflow as tf
+
+from reglab.engine.startup import quiet_tensorflow
+
+tf = quiet_tensorflow(whole_process=True)  # As the commands import it, in half the time.
 
 import reglab
 from reglab.certify import __main__ as certify
+from reglab.certify import exactness as certify_exactness
+from reglab.cli.commands import run_process
 from reglab.cluster import find_cluster
 from reglab.config import Config
 from reglab.console import Console
@@ -33,8 +40,9 @@ from reglab.engine.placement import place_run
 from reglab.engine.replicas import Replicas
 
 CERTIFY = ["replicas", "--train_size=1003", "--batch_size=100", "--l1=1e-3", "--l2=1e-3", "--clip_norm=1",
-           "--hidden=8", "--strategy=mirrored", "--json"]
-ELASTIC = Config(l1=1e-3, l2=1e-3, clip_norm=1.0, hidden=(5,), train_size=1003, batch_size=100, epochs=9,
+           "--strategy=mirrored", "--json"]
+SMALL = ["--nojit", "--hidden="]
+ELASTIC = Config(l1=1e-3, l2=1e-3, clip_norm=1.0, hidden=(), train_size=1003, batch_size=100, epochs=9,
                  precision="float64", jit=False, strategy="mirrored", cpu_devices=4)
 
 
@@ -50,10 +58,9 @@ def call(*argv: str) -> dict[str, Any]:
 
 def exactness() -> dict[str, Any]:
     """`certify` for 1, 2 and 4 replicas, for programs that are wrong, and for devices that do not exist."""
-    found = {f"{count} replicas": call(*CERTIFY, "--cpu_devices=4", f"--num_devices={count}", *more)
-             for count, more in ((1, ["--nojit"]), (2, []), (4, ["--nojit"]))}
-    with shared_programs():  # What one device computes is compiled for the first wrong program alone.
-        found |= broken()
+    with shared_programs():  # What one device computes is compiled once for all of them.
+        found = {f"{count} replicas": call(*CERTIFY, "--cpu_devices=4", f"--num_devices={count}", *more)
+                 for count, more in ((1, SMALL), (2, ["--hidden=8"]), (4, SMALL))} | broken()
     return found | {flag: call(*CERTIFY, flag) for flag in ("--num_devices=5", "--cpu_devices=3")}
 
 
@@ -158,11 +165,18 @@ def broken() -> dict[str, Any]:
     found = {}
     for name, (method, replacement) in wrong.items():
         with mock.patch.object(Pieces, method, replacement):
-            found[name] = call(*CERTIFY, "--nojit", "--hidden=", "--cpu_devices=4", "--num_devices=2")
+            found[name] = call(*CERTIFY, *SMALL, "--cpu_devices=4", "--num_devices=2")
     return found
 
 
 # One worker of a cluster.
+
+def some_cases(argv: list[str]) -> int:
+    """What `certify` returns; what it prints is for the launcher."""
+    cases = certify_exactness.cases
+    with mock.patch.object(certify_exactness, "cases", lambda *of: [*cases(*of)][::3]):
+        return certify.main(argv[1:])
+
 
 def worker() -> dict[str, Any]:
     """What replicas bring from worker to worker."""
@@ -183,6 +197,8 @@ def flat(parameters: dict[str, dict[str, np.ndarray]]) -> np.ndarray:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "certify":
+        run_process(some_cases)
     mode, folder = sys.argv[1], pathlib.Path(sys.argv[2])
     os.chdir(folder)
     index = json.loads(os.environ["TF_CONFIG"])["task"]["index"] if mode == "worker" else 0

@@ -24,13 +24,14 @@ from reglab.lab.grid import Grid
 from reglab.lab.lanes import Lane, LaneTrainer
 from reglab.run.loop import fit
 from reglab.run.report import describe_run
-from reglab.sweep import sweep
+from reglab.sweep import outputs, sweep
 from tests.stranger_model import Gated
 
 ROOT = pathlib.Path(__file__).parent.parent
 CONFIG = Config(model="mlp", precision="float64", epochs=3, batch_size=8, learning_rate=0.02, summary_every=4,
                 optimizer="adamw", l1=1e-3, l2=1e-3)
-AS_COMMAND = "from reglab.core import models; from tests.stranger_model import Gated; models.register(Gated); "
+AS_COMMAND = ("from reglab.engine.startup import quiet_tensorflow; quiet_tensorflow(whole_process=True); "
+              "from reglab.core import models; from tests.stranger_model import Gated; models.register(Gated); ")
 
 
 @pytest.fixture(autouse=True)
@@ -84,15 +85,18 @@ def test_it_is_trained_killed_resumed_to_the_same_bits_and_exported(
         export(tmp_path / "whole")
 
 
-def test_its_lanes_are_its_runs_and_a_sweep_takes_it(tmp_path: pathlib.Path, dataset: Dataset) -> None:
+def test_its_lanes_are_its_runs_and_a_sweep_takes_it(tmp_path: pathlib.Path, dataset: Dataset,
+                                                     monkeypatch: pytest.MonkeyPatch) -> None:
     lanes = [Lane(l1=1e-3, l2=1e-3, learning_rate=0.02, seed=seed, penalize=chosen)
              for seed, chosen in ((0, "all"), (1, "value|gate"))]
     curves = LaneTrainer(config(), dataset, 2, ["all", "value|gate"]).train(lanes)
     for i, lane in enumerate(lanes):
-        alone = fit(lane.config(config()), dataset)
+        alone = fit(lane.config(config(jit=False)), dataset)  # So XLA is compared too.
         near(map_arrays(lambda array, i=i: array[i], (curves.parameters, curves.buffers)),
              (alone.parameters, alone.buffers))
-    swept = sweep(config(model_dir=str(tmp_path / "sweep")), Grid(l1=(0.0, 0.01), penalize=("all", ".*")), data=dataset)
+    monkeypatch.setattr(outputs, "sweep_pictures", lambda *arguments: None)
+    swept = sweep(config(model_dir=str(tmp_path / "sweep"), jit=False), Grid(l1=(0.0, 0.01), penalize=("all", ".*")),
+                  data=dataset)
     assert len(swept.result["points"]) == 4
     assert "model=gated" in (tmp_path / "sweep/winner/config.json").read_text().replace('": "', "=").replace('"', "")
 
@@ -102,7 +106,7 @@ def test_its_replicas_compute_what_one_device_computes() -> None:
     done = run("from reglab.certify import __main__ as certify, exactness; "
                "exactness.STEPS, cases = 9, exactness.cases; "
                "exactness.cases = lambda *of: [next(cases(*of))]; raise SystemExit(certify.main(['replicas', "
-               "'--model=gated', '--train_size=53', '--batch_size=25', '--l1=1e-3', '--cpu_devices=2']))")
+               "'--model=gated', '--nojit', '--train_size=53', '--batch_size=25', '--l1=1e-3', '--cpu_devices=2']))")
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -72,8 +72,10 @@ def assert_same(ours: History, theirs: History) -> None:
 
 @pytest.mark.parametrize("make", [images, None])
 @pytest.mark.parametrize(("fields", "sizes", "room"), [
-    ({}, (8,), streams.FEED_BYTES), ({"jit": False}, (8,), 1), ({"precision": "float64"}, (1, 13, 4), 1000),
-    ({"precision": "bfloat16", "optimizer": "momentum"}, (53,), 1), ({"on_nonfinite": "skip"}, (3,), 1)])
+    ({}, (8,), streams.FEED_BYTES), ({"jit": False, "hidden": ()}, (8,), 1),
+    ({"precision": "float64", "hidden": ()}, (1, 13, 4), 1000),
+    ({"precision": "bfloat16", "optimizer": "momentum", "hidden": ()}, (53,), 1),
+    ({"on_nonfinite": "skip", "hidden": ()}, (3,), 1)])
 def test_a_generator_trains_as_its_examples_in_memory(dataset: Dataset, make: Callable[[], Dataset] | None,
                                                       fields: dict[str, Any], sizes: tuple[int, ...], room: int,
                                                       monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,11 +113,13 @@ def test_what_went_wrong_is_looked_for_in_a_stream_too(dataset: Dataset) -> None
 
 REPLICAS = """
 import dataclasses, json, sys
+from reglab.engine.startup import quiet_tensorflow
+quiet_tensorflow(whole_process=True)
 sys.path.insert(0, "tests")
 from conftest import made_dataset
 from test_stranger_source import CONFIG, fit, generator_of
 import numpy as np
-config = dataclasses.replace(CONFIG, strategy="mirrored", cpu_devices=2, precision="float64", batch_size=9)
+config = dataclasses.replace(CONFIG, strategy="mirrored", cpu_devices=2, precision="float64", batch_size=9, hidden=())
 runs = [fit(config, data).parameters for data in (made_dataset(), generator_of(made_dataset()))]
 runs.append(fit(dataclasses.replace(config, strategy="one_device"), made_dataset()).parameters)
 flat = [np.concatenate([a.ravel() for arrays in run.values() for a in arrays.values()]) for run in runs]

@@ -15,6 +15,7 @@ from reglab.benchmark.task import Task
 from reglab.config import Config
 from reglab.console import Console
 from reglab.data import Dataset, steps_per_epoch
+from reglab.engine.assembly import shared_programs
 from reglab.run.loop import fit
 
 WARM_EPOCHS: Final = 2  # Not timed: compilation, and the first checkpoint.
@@ -31,6 +32,11 @@ def logging(config: Config, dataset: Dataset, task: Task) -> dict[str, Any]:
     # Under srun or TF_CONFIG too, this process trains alone.
     alone = dataclasses.replace(config, strategy="one_device" if config.num_devices in (None, 1) else "mirrored",
                                 epochs=WARM_EPOCHS + 3)
+    with shared_programs():  # Each is traced and compiled once, whatever the repeats.
+        return _compared(alone, dataset, task)
+
+
+def _compared(alone: Config, dataset: Dataset, task: Task) -> dict[str, Any]:
     epoch_seconds = _epoch_seconds(_variant(alone, None, False, False), dataset)
     epochs = WARM_EPOCHS + min(max(math.ceil(task.seconds / epoch_seconds), 1), MOST_EPOCHS)
     alone = dataclasses.replace(alone, epochs=epochs)
@@ -40,8 +46,8 @@ def logging(config: Config, dataset: Dataset, task: Task) -> dict[str, Any]:
         for name in reversed(list(variants)) if k % 2 else list(variants):
             with tempfile.TemporaryDirectory(prefix="reglab-benchmark-") as folder:
                 times[name].append(_epoch_seconds(_variant(alone, folder, *variants[name]), dataset))
-    steps = steps_per_epoch(len(dataset.train), config.batch_size)
-    return {"summary_every": config.summary_every, "steps_per_epoch": steps, "epochs": epochs - WARM_EPOCHS,
+    steps = steps_per_epoch(len(dataset.train), alone.batch_size)
+    return {"summary_every": alone.summary_every, "steps_per_epoch": steps, "epochs": epochs - WARM_EPOCHS,
             **{name: {"ratio": ratios(seconds, times["bare"]), "epoch_seconds": spread(seconds)}
                for name, seconds in times.items()}}
 

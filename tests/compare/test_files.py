@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from reglab.compare import compare
+from reglab.compare import files as compare_files
 from reglab.compare.files import ComparisonFolder
 from reglab.config import Config, ConfigError
 from reglab.data import Dataset
 from reglab.storage import files
-from reglab.storage.files import StorageError
+from reglab.storage.files import StorageError, write_atomically
 from reglab.storage.ownership import owning
 
 pytestmark = pytest.mark.usefixtures("shared_compilation")
@@ -27,6 +28,16 @@ NAMES = ["compare.csv", "compare.json", "compare.png", "compare.svg", "tensorboa
 @pytest.fixture(scope="module")
 def comparison(dataset: Dataset) -> Any:
     return compare(CONFIG, 2, dataset)
+
+
+@pytest.fixture
+def quick_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files in the place of a picture, which takes a second to draw."""
+    def picture(result: Any, folder: pathlib.Path) -> None:
+        for kind in ("png", "svg"):
+            write_atomically(folder / f"compare.{kind}", b"a picture")
+
+    monkeypatch.setattr(compare_files, "compare_picture", picture)
 
 
 def names(folder: pathlib.Path) -> list[str]:
@@ -51,7 +62,7 @@ def test_it_is_owned_until_it_is_closed(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["compare.csv", "compare.png", "compare.json", "none"])
-def test_a_refusal_leaves_nothing(tmp_path: pathlib.Path, comparison: Any, name: str,
+def test_a_refusal_leaves_nothing(tmp_path: pathlib.Path, comparison: Any, name: str, quick_picture: None,
                                   monkeypatch: pytest.MonkeyPatch) -> None:
     original, renamed = files.os.replace, os.rename
 
@@ -75,7 +86,8 @@ def test_a_refusal_leaves_nothing(tmp_path: pathlib.Path, comparison: Any, name:
     assert names(tmp_path) == []
 
 
-def test_what_a_killed_process_left_is_removed_or_moved_in(tmp_path: pathlib.Path, comparison: Any) -> None:
+def test_what_a_killed_process_left_is_removed_or_moved_in(tmp_path: pathlib.Path, comparison: Any,
+                                                           quick_picture: None) -> None:
     killed = ComparisonFolder(str(tmp_path))
     killed._write_partial(comparison)
     (tmp_path / ".partial" / "compare.json").unlink()

@@ -162,7 +162,7 @@ def test_a_run_goes_on_to_the_same_bits_a_lane_is_the_run_and_export_is_the_netw
     curves = LaneTrainer(config, images, 2, [".*"]).train(lanes)
     map_arrays(lambda lane, alone: np.testing.assert_allclose(lane[0], alone, rtol=1e-10, atol=1e-12),
                (curves.parameters, curves.buffers), (whole.parameters, whole.buffers))
-    other = fit(dataclasses.replace(config, seed=5, data_seed=0), images)
+    other = fit(dataclasses.replace(config, seed=5, data_seed=0, jit=False), images)  # So XLA is compared too.
     map_arrays(lambda lane, alone: np.testing.assert_allclose(lane[1], alone, rtol=1e-10, atol=1e-12),
                (curves.parameters, curves.buffers), (other.parameters, other.buffers))
 
@@ -174,10 +174,11 @@ def test_a_run_goes_on_to_the_same_bits_a_lane_is_the_run_and_export_is_the_netw
 def test_replicas_compute_what_one_device_computes() -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "PYTHON"))}
     # The first case alone, three batches of which the last is ragged: without XLA, 200 steps take minutes.
-    code = ("from reglab.certify import __main__ as certify, exactness; exactness.STEPS, cases = 6, exactness.cases; "
+    code = ("from reglab.engine.startup import quiet_tensorflow; quiet_tensorflow(whole_process=True); "
+            "from reglab.certify import __main__ as certify, exactness; exactness.STEPS, cases = 6, exactness.cases; "
             "exactness.cases = lambda *of: [next(cases(*of))]; raise SystemExit(certify.main(['replicas', "
-            "'--model=cnn', '--dropout=0.25', '--train_size=53', '--batch_size=25', '--hidden=8', '--l1=1e-3', "
-            "'--cpu_devices=2']))")
+            "'--model=cnn', '--nojit', '--dropout=0.25', '--train_size=53', '--batch_size=25', '--hidden=8', "
+            "'--l1=1e-3', '--cpu_devices=2']))")
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=kept | {"PYTHONPATH": str(ROOT)},
                           capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -60,7 +60,9 @@ def test_a_program_serves_one_layout(dataset: Dataset, make_training: Callable[.
 
 
 TWO_RUNS = """
-import numpy as np, tensorflow as tf
+from reglab.engine.startup import quiet_tensorflow
+tf = quiet_tensorflow(whole_process=True)
+import numpy as np
 from reglab.engine.assembly import make_terms
 from reglab.data import Dataset, Examples
 from reglab.core.models.mlp import MLP
@@ -74,9 +76,9 @@ from reglab.core.step import Hyperparameters, Step
 rng = np.random.default_rng(0)
 train, validation = (Examples(rng.normal(size=(n, 6)).astype(np.float32), rng.integers(0, 3, n).astype(np.int32))
                      for n in (53, 20))
-model = MLP((6,), (5,), 3)
+model = MLP((6,), (), 3)
 step = Step(model, make_terms(model, ["all"]), make_optimizer("adam"), lambda rate, step: rate)
-hyper = Hyperparameters({"l1": tf.fill([2], 0.01), "l2": tf.fill([2], 0.02)}, tf.constant(0.01))
+hyper = Hyperparameters({"l1": tf.fill([1], 0.01), "l2": tf.fill([1], 0.02)}, tf.constant(0.01))
 for batch_size in (8, 9):
     source = ArraySource(Dataset("made", train, validation, 3, (6,), 1.0), batch_size, tf.float32)
     program = Program(step, source.layout, summary_every=3)

@@ -16,17 +16,21 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[2]
 
 WORKER = """
-import contextlib, dataclasses, hashlib, io, json, sys
+import dataclasses, hashlib, json, sys
 from unittest import mock
+from reglab.engine.startup import quiet_tensorflow
+tf = quiet_tensorflow(whole_process=True)
 sys.path.insert(0, "tests")
 from conftest import made_dataset
-import numpy as np, tensorflow as tf
+import numpy as np
 from reglab.config import Config
 from reglab.console import Console
 from reglab.compare.experiment import compare
 from reglab.engine import placement
+from reglab.engine.assembly import shared_programs
 from reglab.lab.grid import Grid
 from reglab.lab.lanes import Lane, LaneTrainer
+from reglab.sweep import outputs, path_results
 from reglab.sweep.experiment import sweep
 from reglab.sweep.warm import path
 
@@ -63,9 +67,13 @@ with mock.patch.object(placement, "usable_cores", lambda: 2):
                 dataset.validation, x=np.repeat(dataset.validation.x, 6, 1)))
             other = dataset
         found[name] = [of_lanes(dataclasses.replace(BASE, num_devices=count, **fields), 2) for count in (1, None)]
-    dataset = made_dataset()
+dataset = made_dataset()
+# What XLA compiles is compared above, and pictures are of these numbers.
+with (mock.patch.object(placement, "usable_cores", lambda: 2), shared_programs(),
+      mock.patch.object(outputs, "sweep_pictures", lambda *_: None),
+      mock.patch.object(path_results.plots, "path_picture", lambda *_: None)):
     for count in (1, 2):
-        config = dataclasses.replace(BASE, num_devices=count)
+        config = dataclasses.replace(BASE, num_devices=count, jit=False)
         result = compare(config, 2, dataset, console=Heard()).result
         swept = sweep(dataclasses.replace(config, model_dir=f"{folder}/sweep{count}"), Grid(l1=(0.0, 0.01, 0.1)),
                       seeds=2, data=dataset, console=Heard())

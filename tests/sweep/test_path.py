@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import pathlib
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -25,17 +26,34 @@ SHARED = Config(hidden=(5,), activation="tanh", batch_size=8, epochs=4, precisio
 GRID = Grid(l1=(0.0, 0.003, 0.01, 0.03), learning_rate=(0.01,))
 
 
-def run(path: pathlib.Path, dataset: Dataset, grid: Grid = GRID, **options: Any) -> Any:
+def run(path: pathlib.Path, dataset: Dataset, grid: Grid = GRID, *, picture: bool = False, **options: Any) -> Any:
+    """A path, without its picture unless that is asked for: it takes longer than the lanes."""
     from reglab.sweep import path as walk
+    from reglab.sweep import path_results
 
-    return walk(dataclasses.replace(SHARED, model_dir=str(path)), grid, seeds=2, data=dataset, **options)
+    with pytest.MonkeyPatch.context() as patch:
+        if not picture:
+            patch.setattr(path_results.plots, "path_picture", lambda *arguments: None)
+        return walk(dataclasses.replace(SHARED, model_dir=str(path)), grid, seeds=2, data=dataset, **options)
 
 
-def test_each_point_starts_where_the_last_ended(tmp_path: pathlib.Path, dataset: Dataset) -> None:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset, shared_compilation: None) -> Any:
+    """A path that nothing happened to, with its picture; tests look at it, or work on a copy."""
+    return run(tmp_path_factory.mktemp("whole"), dataset, picture=True)
+
+
+@pytest.fixture
+def finished(tmp_path: pathlib.Path, whole: Any) -> pathlib.Path:
+    """A copy of its folder."""
+    return pathlib.Path(shutil.copytree(whole.folder.path, tmp_path / "finished"))
+
+
+def test_each_point_starts_where_the_last_ended(whole: Any, dataset: Dataset) -> None:
     from reglab.core.parameters import Weights
     from reglab.lab.lanes import LaneTrainer
 
-    done = run(tmp_path, dataset)
+    done = whole
     trainer, start = LaneTrainer(done.plan.shared, dataset, 2), None
     for at in range(4):
         lanes = done.plan.lanes[2 * at:2 * at + 2]
@@ -51,56 +69,55 @@ def test_each_point_starts_where_the_last_ended(tmp_path: pathlib.Path, dataset:
     assert first["steps"]["cold"] == first["steps"]["warm"]
 
 
-def test_warm_starts_save_steps(tmp_path: pathlib.Path, dataset: Dataset) -> None:
-    steps = run(tmp_path, dataset).result["steps"]
+def test_warm_starts_save_steps(whole: Any) -> None:
+    steps = whole.result["steps"]
     assert steps["warm"] < steps["cold"]
 
 
-def test_points_that_an_earlier_reglab_finished_are_not_trained_again(tmp_path: pathlib.Path, dataset: Dataset,
+def test_points_that_an_earlier_reglab_finished_are_not_trained_again(finished: pathlib.Path, whole: Any,
+                                                                      dataset: Dataset,
                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
     from reglab.sweep import warm
 
-    done = run(tmp_path, dataset)
-    before = (tmp_path / "path.json").read_bytes()
-    older_sweep(tmp_path)
+    before = (finished / "path.json").read_bytes()
+    older_sweep(finished)
     monkeypatch.setattr(warm.LaneTrainer, "train", None)
-    assert run(tmp_path, dataset).result == done.result
-    assert (tmp_path / "path.json").read_bytes() == before
+    assert run(finished, dataset).result == whole.result
+    assert (finished / "path.json").read_bytes() == before
 
 
-def test_the_files(tmp_path: pathlib.Path, dataset: Dataset) -> None:
+def test_the_files(whole: Any) -> None:
     from reglab.sweep.path_results import path_table
 
-    done = run(tmp_path, dataset)
-    assert json.loads((tmp_path / "path.json").read_text()) == done.result
-    rows = list(csv.DictReader((tmp_path / "path.csv").read_text().splitlines()))
+    done, folder = whole, whole.folder.path
+    assert json.loads((folder / "path.json").read_text()) == done.result
+    rows = list(csv.DictReader((folder / "path.csv").read_text().splitlines()))
     assert [float(row["l1"]) for row in rows] == list(GRID.l1)
     assert float(rows[2]["warm_steps"]) == done.result["points"][2]["steps"]["warm"]["mean"]
-    assert (tmp_path / "path.png").exists()
-    assert not list((tmp_path / "chunks").glob("*.npz")), "no point begins where the last one ended"
+    assert (folder / "path.png").exists()
+    assert not list((folder / "chunks").glob("*.npz")), "no point begins where the last one ended"
     assert len(path_table(done.result).splitlines()) == 6
 
 
 @pytest.mark.parametrize("removed", ["path.csv", "timing.json"])
 def test_a_result_that_was_taken_away_meanwhile_is_named_and_written_again(
-        removed: str, tmp_path: pathlib.Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+        removed: str, finished: pathlib.Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     from reglab.storage.files import StorageError
     from reglab.sweep import path_results
 
     with monkeypatch.context() as context:
         context.setattr(path_results.plots, "path_picture", lambda result, folder: (folder / removed).unlink())
         with pytest.raises(StorageError, match=rf"{removed} cannot be written \(it was taken away meanwhile\)"):
-            run(tmp_path, dataset)
-    done = run(tmp_path, dataset)
-    assert (tmp_path / removed).exists()
-    assert json.loads((tmp_path / "path.json").read_text()) == done.result
+            run(finished, dataset, picture=True)
+    done = run(finished, dataset)
+    assert (finished / removed).exists()
+    assert json.loads((finished / "path.json").read_text()) == done.result
 
 
-def test_a_killed_path_goes_on_and_ends_with_the_same_bytes(tmp_path: pathlib.Path, dataset: Dataset,
+def test_a_killed_path_goes_on_and_ends_with_the_same_bytes(tmp_path: pathlib.Path, dataset: Dataset, whole: Any,
                                                             monkeypatch: pytest.MonkeyPatch) -> None:
     from reglab.sweep import warm
 
-    run(tmp_path / "whole", dataset)
     original, calls = warm.LaneTrainer.train, []
 
     def dying(self: Any, *arguments: Any, **options: Any) -> Any:
@@ -116,27 +133,26 @@ def test_a_killed_path_goes_on_and_ends_with_the_same_bytes(tmp_path: pathlib.Pa
     calls.extend([1] * 10)
     run(tmp_path / "killed", dataset)
     assert len(calls) == 10 + 4  # Two points were finished, two are trained, cold and warm.
-    assert (tmp_path / "killed" / "path.json").read_bytes() == (tmp_path / "whole" / "path.json").read_bytes()
+    assert (tmp_path / "killed" / "path.json").read_bytes() == (whole.folder.path / "path.json").read_bytes()
 
 
 @pytest.mark.parametrize(("name", "trained"), [("point-003.json", 1), ("point-000.json", 4), ("point-001.json", 4)])
-def test_a_damaged_point_is_trained_again(tmp_path: pathlib.Path, dataset: Dataset, name: str, trained: int,
+def test_a_damaged_point_is_trained_again(finished: pathlib.Path, dataset: Dataset, name: str, trained: int,
                                           monkeypatch: pytest.MonkeyPatch) -> None:
     from reglab.sweep import warm
 
-    run(tmp_path, dataset)
-    before = (tmp_path / "path.json").read_bytes()
-    kept = tmp_path / "chunks" / "point-002.npz"
+    before = (finished / "path.json").read_bytes()
+    kept = finished / "chunks" / "point-002.npz"
     if trained == 1:  # As if the last point had been killed after its numbers were written, before that was removed.
-        cut_short(tmp_path, dataset, monkeypatch)
+        cut_short(finished, dataset, monkeypatch)
         assert kept.exists()
-    (tmp_path / "chunks" / name).write_bytes(b"{")
+    (finished / "chunks" / name).write_bytes(b"{")
     calls: list[Any] = []
     original = warm.LaneTrainer.train
     monkeypatch.setattr(warm.LaneTrainer, "train", lambda self, *a, **b: calls.append(1) or original(self, *a, **b))
-    run(tmp_path, dataset)
+    run(finished, dataset)
     assert len(calls) == 2 * trained
-    assert (tmp_path / "path.json").read_bytes() == before
+    assert (finished / "path.json").read_bytes() == before
 
 
 def cut_short(folder: pathlib.Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,32 +165,30 @@ def cut_short(folder: pathlib.Path, dataset: Dataset, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("damage", ["gone", "changed"])
-def test_weights_that_cannot_be_used_cost_the_points_before(tmp_path: pathlib.Path, dataset: Dataset,
+def test_weights_that_cannot_be_used_cost_the_points_before(finished: pathlib.Path, dataset: Dataset,
                                                             damage: str) -> None:
     said: list[str] = []
     console = Console()
     console.warning = said.append  # type: ignore[method-assign]
-    run(tmp_path, dataset)
-    before = (tmp_path / "path.json").read_bytes()
-    (tmp_path / "chunks" / "point-003.json").unlink()
+    before = (finished / "path.json").read_bytes()
+    (finished / "chunks" / "point-003.json").unlink()
     if damage == "changed":
-        np.savez(tmp_path / "chunks" / "point-002.npz", **{"logits/kernel": np.ones(3)})
-    run(tmp_path, dataset, console=console)
-    assert (tmp_path / "path.json").read_bytes() == before
+        np.savez(finished / "chunks" / "point-002.npz", **{"logits/kernel": np.ones(3)})
+    run(finished, dataset, console=console)
+    assert (finished / "path.json").read_bytes() == before
     [line] = said
-    assert f"{tmp_path / 'chunks' / 'point-002.npz'} {'is missing' if damage == 'gone' else 'is damaged'}" in line
+    assert f"{finished / 'chunks' / 'point-002.npz'} {'is missing' if damage == 'gone' else 'is damaged'}" in line
     assert "all points are trained again" in line
 
 
 def test_a_folder_in_the_place_of_weights_is_named_before_anything_is_touched(
-        tmp_path: pathlib.Path, dataset: Dataset, tree: Callable[[pathlib.Path], dict[str, bytes | None]]) -> None:
-    run(tmp_path, dataset)
-    (tmp_path / "chunks" / "point-003.json").unlink()
-    (tmp_path / "chunks" / "point-002.npz").mkdir()
-    before = tree(tmp_path)
+        finished: pathlib.Path, dataset: Dataset, tree: Callable[[pathlib.Path], dict[str, bytes | None]]) -> None:
+    (finished / "chunks" / "point-003.json").unlink()
+    (finished / "chunks" / "point-002.npz").mkdir()
+    before = tree(finished)
     with pytest.raises(ConfigError, match="point-002.npz is a folder, and a file is to be there: move it away"):
-        run(tmp_path, dataset)
-    assert tree(tmp_path) == before
+        run(finished, dataset)
+    assert tree(finished) == before
 
 
 def test_epochs_needed_to_the_total_that_both_reach() -> None:

@@ -26,7 +26,8 @@ from tests.older import older_sweep
 
 pytestmark = pytest.mark.usefixtures("shared_compilation")
 
-SHARED = Config(hidden=(5, 4), activation="tanh", batch_size=8, epochs=2, precision="float64", jit=False, seed=3)
+SHARED = Config(hidden=(5,), activation="tanh", batch_size=8, epochs=2, precision="float64", jit=False, seed=3)
+SOFTMAX = dataclasses.replace(SHARED, hidden=())  # For what has several programs, and is not about the network.
 GRID = Grid(l1=(0.0, 0.01), l2=(0.0, 0.02), learning_rate=(1e-2, 3e-2), penalize=("all", "dense_0"))
 SMALL = Grid(l1=(0.0, 0.01, 0.1), l2=(0.0, 0.02))
 
@@ -52,14 +53,16 @@ def trainers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     yield made
 
 
-def run(path: pathlib.Path, dataset: Dataset, grid: Grid = SMALL, *, complete: bool = False, **options: Any) -> Any:
-    """A sweep, without pictures and winners unless it is to be `complete`: they take longer than the lanes."""
+def run(path: pathlib.Path, dataset: Dataset, grid: Grid = SMALL, *, pictures: bool = False, winners: bool = False,
+        **options: Any) -> Any:
+    """A sweep, without pictures and winners unless they are asked for: they take longer than the lanes."""
     from reglab.sweep import experiment, outputs
 
     config = dataclasses.replace(options.pop("config", SHARED), model_dir=str(path))
     with pytest.MonkeyPatch.context() as patch:
-        if not complete:
+        if not winners:
             patch.setattr(experiment, "train_winners", lambda *arguments: {})
+        if not pictures:
             patch.setattr(outputs, "sweep_pictures", lambda *arguments: None)
         return experiment.sweep(config, grid, data=dataset, **options)
 
@@ -67,6 +70,7 @@ def run(path: pathlib.Path, dataset: Dataset, grid: Grid = SMALL, *, complete: b
 @pytest.mark.parametrize("jit", [False, True])
 def test_each_lane_equals_the_same_configuration_trained_alone(tmp_path: pathlib.Path, dataset: Dataset,
                                                                jit: bool) -> None:
+    from reglab.core.step import stack_lanes
     from reglab.lab.lanes import LaneTrainer
     from reglab.run.loop import fit
     from reglab.sweep.results import join_chunks
@@ -74,7 +78,8 @@ def test_each_lane_equals_the_same_configuration_trained_alone(tmp_path: pathlib
     done = run(tmp_path, dataset, GRID, seeds=2, lanes_per_call=12, config=dataclasses.replace(SHARED, jit=jit))
     curves = join_chunks([done.folder.read_json(f"chunks/chunk-{k:03}.json") for k in range(3)])
     lanes, shared = done.plan.lanes, done.plan.shared
-    weights = LaneTrainer(shared, dataset, len(lanes), GRID.penalize).train(lanes).parameters
+    trainer = LaneTrainer(shared, dataset, 12, GRID.penalize)  # Of the same program.
+    weights = stack_lanes([trainer.train(chunk.padded(12)).parameters for chunk in done.plan.chunks])
     assert len(lanes) == 32
     for at, lane in enumerate(lanes):
         if jit and at % 16:
@@ -87,7 +92,7 @@ def test_each_lane_equals_the_same_configuration_trained_alone(tmp_path: pathlib
         assert curves.weights["penalty/total"][-1, at] == pytest.approx(last.weights["penalty/total"], rel=1e-10)
         for layer, arrays in alone.parameters.items():
             for part, array in arrays.items():
-                np.testing.assert_allclose(weights[layer][part][at], array, rtol=0, atol=1e-10)
+                np.testing.assert_allclose(weights[layer][part][divmod(at, 12)], array, rtol=0, atol=1e-10)
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, as it saves.
@@ -96,7 +101,7 @@ def test_the_winner_is_a_run_with_the_weights_of_its_lane(tmp_path: pathlib.Path
     from reglab.lab.lanes import LaneTrainer
     from reglab.run.loop import fit
 
-    done = run(tmp_path, dataset, seeds=2, complete=True)
+    done = run(tmp_path, dataset, seeds=2, winners=True)
     lanes = done.plan.lanes
     curves = LaneTrainer(done.plan.shared, dataset, len(lanes)).train(lanes)
     for name, at in (("winner", done.result["best"]), ("winner_1se", done.result["one_standard_error"])):
@@ -112,7 +117,7 @@ def test_the_winner_is_a_run_with_the_weights_of_its_lane(tmp_path: pathlib.Path
 
 
 def test_the_figures_of_a_point(tmp_path: pathlib.Path, dataset: Dataset) -> None:
-    done = run(tmp_path, dataset, seeds=3, complete=True)
+    done = run(tmp_path, dataset, seeds=3, pictures=True)
     curves = done.folder.read_json("chunks/chunk-000.json")
     assert done.result == json.loads((tmp_path / "sweep.json").read_text())
     losses = [row[3:6] for row in curves["validation"]["data_loss"]][-1]
@@ -121,7 +126,7 @@ def test_the_figures_of_a_point(tmp_path: pathlib.Path, dataset: Dataset) -> Non
         {"mean": np.mean(losses), "se": np.std(losses, ddof=1) / 3**.5})
     assert point["gap"]["data_loss"]["mean"] == pytest.approx(point["validation"]["data_loss"]["mean"]
                                                          - point["train"]["data_loss"]["mean"])
-    entries = 6 * 5 + 5 * 4 + 4 * 3
+    entries = 6 * 5 + 5 * 3
     assert curves["kernel_entries"] == entries
     assert point["nonzero"]["mean"] == pytest.approx(entries * (1 - point["sparsity"]["mean"]))
     rows = list(csv.DictReader((tmp_path / "sweep.csv").read_text().splitlines()))
@@ -149,7 +154,7 @@ def test_cross_validation(tmp_path: pathlib.Path, dataset: Dataset, trainers: li
     from reglab.run.loop import fit
     from reglab.sweep.folds import fold_dataset, fold_of_examples
 
-    done = run(tmp_path, dataset, Grid(l1=(0.0, 0.1)), seeds=2, folds=folds)
+    done = run(tmp_path, dataset, Grid(l1=(0.0, 0.1)), seeds=2, folds=folds, config=SOFTMAX)
     assert len(trainers) == compilations  # 73 examples: one fold, or one size of folds, has one more.
     assert all(trainer._groups.trainings[0].program.run.experimental_get_tracing_count() == 1 for trainer in trainers)
     assert done.result["points"][1]["lanes"] == 2 * folds
@@ -165,7 +170,7 @@ def test_cross_validation(tmp_path: pathlib.Path, dataset: Dataset, trainers: li
 
 def test_equal_folds_share_one_compilation(tmp_path: pathlib.Path, dataset: Dataset, trainers: list[Any]) -> None:
     even = dataclasses.replace(dataset, train=dataset.train.take(np.arange(50)))
-    done = run(tmp_path, even, Grid(l1=(0.0, 0.1)), folds=5, complete=True)
+    done = run(tmp_path, even, Grid(l1=(0.0, 0.1)), folds=5, winners=True, config=SOFTMAX)
     assert done.winners["best"]["dataset"].startswith("made: 50 training and 20 validation")
     assert [len(trainer.sets) for trainer in trainers] == [5]
     assert trainers[0]._groups.trainings[0].program.run.experimental_get_tracing_count() == 1
@@ -230,7 +235,7 @@ def test_a_chunk_that_is_not_the_one_is_named_and_trained_again(tmp_path: pathli
     console.warning = said_.append  # type: ignore[method-assign]
     run(tmp_path / "a", dataset, seeds=2, lanes_per_call=5)
     if damage == "another sweep":
-        run(tmp_path / "b", dataset, seeds=2, lanes_per_call=5, config=dataclasses.replace(SHARED, epochs=1))
+        run(tmp_path / "b", dataset, seeds=2, lanes_per_call=5, config=dataclasses.replace(SHARED, seed=4))
     before = (tmp_path / "a" / "sweep.json").read_bytes()
     put_in_place_of_chunk_1(tmp_path / "a", tmp_path / "b", damage)
     for name in ("sweep.json", "sweep.csv"):
