@@ -60,8 +60,7 @@ class Verdict:
       step: the step up to which the two were compared.
       finished: whether the run was finished; if not, it was compared up to its last checkpoint.
       differences: the first difference in each file that differs; empty if all are equal to the bit.
-      facts: recorded settings that determine the bits and differ, as {name: (of the run, of the rerun)}; for finished
-        runs only.
+      facts: recorded settings that determine the bits and differ, {name: (run's, rerun's)}; for finished runs only.
       compared: the number of compared numbers in each file.
       steps_per_second: the rates of the run and of the rerun, where known.
     """

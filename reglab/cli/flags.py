@@ -66,7 +66,7 @@ def parse_with(argv: list[str], extra: ExtraFlags,
       without: flags of a run that the command does not have.
 
     Returns:
-      the configuration, on which the extra flags have no effect; their values by name; `json`; `help`.
+      The configuration, on which the extra flags have no effect; their values by name; `json`; `help`.
 
     Raises:
       ConfigError: a flag is unknown or its value cannot be used.
@@ -85,7 +85,7 @@ def parse_own(argv: list[str], extra: ExtraFlags) -> tuple[dict[str, Any], bool,
     """Parses the command line of a command that trains nothing.
 
     Returns:
-      the values of its own flags by name; `json`; `help`.
+      The values of its own flags by name; `json`; `help`.
 
     Raises:
       ConfigError: a flag is unknown or its value cannot be used.

@@ -30,7 +30,7 @@ def preflight(config: Config, *, lanes: int = 1, penalize: Sequence[str] = (),
       replicas: whether the command can run on a cluster.
 
     Returns:
-      the data, or None if they must first be downloaded, which needs TensorFlow.
+      The data, or None if they must first be downloaded, which needs TensorFlow.
 
     Raises:
       ConfigError: something cannot be used.

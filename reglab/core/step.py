@@ -170,7 +170,7 @@ class Step:
         square overflows breaks Adam's slots and clipping just as an infinite one does.
 
         Returns:
-          the new state, and the data loss, or NaN in its place if the update was skipped.
+          The new state, and the data loss, or NaN in its place if the update was skipped.
         """
         total = self._total_gradient(state["parameters"], gradients, hyper)
         finite = tf.math.is_finite(data_loss) & tf.math.is_finite(global_norm(total))

@@ -33,7 +33,7 @@ def use_compile_cache(setting: str | None = None) -> str | None:
         too, it is `reglab` in the user's cache folder.
 
     Returns:
-      a line for the user if the folder cannot be used, else None. Not an error: everything is compiled then.
+      A line for the user if the folder cannot be used, else None. Not an error: everything is compiled then.
     """
     global _decided, _entries
     if _decided:

@@ -23,7 +23,7 @@ class Evaluation:
         """Sums cross-entropy and right predictions over `count` batches of a split, starting at batch `first`.
 
         Returns:
-          the two sums, float64 scalars or [lanes].
+          The two sums, float64 scalars or [lanes].
         """
         replicas, lanes, layout = self._replicas, self._pieces.lanes, self._pieces.layout
         batch_size = layout.evaluation_batch_size(replicas.count)

@@ -65,7 +65,7 @@ def launch(module: str, arguments: Sequence[str], workers: int, grace: float = 5
       grace: seconds between SIGTERM and SIGKILL for the others when one has failed.
 
     Returns:
-      the exit code of the first worker that failed, or 0.
+      The exit code of the first worker that failed, or 0.
 
     Raises:
       ConfigError: there are not enough free ports.

@@ -155,8 +155,7 @@ def listen_for_good() -> CommandRequest:
 def listening() -> Iterator[StopRequest]:
     """Listens for signals during the block and yields the command's request, which at first is on hold.
 
-    Inside a process that listens for good, or inside another command, yields the existing request. Outside the main
-    thread, where signals cannot be received, yields a request that is never set.
+    If there already is a request, yields that; outside the main thread, where no signals arrive, one that is never set.
     """
     running = command_request()
     if running is not None or threading.current_thread() is not threading.main_thread():

@@ -59,7 +59,7 @@ class ProcessGroup:
         """Waits until all have ended. When one fails, the others get SIGTERM, and after `grace` seconds SIGKILL.
 
         Returns:
-          the exit code of the first process that failed (128 + the number of the signal that killed it), or 0.
+          The exit code of the first process that failed (128 + the number of the signal that killed it), or 0.
         """
         code, deadline, left = 0, float("inf"), len(self._processes)
         while left:

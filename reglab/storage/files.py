@@ -205,7 +205,7 @@ def remove_known(folder: pathlib.Path, patterns: Iterable[str]) -> list[str]:
     Symbolic links are not followed.
 
     Returns:
-      the paths, relative to the folder, of files that match no pattern and therefore remain; ["."] if the folder itself
+      The paths, relative to the folder, of files that match no pattern and therefore remain; ["."] if the folder itself
       is a link or not a folder.
     """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):

@@ -1,9 +1,9 @@
 """The lock on a folder, or on a file in it, as the file system sees it; `ownership` decides who may have it.
 
 It is a lock of the operating system (`flock`, through the library filelock) on a hidden file, so it ends with the
-process that holds it, however that ends; the file says which process that is. On file systems without such locks the
-lock is a marker: a file that must not exist. A marker whose process has ended is taken over, but only on the host where
-the process ran can this be known.
+process that holds it, however that ends; the file says which process that is. On file systems without such locks, a
+marker serves as the lock: a file whose existence means that it is taken. The marker of a process that has ended is
+taken over, but only the host where the process ran can know that.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Trainer(Protocol):
         """Prepares the host's part of the coming steps, [steps, batch], which is not timed.
 
         Returns:
-          a function that takes these steps and returns when the device has finished them.
+          A function that takes these steps and returns when the device has finished them.
         """
 
     def weights(self) -> Weights:
