@@ -132,7 +132,7 @@ def _too_many(variable: str, text: str) -> ConfigError:
 
 
 def _count(ranges: str) -> int:
-    """Returns how many names `_numbers` gives, or 0 if any range counts down: its negative length would offset others."""
+    """Counts the names that `_numbers` gives; 0 if a range counts down, as its negative length would offset others."""
     spans = ((first, last or first) for first, _, last in (span.partition("-") for span in ranges.split(",")))
     lengths = [int(last) - int(first) + 1 for first, last in spans]
     return sum(lengths) if min(lengths) > 0 else 0

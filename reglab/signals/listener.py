@@ -155,7 +155,7 @@ def listen_for_good() -> CommandRequest:
 def listening() -> Iterator[StopRequest]:
     """Listens for signals during the block and yields the command's request, which at first is on hold.
 
-    If there already is a request, yields that; outside the main thread, where no signals arrive, one that is never set.
+    Yields an existing request, if any; outside the main thread, where no signals arrive, one that is never set.
     """
     running = command_request()
     if running is not None or threading.current_thread() is not threading.main_thread():
