@@ -139,7 +139,7 @@ def _run(command: Callable[[list[str]], int], argv: list[str], request: StopRequ
     except OSError as error:  # An error that no other code has handled: still no traceback.
         print(f"reglab: {one_line(refusal(error.filename or 'a file', error))}", file=sys.stderr)
         return exit_codes.STORAGE_FAILED
-    except KeyboardInterrupt:  # If a thread other than the main one runs the command, Ctrl-C is not handled by it.
+    except KeyboardInterrupt:  # A command run in a thread other than the main one does not handle Ctrl-C.
         print("reglab: interrupted, nothing more was saved", file=sys.stderr)
         return exit_codes.INTERRUPTED
 

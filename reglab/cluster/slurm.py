@@ -152,7 +152,7 @@ def _port(environ: Mapping[str, str]) -> int:
             raise ConfigError(f"REGLAB_PORT={port}: give the first of some free ports, from 1024 to 65535")
         return port
     job, step = _number(environ, "SLURM_JOB_ID"), _number(environ, "SLURM_STEP_ID", "SLURM_STEPID")
-    return _FIRST_PORT + _SPACING * ((job * 7 + step) % _PLACES)  # 7: the steps of a job come before the next job's.
+    return _FIRST_PORT + _SPACING * ((job * 7 + step) % _PLACES)  # 7: room for a job's steps before the next job's.
 
 
 def _first(environ: Mapping[str, str], *variables: str) -> tuple[str, str]:

@@ -58,7 +58,11 @@ def writing(path: str | os.PathLike[str], *, tensorflow: bool = True) -> Iterato
 
 @contextlib.contextmanager
 def closing_after(close: Callable[[], None]) -> Iterator[None]:
-    """Calls `close` after the block; a `StorageError` from it never hides an earlier error, but does hide an exit."""
+    """Calls `close` after the block.
+
+    A `StorageError` from `close` does not replace an earlier error, but does replace an interruption (an exception that
+    is not an `Exception`), whose message would say that the run was saved.
+    """
     try:
         yield
     except Exception:
