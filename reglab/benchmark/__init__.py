@@ -1,1 +1,1 @@
-"""How fast reglab is, against the machine's limit and against other libraries."""
+"""Measures how fast reglab is, against the machine's limit and against other libraries."""

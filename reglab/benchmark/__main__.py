@@ -1,4 +1,4 @@
-"""`python -m reglab.benchmark`: how fast reglab is on this machine, and what of it. See `--help`."""
+"""`python -m reglab.benchmark`: how fast reglab is on this machine, and what takes the time. See `--help`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _benchmark_owned(given: CommandLine) -> int:
     settings = make_settings(given.config, given.values)
     if settings.output is None:
         return _benchmark(settings, given.json)
-    # Its place is taken now: after an hour of measuring is no time to find that nothing can be written there.
+    # Take the output's place now: an hour of measuring later is too late to find that it cannot be written.
     with owning(settings.output.parent, flag="--output", file=settings.output.name):
         return _benchmark(settings, given.json)
 
@@ -45,7 +45,7 @@ def _benchmark(settings: Settings, as_json: bool) -> int:
 
 
 def _is_sound(result: dict[str, Any]) -> bool:
-    """Whether every section was measured, and nobody who raced did less work than the others."""
+    """Whether every section was measured, and no library in a race did less work than the others."""
     races = [result.get("peers", {}), *(race["peers"] for race in result.get("lanes_against", {}).values())]
     failed = [result["failed"], result.get("peers_failed"),
               *(race["failed"] for race in result.get("lanes_against", {}).values())]

@@ -1,7 +1,7 @@
-"""The parent's side of `--against`: peers in processes of their own, their runs interleaved. No TensorFlow here.
+"""The parent's side of `--against`: peers in separate processes, with their runs interleaved. No TensorFlow here.
 
-All peers stay alive, blocked on stdin, while one of them runs; so drift of the machine (heat, neighbours) meets all of
-them alike, and a ratio is taken between runs of the same round.
+All peers stay alive, blocked on stdin, while one of them runs; so drift of the machine (heat, neighbors) affects all of
+them alike, and ratios are taken between runs of the same round.
 """
 
 from __future__ import annotations
@@ -21,38 +21,41 @@ from reglab.benchmark.peers.job import Job
 from reglab.benchmark.spread import ratios, spread
 
 SETTLE_SECONDS: Final = 0.2
-"""Pause before each run: the thread pools of the peer before spin that long before they sleep."""
+"""Pause before each run: the thread pools of the previous peer spin for that long before they sleep."""
 
 DEVIATION_TOLERANCE: Final = 5e-3
-"""After its warm-up a peer's weights may differ from the exact ones by this fraction of the way they went.
+"""The largest ‖W − W*‖ / ‖W* − W₀‖ allowed for a peer's weights W after its warm-up from W₀; the exact ones are W*.
 
-Seen in float32 on two cores after 3 steps: 1e-5; 2e-2 without L2. See `peers.reference`.
+Observed in float32 on two cores after 3 steps: 1e-5, or 2e-2 if L2 is left out. See `peers.reference`.
 """
 
 LOSS_TOLERANCE: Final = 0.05
-"""Final total losses may differ by this fraction of reglab's: seen between equal peers after 500-5,000 steps of MNIST:
-0.03. It only catches peers that go astray later; what they do at all is checked by the deviation."""
+"""The largest relative difference allowed between a peer's final total loss and reglab's. Between equal peers, 0.03 was
+observed after 500-5,000 steps of MNIST. It only catches peers that go wrong later; the deviation checks the steps."""
 
 
 def compare(job: Job, peers: Sequence[str], repeats: int, python: str = sys.executable, *,
             known: Mapping[str, Peer] = PEERS, timeout: float = 600.0,
             settle: float = SETTLE_SECONDS) -> dict[str, Any]:
-    """Trains `job` with reglab and every peer named, `repeats` timed stretches each, in turn.
+    """Trains `job` with reglab and every peer named, in turn, for `repeats` timed stretches each.
 
     Args:
       peers: names in `known`; reglab itself need not be named.
-      python: the interpreter of the peers; reglab is on their path.
-      timeout: seconds a peer may take for one answer; compiling and tuning is one answer.
+      python: the interpreter for the peers; reglab is put on their path.
+      timeout: seconds that a peer may take for one answer; compiling and tuning count as one answer.
+      known: the peers that can be named.
+      settle: seconds to pause before each run.
 
     Returns:
-      JSON values. "peers": name to step_time_us, steps_per_second, examples_per_second (each lane's; each with median,
-      min and max), compile_seconds, tuning_seconds, peak_memory_bytes, loss, data_loss and deviation [lanes], versions,
-      settings; and against reglab, unless that failed: ratio (its time over reglab's, round by round), loss_difference
-      (the largest relative one of the lanes) and agrees (within both tolerances). "missing": name to the packages it
-      lacks. "failed": name to why. And batch_size, steps, lanes, rounds, loss_tolerance, deviation_tolerance.
+      JSON values. "peers" maps each name to step_time_us, steps_per_second and examples_per_second (per lane; all three
+      with median, min and max), compile_seconds, tuning_seconds, peak_memory_bytes, loss, data_loss and deviation (each
+      [lanes]), versions and settings; and, compared with reglab unless that failed, ratio (the peer's time over
+      reglab's, round by round), loss_difference (the largest relative one of the lanes) and agrees (within both
+      tolerances). "missing" maps names to the packages they lack, "failed" maps names to the reason. Also batch_size,
+      steps, lanes, rounds, loss_tolerance and deviation_tolerance.
 
     Raises:
-      ValueError: a peer is unknown, or the job holds too few batches for so many repeats.
+      ValueError: a peer is unknown, or the job has too few batches for that many repeats.
     """
     unknown = [name for name in peers if name not in known]
     if unknown:
@@ -84,7 +87,7 @@ def compare(job: Job, peers: Sequence[str], repeats: int, python: str = sys.exec
 
 
 def missing_packages(peers: Mapping[str, Peer], python: str = sys.executable) -> dict[str, str]:
-    """Peer name to the packages that `python` lacks, for the peers that cannot be started."""
+    """Maps each peer that cannot be started to the packages that `python` lacks for it."""
     packages = sorted({package for peer in peers.values() for package in peer.requires})
     code = "import importlib.util, sys; print(*(p for p in sys.argv[1:] if importlib.util.find_spec(p) is None))"
     absent = subprocess.run([python, "-c", code, *packages], capture_output=True, text=True, check=True).stdout.split()
@@ -93,7 +96,7 @@ def missing_packages(peers: Mapping[str, Peer], python: str = sys.executable) ->
 
 
 class _Race:
-    """The peers that run, what they took, and those that fell out. A failure ends a peer, never the race."""
+    """The running peers, their times, and the peers that failed. A failure removes a peer but never ends the race."""
 
     def __init__(self, job: pathlib.Path, python: str, timeout: float) -> None:
         self._job, self._python, self._timeout = job, python, timeout
@@ -104,7 +107,7 @@ class _Race:
         self.finished: list[str] = []
 
     def start(self, name: str, module: str) -> None:
-        """Starts a peer and waits until it is warm, so that no two compile at a time."""
+        """Starts a peer and waits until it is warmed up, so that no two compile at the same time."""
         process = PeerProcess([self._python, "-m", module, str(self._job)])
         self._processes[name], self.seconds[name] = process, []
         answer = self._ask(name, None)
@@ -112,7 +115,7 @@ class _Race:
             self.facts[name] = {key: answer.get(key) for key in ("compile_seconds", "tuning_seconds")}
 
     def round(self, *, backwards: bool, settle: float) -> None:
-        """One stretch of each; every other round backwards, so that none always follows the same one."""
+        """Runs one stretch of each peer; alternating directions keep any peer from always following the same one."""
         names = list(self._processes)
         for name in reversed(names) if backwards else names:
             time.sleep(settle)
@@ -121,7 +124,7 @@ class _Race:
                 self.seconds[name].append(answer["seconds"])
 
     def finish(self) -> None:
-        """Collects the final losses and the facts."""
+        """Collects the final losses and facts."""
         for name in list(self._processes):
             answer = self._ask(name, "finish")
             if answer:
@@ -129,7 +132,7 @@ class _Race:
                 self.finished.append(name)
 
     def close(self) -> None:
-        """Ends every process that is left."""
+        """Ends all remaining processes."""
         for process in self._processes.values():
             process.close()
 
@@ -150,6 +153,6 @@ def _timing(job: Job, seconds: list[float]) -> dict[str, Any]:
 
 def _agreement(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
     differences = [abs(b - a) / abs(a) for a, b in zip(ours["loss"], theirs["loss"], strict=True)]
-    # A loss that is not a number compares false with everything, and so does not agree.
+    # A loss that is NaN compares false with everything, and so does not agree.
     same_steps = all(d <= DEVIATION_TOLERANCE for d in [*ours["deviation"], *theirs["deviation"]])
     return {"loss_difference": max(differences), "agrees": same_steps and all(d <= LOSS_TOLERANCE for d in differences)}

@@ -1,4 +1,4 @@
-"""The benchmark as a whole: one section after another, each in processes of its own. No TensorFlow here."""
+"""The benchmark as a whole: one section after another, each in separate processes. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ Measure = Callable[[Task], dict[str, Any]]
 
 
 def benchmark(settings: Settings, console: Console | None = None, measure: Measure = measure_apart) -> dict[str, Any]:
-    """Measures all that is asked for.
+    """Measures everything that the settings ask for.
 
     Args:
-      console: who is told which section runs.
-      measure: how a section is measured: in a process of its own.
+      console: shows which section is running.
+      measure: measures one section; by default in a separate process.
 
     Returns:
-      JSON values; see README.md for the keys. A section that failed is in "failed", name to why.
+      JSON values; see README.md for the keys. "failed" maps sections that failed to the reason.
 
     Raises:
       ConfigError: something cannot be measured as asked.
@@ -51,7 +51,7 @@ def benchmark(settings: Settings, console: Console | None = None, measure: Measu
 
 
 class _Session:
-    """One call of `benchmark`. A section that fails is noted, and the others go on."""
+    """One call of `benchmark`. A section that fails is recorded, and the others go on."""
 
     def __init__(self, settings: Settings, dataset: Dataset, console: Console, measure: Measure) -> None:
         self._settings, self._dataset, self._console, self._measure = settings, dataset, console, measure
@@ -62,7 +62,7 @@ class _Session:
             "seconds": settings.seconds, "load_average": _load_average(), "failed": {}}
 
     def sections(self) -> None:
-        """Those named by `--sections`."""
+        """Measures the sections named in `--sections`."""
         wanted = self._settings.sections
         if "speed" in wanted:
             self._try("speed", lambda: self.result.update(self._pace_of(self._settings.config)))
@@ -80,7 +80,7 @@ class _Session:
                 whole=whole(self._settings.config, self._dataset, self._settings.repeats)))
 
     def growth(self) -> None:
-        """Over devices, widths, batch sizes and lanes."""
+        """Measures how speed grows over devices, widths, batch sizes and lanes."""
         settings, config = self._settings, self._settings.config
         if settings.devices:
             self._try("devices", lambda: self.result.update(
@@ -99,7 +99,7 @@ class _Session:
                     self._try(f"{count} lanes against jax", lambda count=count: self._race_lanes(count))  # type: ignore[misc]
 
     def race(self) -> None:
-        """Against the other libraries."""
+        """Races against the other libraries."""
         if self._settings.against:
             self._try("against", self._race)
 
@@ -125,12 +125,12 @@ class _Session:
         return found
 
     def _starts(self) -> None:
-        """Several processes, for a range."""
+        """Measures several process starts, to get a range."""
         starts = [self._run("start") for _ in range(min(self._settings.repeats, MOST_STARTS))]
         spreads = {name: spread([start[name] for start in starts]) for name in starts[0]}
         renamed = {"peak_memory_bytes": "peak_memory_bytes", "peak_device_memory_bytes": "peak_device_memory_bytes",
                    "compile": "compile_seconds"}
-        # These are of whole runs, summaries too, and have a range: they stand for those of the section speed.
+        # These are measured on whole runs, with summaries, and have a range, so they replace those of section speed.
         self.result |= {renamed[name]: each for name, each in spreads.items() if name in renamed}
         self.result["start_seconds"] = {name: each for name, each in spreads.items() if name not in renamed}
 
@@ -157,7 +157,7 @@ class _Session:
 
 
 def _load(settings: Settings) -> Dataset:
-    """The data, once in the parent, so that what is wrong with them is told before anything is measured."""
+    """Loads the data once in the parent, so that problems with them are reported before anything is measured."""
     config = settings.config
     dataset = data.load(config.dataset, data_dir=config.data_dir, train_size=config.train_size,
                         label_noise=config.label_noise, validation_split=config.validation_split,
@@ -174,5 +174,5 @@ def _load(settings: Settings) -> Dataset:
 
 
 def _load_average() -> float | None:
-    """Of the last minute: what is measured on a busy machine is worth little."""
+    """The load average of the last minute: measurements on a busy machine are worth little."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None

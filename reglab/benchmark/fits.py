@@ -1,4 +1,4 @@
-"""What it costs a whole run to write summaries and checkpoints: epochs of `fit` with them and without."""
+"""What writing summaries and checkpoints costs a whole run: epochs of `fit` with and without them."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from reglab.data import Dataset, steps_per_epoch
 from reglab.engine.assembly import shared_programs
 from reglab.run.loop import fit
 
-WARM_EPOCHS: Final = 2  # Not timed: compilation, and the first checkpoint.
+WARM_EPOCHS: Final = 2  # Not timed: they include compilation and the first checkpoint.
 MOST_EPOCHS: Final = 300
-_NEVER: Final = 10**9  # Steps: no checkpoint before the end, which is not timed.
+_NEVER: Final = 10**9  # Steps between checkpoints, so that there is none until the end, which is not timed.
 
 
 def logging(config: Config, dataset: Dataset, task: Task) -> dict[str, Any]:
-    """Seconds an epoch, without evaluation: bare, with summaries, with a checkpoint an epoch, and with both.
+    """Seconds per epoch, without evaluation: bare, with summaries, with a checkpoint per epoch, and with both.
 
-    Summaries are written every `config.summary_every` steps. Timed is from the end of the second epoch's steps to the
-    end of the last one's: as many saves as epochs. The runs take turns.
+    Summaries are written every `config.summary_every` steps. The time runs from the end of the second epoch's steps to
+    the end of the last epoch's, and so includes as many saves as epochs. The variants take turns.
     """
-    # Under srun or TF_CONFIG too, this process trains alone.
+    # Even under srun or TF_CONFIG, this process trains alone.
     alone = dataclasses.replace(config, strategy="one_device" if config.num_devices in (None, 1) else "mirrored",
                                 epochs=WARM_EPOCHS + 3)
     with shared_programs():  # Each is traced and compiled once, whatever the repeats.
@@ -66,10 +66,10 @@ def _epoch_seconds(config: Config, dataset: Dataset) -> float:
 
 
 class _Clock(Console):
-    """Notes when the steps of each epoch are done.
+    """Records when the steps of each epoch are done.
 
     Attributes:
-      ends: epoch, from 1, to the time.
+      ends: maps each epoch, counted from 1, to the time.
     """
 
     def __init__(self, steps_per_epoch: int) -> None:
@@ -77,6 +77,6 @@ class _Clock(Console):
         self.ends: dict[int, float] = {}
 
     def progress(self, step: int, epoch: int, losses: Mapping[str, float]) -> None:
-        """Notes the time where these are the last steps of an epoch."""
+        """Records the time if these are the last steps of an epoch."""
         if step == epoch * self._steps_per_epoch:
             self.ends[epoch] = time.perf_counter()

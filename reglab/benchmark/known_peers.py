@@ -1,4 +1,4 @@
-"""The libraries that can be raced, by name. Neither they nor NumPy are imported here."""
+"""The libraries that can be raced, by name. This imports neither them nor NumPy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 @dataclasses.dataclass(frozen=True)
 class Peer:
-    """How to start a peer: `python -m module`, if the packages it `requires` are installed."""
+    """How to start a peer: `python -m module`, if the packages in `requires` are installed."""
 
     module: str
     requires: tuple[str, ...]

@@ -1,8 +1,8 @@
-"""What this device takes for the work no step can do without: the roofline that a step is measured against.
+"""The time this device needs for the work that no step can avoid: the limit against which a step is measured.
 
-It is the matrix products of a step's shapes (compiled by XLA or by TensorFlow's own kernels, whichever is faster) and
-one pass over the memory of the optimizer (compiled by XLA), each alone in a loop. What a step does besides (batches,
-biases, activations, loss, penalties) is not in it, so a share of 1 is out of reach.
+That work consists of the matrix products of a step's shapes (compiled by XLA or run by TensorFlow's own kernels,
+whichever is faster) and one pass over the optimizer's memory (compiled by XLA), each alone in a loop. The rest of a
+step (batches, biases, activations, loss, penalties) is not included, so a share of 1 cannot be reached.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ OPTIMIZER: Final = "optimizer"
 
 
 def step_flops(widths: Sequence[int], batch_size: int) -> int:
-    """Floating-point operations in the products of a step: forward and, twice that, backward.
+    """The floating-point operations in the products of a step: forward and, twice as many, backward.
 
-    The first layer needs no gradient for its input.
+    The first layer does not need the gradient of its input: 2 · batch_size · (3 · Σ inputs·units − those of layer 0).
     """
     sizes = [inputs * units for inputs, units in zip(widths, widths[1:], strict=False)]
     return 2 * batch_size * (3 * sum(sizes) - sizes[0])
@@ -36,11 +36,11 @@ class Limit:
     """The work of one device in one step.
 
     Attributes:
-      widths: of the network: features, hidden layers, classes.
-      batch_size: examples a step on this device.
-      optimizer: the rule whose memory is passed over.
-      dtype: of parameters and optimizer.
-      product_dtype: of the products.
+      widths: the widths of the network: features, hidden layers, classes.
+      batch_size: the number of examples per step on this device.
+      optimizer: the update rule whose memory is passed over.
+      dtype: the dtype of parameters and optimizer.
+      product_dtype: the dtype of the matrix products.
     """
 
     widths: tuple[int, ...]
@@ -50,13 +50,13 @@ class Limit:
     product_dtype: tf.DType
 
     def runs(self) -> dict[str, Steps]:
-        """What is to be timed: the products by XLA and by TensorFlow's kernels, and the optimizer's pass."""
+        """Returns what is timed: the products by XLA and by TensorFlow's kernels, and the optimizer's pass."""
         return {PRODUCTS[0]: self._looped(self._products, self._operands(), jit=True),
                 PRODUCTS[1]: self._looped(self._products, self._operands(), jit=False),
                 OPTIMIZER: self._looped(self._pass, self._memory(), jit=True)}
 
     def _looped(self, body: Callable[..., Any], arrays: Any, *, jit: bool) -> Steps:
-        """`body(i, arrays)` to new arrays, in a loop within one call."""
+        """Returns a function that applies `arrays = body(i, arrays)` repeatedly, in a loop within one call."""
         def loop(arrays: Any, steps: tf.Tensor) -> Any:
             return tf.while_loop(lambda i, _: i < steps, lambda i, now: (i + 1, body(i, now)), (0, arrays))[1]
 
@@ -77,7 +77,7 @@ class Limit:
 
     def _products(self, i: tf.Tensor, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
         x, kernels, _ = arrays
-        # One entry changes each time, or a compiler would see that the products do not, and take them out of the loop.
+        # One entry changes at each step; otherwise the compiler could move the constant products out of the loop.
         x = tf.tensor_scatter_nd_update(x, [[0, 0]], [tf.cast(i % 2, x.dtype)])
         inputs = [x]
         for kernel in kernels:

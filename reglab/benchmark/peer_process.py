@@ -1,4 +1,4 @@
-"""One peer's process as the parent sees it: a line in, a JSON line out, or an error that says why not."""
+"""A peer's process as the parent sees it: a command line in, a JSON line out, or an error that gives the reason."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ import reglab.benchmark
 from reglab.signals.listener import heard_by_children
 from reglab.signals.stop import command_request
 
-# Several libraries hold the same GPU at a time, so none may take all of its memory in advance.
+# Several libraries hold the same GPU at the same time, so none may reserve all of its memory in advance.
 ENVIRONMENT: Final = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
                       "TF_CPP_MIN_LOG_LEVEL": "2"}
 _ROOT: Final = str(pathlib.Path(reglab.benchmark.__path__[0]).parents[1])
 
 
 class PeerError(Exception):
-    """A peer died, answered nonsense or not in time."""
+    """A peer died, gave an invalid answer, or did not answer in time."""
 
 
 class PeerProcess:
-    """A running peer. Its stderr goes to a file, of which an error quotes the end."""
+    """A running peer. Its stderr goes to a file, whose last line is quoted in errors."""
 
     def __init__(self, command: Sequence[str]) -> None:
         path = os.pathsep.join(filter(None, [_ROOT, os.environ.get("PYTHONPATH")]))
@@ -41,13 +41,13 @@ class PeerProcess:
         threading.Thread(target=self._read, daemon=True).start()
 
     def ask(self, command: str | None, timeout: float) -> dict[str, Any]:
-        """Sends a command, or nothing, and waits for the answer.
+        """Sends a command, unless it is None, and waits for the answer.
 
         Raises:
-          PeerError: there is none.
+          PeerError: there is no valid answer.
         """
         if command is not None:
-            with contextlib.suppress(BrokenPipeError):  # The answer, which will not come, tells why.
+            with contextlib.suppress(BrokenPipeError):  # Waiting for the answer will show the reason.
                 self._input.write(command + "\n")
                 self._input.flush()
         try:
@@ -66,7 +66,7 @@ class PeerProcess:
         return answer
 
     def close(self, grace: float = 10.0) -> None:
-        """Closes the peer's stdin, which ends it, and kills it if it is still there after `grace` seconds."""
+        """Closes the peer's stdin, which ends it; kills it if it is still running after `grace` seconds."""
         with contextlib.suppress(BrokenPipeError):
             self._input.close()
         if command_request():  # A stop signal has come.
@@ -83,12 +83,12 @@ class PeerProcess:
         return self._process.stdin
 
     def _read(self) -> None:
-        """In a thread, because a pipe cannot be read with a time limit on every system."""
+        """Runs in a thread, because not every system can read a pipe with a time limit."""
         assert self._process.stdout is not None
         with self._process.stdout as lines:
             for line in lines:
                 self._lines.put(line)
-        self._lines.put("")  # The end.
+        self._lines.put("")  # Marks the end.
 
     def _last_words(self) -> str:
         self._stderr.flush()

@@ -1,6 +1,6 @@
-"""What is measured of one network in one process, each a function of (config, dataset, task) to JSON values.
+"""The sections that measure one network in one process, each a function from (config, dataset, task) to JSON values.
 
-The caller gives each a process of its own (`worker`), so that none meets what another left in memory.
+The caller runs each in a separate process (`worker`), so that none is affected by what another left in memory.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from reglab.engine.training import Training
 
 
 def speed(config: Config, dataset: Dataset, task: Task) -> dict[str, Any]:
-    """The pace of training, and how much of what the device can do it is; both in turn."""
+    """Measures the pace of training, and what share of the device's limit it reaches; the two take turns."""
     replicas = place_run(config, None)
     began = time.perf_counter()
     training = make_training(config, dataset, replicas)
     stepper = of_training(training)
     compiled = time.perf_counter() - began - timed(stepper, FIRST_STEPS)
     stretch(stepper, task.seconds / 4)
-    memory = _memory()  # Before the limit takes any.
+    memory = _memory()  # Before the limit's runs use any.
     limit = _limit(config, dataset, training)
     times = interleaved({"step": stepper, **limit.runs()}, task.seconds, task.repeats)
     examples = len(dataset.train) / training.steps_per_epoch
@@ -50,12 +50,12 @@ def speed(config: Config, dataset: Dataset, task: Task) -> dict[str, Any]:
 
 
 def pace(seconds: list[float]) -> dict[str, Spread]:
-    """Steps a second and µs a step, of seconds a step."""
+    """Converts seconds per step into steps per second and µs per step."""
     return {"steps_per_second": spread([1 / t for t in seconds]), "step_time_us": spread([1e6 * t for t in seconds])}
 
 
 def start(config: Config, dataset: Dataset, task: Task) -> dict[str, Any]:
-    """From the start of this process to the first step of a run as `fit` makes it; memory of its first epoch."""
+    """Measures the time from the start of this process to the first step of a `fit` run, and the memory of an epoch."""
     began = time.perf_counter()
     training = assembly.make_training(config, dataset, place_run(config, None))
     training.run(0, 0, 1)
@@ -69,7 +69,7 @@ def start(config: Config, dataset: Dataset, task: Task) -> dict[str, Any]:
 
 
 def penalty(config: Config, dataset: Dataset, task: Task) -> dict[str, Any]:
-    """Step time without any penalty in the program, with each alone, and with all of them."""
+    """Measures the step time without any penalty in the program, with each one alone, and with all of them."""
     replicas = place_run(config, None)
     told = config.strengths.told
     configs = {"none": config, **{name: dataclasses.replace(config, strengths=ByPenalty(0.0, {name: strength}))
@@ -81,7 +81,7 @@ def penalty(config: Config, dataset: Dataset, task: Task) -> dict[str, Any]:
 
 
 def lanes(config: Config, dataset: Dataset, task: Task) -> dict[str, Any]:
-    """Many configurations side by side, against one alone; `loss_difference` is between it and lane 0."""
+    """Measures lanes side by side against a single run; `loss_difference` compares lane 0 with that run."""
     single = of_training(make_training(config, dataset, Replicas()))
     steppers = {str(count): of_lanes(make_lanes(lane_configs(config, count), dataset)) for count in task.counts}
     times = interleaved({"single": single, **steppers}, task.seconds, task.repeats)
@@ -94,7 +94,7 @@ def lanes(config: Config, dataset: Dataset, task: Task) -> dict[str, Any]:
 
 
 class Scaling:
-    """One number of devices: the same global batch (strong), and the same batch on every device (weak).
+    """One number of devices: with the same global batch (strong), and with the same batch on every device (weak).
 
     Attributes:
       facts: JSON values to report.
@@ -113,7 +113,7 @@ class Scaling:
                       "first_losses": np.asarray(self._steppers["strong"].first_losses, float).tolist()}
 
     def run(self) -> dict[str, float]:
-        """Seconds a step of either, in one stretch."""
+        """Runs one stretch of each kind; returns the seconds per step."""
         return {name: timed(stepper, self._steps[name]) / self._steps[name]
                 for name, stepper in self._steppers.items()}
 
@@ -139,7 +139,7 @@ def _against_limit(limit: Limit, devices: int, times: dict[str, list[float]]) ->
 
 
 def _memory() -> dict[str, Spread]:
-    """Peak memory so far: the host's, and where there is a GPU, the first one's."""
+    """Peak memory so far: of the host and, if there is a GPU, of the first GPU."""
     result = {"peak_memory_bytes": spread([peak_memory_bytes()])}
     if tf.config.list_physical_devices("GPU"):
         result["peak_device_memory_bytes"] = spread([tf.config.experimental.get_memory_info("GPU:0")["peak"]])

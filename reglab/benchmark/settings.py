@@ -20,7 +20,7 @@ from reglab.inputs.paths import Unusable, place_of
 from reglab.inputs.texts import did_you_mean, shown
 
 DEFAULT_SECTIONS: Final = ("speed", "start", "penalty", "logging")
-"""Those measured unless `--sections` says otherwise; further ones by giving their values, such as `--lanes=1,16`."""
+"""The sections measured unless `--sections` says otherwise; flags with values such as `--lanes=1,16` add others."""
 SECTIONS: Final = (*DEFAULT_SECTIONS, "whole", "deterministic")
 RACED: Final = ("l1", "l2")
 """The penalties that the other libraries have too."""
@@ -48,7 +48,7 @@ WITHOUT: Final = frozenset({"strategy", "rendezvous_timeout", "model_dir", "resu
 
 
 def extra_flags() -> Mapping[str, tuple[type, str, Any]]:
-    """The command's own flags: what is a term of every program has a strength here unless it is told otherwise."""
+    """Returns the command's own flags; those of standing penalties have a default strength above 0 here."""
     return {**_EXTRA, **{name: (float, f"{penalties.get(name).help[:-1]}; else {DEFAULT_STRENGTH:g}.", None)
                          for name in penalties.standing()}}
 
@@ -60,9 +60,9 @@ class Settings:
     Attributes:
       config: the run to measure.
       sections: a subset of `SECTIONS`.
-      repeats, seconds: rounds, and the length of one stretch.
-      devices, widths, batch_sizes, lanes: what to grow over; empty for nothing.
-      against: peers to race, see `known_peers.PEERS`.
+      repeats, seconds: the number of rounds, and the length of one stretch.
+      devices, widths, batch_sizes, lanes: the values to measure growth over; empty for none.
+      against: the peers to race, see `known_peers.PEERS`.
       output: the file to write, or None.
     """
 
@@ -79,7 +79,7 @@ class Settings:
 
 
 def make_settings(config: Config, values: Mapping[str, Any]) -> Settings:
-    """The settings of a command line: the values of `extra_flags`.
+    """Returns the settings for a command line, given the values of `extra_flags`.
 
     Raises:
       ConfigError: a value cannot be used.
@@ -135,7 +135,11 @@ def _numbers(flag: str, text: str | None) -> tuple[int, ...]:
 
 
 def _check_against(config: Config, flag: str) -> None:
-    """The peers train one kind of run."""
+    """Checks that the run is of the one kind that the peers can train.
+
+    Raises:
+      ConfigError: it is not.
+    """
     default = Config()
     for name in ("optimizer", "activation", "penalize", "precision", "schedule", "warmup_steps", "clip_norm", "jit"):
         value = getattr(config, name)

@@ -1,4 +1,4 @@
-"""What several measurements of one thing came to."""
+"""Summaries of several measurements of one quantity."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ Spread = dict[str, float]
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Median and range."""
+    """Returns the median and the range."""
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
 def ratios(values: Sequence[float], base: Sequence[float]) -> Spread:
-    """Values over those of the base in the same round, so that drift of the machine meets both alike."""
+    """Returns values over those of the base in the same round, so that drift of the machine affects both alike."""
     return spread([value / other for value, other in zip(values, base, strict=True)])

@@ -1,4 +1,4 @@
-"""The trainings that are measured, as they are run otherwise, but without summaries."""
+"""The trainings that are measured: as they normally run, but without summaries."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from reglab.engine.training import Training
 
 FIRST_STEPS: Final = 3
 TakeSteps = Callable[[int, int, int], np.ndarray]
-"""(epoch, first, count) to the data losses of the steps taken."""
+"""Maps (epoch, first, count) to the data losses of the steps taken."""
 
 
 class Stepper:
-    """Takes steps, over the same epoch again and again: `timing.Steps`.
+    """Takes steps, repeating the same epoch as needed: a `timing.Steps`.
 
     Args:
       take: takes some steps of an epoch.
-      steps_per_epoch: how many there are.
+      steps_per_epoch: the number of steps in the epoch.
 
     Attributes:
-      first_losses: [FIRST_STEPS] or [FIRST_STEPS, lanes] data losses of the first steps, taken at once.
-      last_loss: the data loss of the last step so far, the mean over lanes.
+      first_losses: [FIRST_STEPS] or [FIRST_STEPS, lanes] data losses of the first steps, taken on construction.
+      last_loss: the data loss of the latest step, averaged over lanes.
     """
 
     def __init__(self, take: TakeSteps, steps_per_epoch: int) -> None:
@@ -42,7 +42,7 @@ class Stepper:
         self.first_losses = np.concatenate([self(1) for _ in range(FIRST_STEPS)])
 
     def __call__(self, steps: int) -> np.ndarray:
-        """Takes them, and gives the data losses of the last call's."""
+        """Takes the steps; returns the data losses of the last underlying call."""
         losses = np.zeros(0)
         while steps:
             count = min(steps, self._steps_per_epoch - self._at)
@@ -53,23 +53,23 @@ class Stepper:
         return losses
 
     def loss_difference(self, other: Stepper) -> float:
-        """The largest relative difference of the first losses, of lane 0 where there are lanes."""
+        """Returns the largest relative difference of the first losses; with lanes, of lane 0."""
         mine, theirs = (s.first_losses.reshape(FIRST_STEPS, -1)[:, 0] for s in (self, other))
         return float(np.max(np.abs(mine - theirs) / np.abs(theirs)))
 
 
 def of_training(training: Training) -> Stepper:
-    """Steps of a run."""
+    """Returns the stepper of a run."""
     return Stepper(lambda *steps: training.run(*steps).data_losses, training.steps_per_epoch)
 
 
 def of_lanes(groups: LaneGroups) -> Stepper:
-    """Steps of lanes."""
+    """Returns the stepper of lanes."""
     return Stepper(groups.run, groups.trainings[0].steps_per_epoch)
 
 
 def make_training(config: Config, dataset: Dataset, replicas: Replicas, *, penalized: bool = True) -> Training:
-    """One run; with no penalty in its program at all unless `penalized`, which is less than λ = 0.
+    """Returns one run; unless `penalized`, its program has no penalty at all, which costs less than one with λ = 0.
 
     Raises:
       ConfigError: the batch is larger than the training data, or `penalize` matches no layer.
@@ -84,7 +84,7 @@ def make_training(config: Config, dataset: Dataset, replicas: Replicas, *, penal
 
 
 def make_lanes(configs: Sequence[Config], dataset: Dataset) -> LaneGroups:
-    """What trains them all side by side."""
+    """Returns the lanes that train all the configurations side by side."""
     step = assembly.make_step(configs[0], dataset)
     return assembly.make_lanes(
         configs[0], step, stack_lanes([step.model.initialize(config.seed) for config in configs]),

@@ -1,4 +1,4 @@
-"""The benchmark's result as text for people: medians, with their range in brackets."""
+"""The benchmark's result as text: medians, with their range in brackets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NAMES = {"bare": "neither", "both": "summaries and checkpoints"}
 
 
 def tables(result: Mapping[str, Any]) -> str:
-    """Every section that the result holds."""
+    """Returns the tables of all sections in the result."""
     config, load = result["config"], result["load_average"]
     strengths = ", ".join(f"{name} = {in_words(strength)}" for name, strength in _told(config).items())
     lines = [result["dataset"],
@@ -150,7 +150,7 @@ def _failed(result: Mapping[str, Any]) -> list[str]:
 
 
 def _cell(spread: Mapping[str, float], scale: float = 1.0) -> str:
-    """`352.1 (349.8-360.4)`."""
+    """Formats a spread as `352.1 (349.8-360.4)`."""
     median, low, high = (_number(scale * spread[name]) for name in ("median", "min", "max"))
     return median if low == high else f"{median} ({low}-{high})"
 

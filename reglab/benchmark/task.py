@@ -1,4 +1,4 @@
-"""What a worker is told to measure, as JSON. No TensorFlow here."""
+"""The instructions for a worker, as JSON. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Task:
     Attributes:
       section: a name that `worker` knows.
       config: the run to measure.
-      seconds: of one timed stretch.
-      repeats: rounds.
-      started: `time.monotonic()`, the same clock in all processes of a machine, just before the worker was started.
-      import_seconds: what importing TensorFlow took in the worker.
-      counts: of lanes.
-      devices: how many to use.
+      seconds: the length of one timed stretch.
+      repeats: the number of rounds.
+      started: `time.monotonic()`, a clock shared by all processes of a machine, just before the worker was started.
+      import_seconds: the time that the worker took to import TensorFlow.
+      counts: the numbers of lanes.
+      devices: the number of devices to use.
     """
 
     section: str
@@ -35,18 +35,18 @@ class Task:
     devices: int = 1
 
     def to_json(self) -> str:
-        """One line; `from_json` gives an equal task."""
+        """Returns the task as one line, from which `from_json` makes an equal task."""
         return json.dumps({**dataclasses.asdict(self), "config": self.config.to_dict()})
 
     @staticmethod
     def from_json(text: str) -> Task:
-        """Rebuilds a task."""
+        """Rebuilds a task from JSON."""
         fields = json.loads(text)
         return Task(**{**fields, "config": Config.from_dict(fields["config"]), "counts": tuple(fields["counts"])})
 
 
 def lane_configs(config: Config, count: int) -> list[Config]:
-    """Lane 0 is `config`; the others have weaker penalties and other initial weights."""
+    """Returns configurations for lanes: lane 0 is `config`, others have weaker penalties and other initial weights."""
     def weaker(k: int) -> ByPenalty[Strength]:
         return ByPenalty(0.0, {name: weakened(strength, 1 + k) for name, strength in config.strengths.items()})
 

@@ -1,7 +1,7 @@
-"""Whole processes against the clock: what a user waits for. No TensorFlow here.
+"""Timing of whole processes: what a user waits for. No TensorFlow here.
 
-The job is that of `python -m reglab.train`: its data, epochs, evaluations, files and all, in a folder that is removed
-afterwards. It takes turns with a plain `import tensorflow` and with scripts of other libraries that do the same.
+The job is that of `python -m reglab.train`, including its data, epochs, evaluations and files, in a folder that is
+removed afterwards. It takes turns with a plain `import tensorflow` and with other libraries' scripts for the same job.
 """
 
 from __future__ import annotations
@@ -28,20 +28,21 @@ from reglab.data import Dataset
 from reglab.signals.listener import heard_by_children
 
 SCRIPTS: Final = {"keras": "keras_fit.py", "torch": "torch_loop.py"}
-"""Library to the script in `scripts/` that does the job with it."""
+"""Maps each library to the script in `scripts/` that does the job with it."""
 
 ACCURACY_TOLERANCE: Final = 0.05
-"""Final validation accuracies may differ by this much: orders and initial weights are each library's own."""
+"""The largest difference allowed between final validation accuracies; each library has its own order and weights."""
 
 
 def whole(config: Config, dataset: Dataset, repeats: int, peers: Sequence[str] = tuple(SCRIPTS)) -> dict[str, Any]:
-    """Seconds of whole processes, in turn, and their ratios round by round.
+    """Times whole processes, which take turns, and their ratios round by round.
 
     Returns:
-      JSON values. "import": a plain `import tensorflow`. "kept", "empty": the job with compiled code kept by a run
-      before, and with none, over "import". "alone", "two_workers": from start to the first evaluation of a job of one
-      step, the latter by `reglab.launch` over the former. Each peer: its job, over which "ratio" has that of "kept";
-      `agrees` if it reaches the same accuracy. "missing": peers whose library is not installed.
+      JSON values. "import" is a plain `import tensorflow`. "kept" and "empty" are the job with compiled code kept by an
+      earlier run, and with none; their "ratio" is over "import". "alone" and "two_workers" are the times from the start
+      to the first evaluation of a one-step job, the latter with `reglab.launch`; its "ratio" is over "alone". For each
+      peer, the time of its job; its "ratio" is that of "kept" over it, and "agrees" says whether it reaches the same
+      accuracy. "missing" lists peers whose library is not installed.
 
     Raises:
       WorkerError: a process failed.
@@ -55,7 +56,7 @@ def whole(config: Config, dataset: Dataset, repeats: int, peers: Sequence[str] =
             "kept": lambda: jobs.train("kept"), "empty": lambda: jobs.train(None),
             **{name: (lambda name=name: jobs.script(name)) for name in raced},  # type: ignore[misc]
             "alone": jobs.first_step_alone, "two_workers": jobs.first_step_of_two}
-        for run in runs.values():  # Files into memory, code into the cache.
+        for run in runs.values():  # Warms up: files into memory, code into the cache.
             run()
         times: dict[str, list[float]] = {name: [] for name in runs}
         for k in range(repeats):
@@ -72,10 +73,10 @@ def whole(config: Config, dataset: Dataset, repeats: int, peers: Sequence[str] =
 
 
 class _Jobs:
-    """The processes, each in a new folder below `folder`.
+    """The processes, each with a new folder below `folder`.
 
     Attributes:
-      accuracy: of the validation split at the end, by library.
+      accuracy: the final accuracy on the validation split, by library.
     """
 
     def __init__(self, config: Config, dataset: Dataset, folder: pathlib.Path) -> None:
@@ -89,7 +90,7 @@ class _Jobs:
                                 "divisor": dataset.divisor, "output": str(folder / "weights")})
 
     def train(self, cache: str | None) -> float:
-        """Seconds of the job by `reglab.train`; the cache is a name, or None for a new one."""
+        """Returns the seconds of the job by `reglab.train`; `cache` names a compile cache, None means a new one."""
         run = self._new("run")
         flags = [*_flags(self._config), f"--model_dir={run}",
                  f"--compile_cache={self._folder / cache if cache else self._new('cache')}"]
@@ -98,7 +99,7 @@ class _Jobs:
         return seconds
 
     def script(self, name: str) -> float:
-        """Seconds of the job by a script of another library."""
+        """Returns the seconds of the job by another library's script."""
         script = pathlib.Path(__file__).parent / "scripts" / SCRIPTS[name]
         command = [sys.executable, str(script), str(self._folder / "data.npz"), self._job]
         began = time.perf_counter()
@@ -108,16 +109,16 @@ class _Jobs:
         return seconds
 
     def first_step_alone(self) -> float:
-        """Seconds from the start of one process to its first evaluation, after a single step."""
+        """Returns the seconds from the start of one process to its first evaluation, after a single step."""
         return self._until_first_row([sys.executable, "-m", "reglab.train", *self._first_step_flags()])
 
     def first_step_of_two(self) -> float:
-        """The same of two workers, from the start of the launcher."""
+        """Returns the same for two workers, from the start of the launcher."""
         return self._until_first_row([sys.executable, "-m", "reglab.launch", "--workers=2", "--",
                                       *self._first_step_flags(), "--strategy=multi_worker"])
 
     def seconds(self, command: Sequence[str]) -> float:
-        """Seconds of a whole process."""
+        """Returns the seconds that a whole process takes."""
         began = time.perf_counter()
         self._run(command)
         return time.perf_counter() - began
@@ -137,7 +138,7 @@ class _Jobs:
         return done
 
     def _until_first_row(self, command: Sequence[str]) -> float:
-        """Seconds until the row of the first epoch stands, which has the data loss of the first evaluation."""
+        """Returns the seconds until the first epoch's row is printed, with the data loss of the first evaluation."""
         began = time.perf_counter()
         with heard_by_children(), tempfile.TemporaryFile("w+") as errors, subprocess.Popen(
                 command, env={**os.environ, **ENVIRONMENT, "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE,
@@ -153,7 +154,7 @@ class _Jobs:
 
 
 def _flags(config: Config) -> list[str]:
-    """The command line that gives this configuration, but for where it is kept."""
+    """Returns the flags that give this configuration, apart from where it is stored."""
     default = Config().to_dict()
     given = {name: value for name, value in config.to_dict().items()
              if name not in HANDLING_FIELDS - {"data_dir"} and value != default.get(name)}

@@ -1,7 +1,7 @@
-"""`python -m reglab.benchmark.worker <task as JSON>`: measures one section and answers one JSON line on stdout.
+"""`python -m reglab.benchmark.worker <task as JSON>`: measures one section and answers with one JSON line on stdout.
 
-A section that cannot be measured as asked answers {"config_error": …}. Scaling answers its facts first and then, to
-each line on stdin, what one stretch took, so that different numbers of devices can take turns.
+If a section cannot be measured as asked, the answer is {"config_error": …}. Scaling answers with its facts first and
+then, for each line on stdin, with the times of one stretch, so that different numbers of devices can take turns.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from reglab.config import ConfigError
 
 
 def main(argv: list[str]) -> int:
-    """Measures what the task says."""
+    """Measures the task in `argv[0]`; returns the exit code."""
     task = Task.from_json(argv[0])
     with private_stdout() as answers:
         try:
@@ -39,10 +39,10 @@ def main(argv: list[str]) -> int:
 
 
 def measure(task: Task) -> dict[str, Any]:
-    """A section's result, measured in this process.
+    """Measures a section in this process and returns its result.
 
     Raises:
-      ConfigError: the devices or the data are not there.
+      ConfigError: the devices or the data do not exist.
       KeyError: there is no such section.
     """
     from reglab.benchmark import fits, sections

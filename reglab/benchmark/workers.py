@@ -1,4 +1,4 @@
-"""The parent's side of `worker`: a section measured in a process of its own. No TensorFlow here."""
+"""The parent's side of `worker`: measures each section in a separate process. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from reglab.benchmark.spread import Spread, ratios, spread
 from reglab.benchmark.task import Task
 from reglab.config import ConfigError
 
-TIMEOUT: Final = 3600.0  # Seconds for one answer: large networks compile and run for minutes.
+TIMEOUT: Final = 3600.0  # Seconds for one answer; large networks compile and run for minutes.
 
 
 class WorkerError(Exception):
-    """A worker died or did not answer; the message says which section and why."""
+    """A worker died or did not answer; the message names the section and the reason."""
 
 
 def measure_apart(task: Task) -> dict[str, Any]:
-    """The section's result, from a fresh process.
+    """Measures a section in a new process and returns its result.
 
     Raises:
       ConfigError: it cannot be measured as asked.
@@ -33,12 +33,13 @@ def measure_apart(task: Task) -> dict[str, Any]:
 
 
 def scaling(task: Task, counts: Sequence[int]) -> dict[str, Any]:
-    """Number of devices to what it gave, strong and weak, against the first number of them; the runs take turns.
+    """Maps each number of devices to its strong and weak scaling, relative to the first number; the runs take turns.
 
-    `efficiency` is the pace over that of perfect scaling from the first number: of examples a second a device.
+    `efficiency` is the pace relative to perfect scaling from the first number of devices, in examples per second per
+    device.
 
     Raises:
-      ConfigError: so many devices are not there.
+      ConfigError: there are not that many devices.
       WorkerError: a process failed.
     """
     times, facts = _in_turn({n: dataclasses.replace(task, section="scaling", devices=n) for n in counts})
@@ -51,7 +52,7 @@ def scaling(task: Task, counts: Sequence[int]) -> dict[str, Any]:
 
 
 def deterministic(task: Task) -> dict[str, Any]:
-    """Step time with `--deterministic` over that without, on one device; the two processes take turns.
+    """Measures step time with `--deterministic` against that without, on one device; two processes take turns.
 
     Raises:
       WorkerError: a process failed.
@@ -67,7 +68,7 @@ def deterministic(task: Task) -> dict[str, Any]:
 
 
 def _in_turn(tasks: Mapping[Any, Task]) -> tuple[dict[Any, dict[str, list[float]]], dict[Any, dict[str, Any]]]:
-    """Seconds a step of each task's kinds of step, a stretch in every round, and what its process says first."""
+    """Returns each task's seconds per step, by kind of step, one per round, and the first answer of its process."""
     times: dict[Any, dict[str, list[float]]] = {name: {"strong": [], "weak": []} for name in tasks}
     with contextlib.ExitStack() as stack:
         processes, facts = {}, {}

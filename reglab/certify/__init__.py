@@ -1,1 +1,1 @@
-"""`python -m reglab.certify`: does this machine compute what one device computes, and the same bits again?"""
+"""`python -m reglab.certify`: checks that replicas compute what one device does, and that runs repeat to the bit."""

@@ -1,5 +1,5 @@
-"""`python -m reglab.certify replicas`: does this machine or cluster compute what one device computes? And
-`python -m reglab.certify rerun DIR`: does a run give the same bits again? See `--help`."""
+"""`python -m reglab.certify replicas` checks that this machine or cluster computes what one device computes;
+`python -m reglab.certify rerun DIR` checks that a run gives the same bits again. See `--help`."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _certify(command: flags.CommandLine) -> int:
     dataset = load_dataset(config) if here is None else here
     check_fit(config, dataset)
     cluster = find_cluster(config)
-    if cluster is None:  # A signal may end the check anywhere.
+    if cluster is None:  # A signal may end the check at any point.
         return _check(command, dataset, place_run(config, None), None)
     with stop_request() as stop, peers_needed(cluster):
         return _check(command, dataset, place_run(config, cluster, stop), stop)
@@ -129,7 +129,7 @@ def _rerun(argv: list[str]) -> int:
 
 
 def describe_rerun(folder: str, verdict: Verdict) -> list[str]:
-    """The verdict in lines."""
+    """Returns the verdict as lines of text."""
     upto = "" if verdict.finished else f" up to its last checkpoint, of step {verdict.step}, as it is not finished"
     compared = ", ".join(f"{count:,} numbers of {file}" for file, count in verdict.compared.items() if count)
     lines = [f"{folder} was run again{upto}: {compared}"]

@@ -1,8 +1,8 @@
 """Do replicas compute what one device computes? The check behind `python -m reglab.certify replicas`.
 
-Every case trains twice in this process, on one device and on the replicas, in float64: there rounding is 1e-16, and a
-penalty counted twice or an example weighed wrongly stands out. Adam amplifies float32 rounding to 1e-3 within a few
-hundred steps, so float32 would prove nothing.
+Every case is trained twice in this process, on one device and on the replicas, in float64: rounding is 1e-16 there, so
+that a penalty counted twice or an example weighted wrongly stands out. Adam amplifies float32 rounding to 1e-3 within a
+few hundred steps, so float32 would prove nothing.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Finding:
     """How far the replicas were from one device in one case.
 
     Attributes:
-      case: what was trained, for people.
-      differences: quantity to largest |a − b| / max(1, |a|) over all its numbers.
+      case: a description of what was trained, for display.
+      differences: maps each quantity to the largest |a − b| / max(1, |a|) over all its numbers.
     """
 
     case: str
@@ -38,19 +38,19 @@ class Finding:
 
     @property
     def largest(self) -> float:
-        """The largest difference of all; NaN counts as infinite."""
+        """The largest of all differences; NaN counts as infinite."""
         return max(value if np.isfinite(value) else np.inf for value in self.differences.values())
 
     @property
     def exact(self) -> bool:
-        """Whether all differences are rounding."""
+        """Whether all differences are within rounding, that is, at most `TOLERANCE`."""
         return self.largest <= TOLERANCE
 
 
 def cases(config: Config, replicas: int) -> Iterator[tuple[str, Config, int]]:
-    """Name, configuration and steps of each case for a number of replicas.
+    """Yields name, configuration and number of steps of each case for a given number of replicas.
 
-    One SGD step at learning rate 1 shows the gradient of the total itself.
+    A single SGD step at learning rate 1 shows the gradient of the total itself.
     """
     exact = dataclasses.replace(config, precision="float64", model_dir=None, summary_every=7, schedule="constant",
                                 warmup_steps=0, weight_decay=None)
@@ -65,17 +65,17 @@ def cases(config: Config, replicas: int) -> Iterator[tuple[str, Config, int]]:
 
 
 def check_replicas(config: Config, dataset: Dataset, replicas: Replicas) -> Iterator[Finding]:
-    """Trains each case on one device and on `replicas`, and yields what differs, case by case."""
+    """Trains each case on one device and on `replicas`, and yields the differences, case by case."""
     for case, chosen, steps in cases(config, replicas.count):
         alone, together = make_training(chosen, dataset), make_training(chosen, dataset, replicas)
-        alone.prepare()  # It compiles while the other one trains.
+        alone.prepare()  # Compiles while the other one trains.
         several = _train(together, steps)
         single = _train(alone, steps)
         yield Finding(case, {name: _difference(single[name], several[name]) for name in single})
 
 
 def _train(training: Training, steps: int) -> dict[str, np.ndarray]:
-    """The numbers to compare: weights, slots, losses of every step, reports and evaluations of both splits."""
+    """Returns the numbers to compare: weights, slots, losses of all steps, reports, and evaluations of both splits."""
     losses, reports, taken = [], [], 0
     while taken < steps:
         epoch, first = divmod(taken, training.steps_per_epoch)

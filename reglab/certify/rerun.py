@@ -24,23 +24,23 @@ from reglab.signals.stop import EarlyStop
 from reglab.storage.reading import Unreadable, read_bytes
 
 COMPARED: Final = ("epochs", "steps", "train", "validation", "gap", "sparsity", "weights", "best", "nonfinite")
-"""What of `result.json` has to be equal; all else is of the clock, the machine or the folder."""
+"""The parts of `result.json` that must be equal; all others depend on the clock, the machine or the folder."""
 
 
 class NotRepeated(exit_codes.Ending, ArithmeticError):
-    """The rerun came to an end that the run did not come to."""
+    """The rerun ended in a way in which the original run did not."""
 
     exit_code = exit_codes.VERDICT_FAILED
 
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """The first number of a file that differs.
+    """The first number in a file that differs.
 
     Attributes:
-      file: in the folder of the run.
-      place: which number of it, for people.
-      first, second: its values, of the run and of the rerun.
+      file: the file, relative to the folder of the run.
+      place: which number of the file it is, for display.
+      first, second: its values in the run and in the rerun.
     """
 
     file: str
@@ -54,15 +54,15 @@ class Difference:
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """What came of a rerun.
+    """The outcome of a rerun.
 
     Attributes:
-      step: up to which step the two were compared.
-      finished: whether the run was; else it was compared up to its last checkpoint.
-      differences: the first one in each file that differs; none where the two are equal to the bit.
-      facts: what decides the bits and was recorded otherwise, name to (of the run, of the rerun); of a finished run.
-      compared: how many numbers were compared, by file.
-      steps_per_second: of the run and of the rerun, where they are known.
+      step: the step up to which the two were compared.
+      finished: whether the run was finished; if not, it was compared up to its last checkpoint.
+      differences: the first difference in each file that differs; empty if all are equal to the bit.
+      facts: recorded settings that determine the bits and differ, {name: (run's, rerun's)}; for finished runs only.
+      compared: the number of compared numbers in each file.
+      steps_per_second: the rates of the run and of the rerun, where known.
     """
 
     step: int
@@ -74,7 +74,7 @@ class Verdict:
 
     @property
     def equal(self) -> bool:
-        """Whether all is equal to the bit."""
+        """Whether everything is equal to the bit."""
         return not self.differences
 
 
@@ -84,11 +84,14 @@ def rerun(directory: str, temporary: str, *, data: Dataset | None = None, consol
     Nothing is written to the folder itself.
 
     Args:
+      directory: the folder of the run.
       temporary: a new or empty folder for the rerun.
-      data: the data, where they are not what the configuration names.
+      data: the data, if they are not those that the configuration names.
 
     Raises:
-      ConfigError: the folder holds no run, no whole checkpoint, or one on other data.
+      ConfigError: the folder holds no run, no intact checkpoint, or a run on other data.
+      EarlyStop: a stop signal came.
+      NotRepeated: the rerun diverged, which the run did not.
     """
     folder, again = pathlib.Path(directory), pathlib.Path(temporary) / "run"
     config = kept_config(folder)
@@ -100,7 +103,7 @@ def rerun(directory: str, temporary: str, *, data: Dataset | None = None, consol
         fit(dataclasses.replace(config, model_dir=str(again), resume="auto"), dataset, console=console,
             until=None if finished else step)
     except Interrupted as stop:
-        if stop.step != step:  # A signal, not the end that was asked for; what the rerun saved is nobody's.
+        if stop.step != step:  # A signal ended it, not the requested end; what the rerun saved is discarded.
             raise EarlyStop(stop.signal_name) from None
     except Diverged as error:
         raise NotRepeated(f"the rerun did what the run did not: {error}") from error
@@ -117,7 +120,7 @@ def rerun(directory: str, temporary: str, *, data: Dataset | None = None, consol
 
 
 def arrays(folder: pathlib.Path, step: int) -> dict[str, np.ndarray]:
-    """Every array of a checkpoint, flat, by its name.
+    """Returns every array of a checkpoint, flattened, by name.
 
     Raises:
       ConfigError: it cannot be read.
@@ -134,7 +137,7 @@ def arrays(folder: pathlib.Path, step: int) -> dict[str, np.ndarray]:
 
 
 def metrics(folder: pathlib.Path, step: int) -> dict[str, dict[str, Any]]:
-    """The numbers of `metrics.jsonl` up to a checkpoint's step, by line; without what the clock decides.
+    """Returns the numbers in `metrics.jsonl` up to a checkpoint's step, by line, without those that time determines.
 
     Raises:
       ConfigError: the file cannot be read.
@@ -148,14 +151,14 @@ def metrics(folder: pathlib.Path, step: int) -> dict[str, dict[str, Any]]:
     for record in [json.loads(line) for line in lines if line_stays(line, step)]:
         evaluated = "evaluation/accuracy" in record
         if evaluated and record["split"] == "train":
-            record.setdefault("updates/left_out", 0.0)  # Not written as long as --on_nonfinite was stop.
+            record.setdefault("updates/left_out", 0.0)  # Written only if --on_nonfinite is not stop.
         found[f"{'evaluation at ' if evaluated else ''}step {record['step']}, {record['split']}"] = {
             tag: value for tag, value in record.items() if not tag.startswith("perf/")}
     return found
 
 
 def first_difference(file: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Difference | None:
-    """The first number that differs of two files: part to numbers, which are an array or named."""
+    """Returns the first number that differs between two files, given as {part: array or {name: number}}, or None."""
     for part in [*mine, *(part for part in theirs if part not in mine)]:
         if part not in mine or part not in theirs:
             return Difference(file, part, *("there" if part in side else "missing" for side in (mine, theirs)))
@@ -165,7 +168,7 @@ def first_difference(file: str, mine: Mapping[str, Any], theirs: Mapping[str, An
 
 
 def different_facts(mine: Mapping[str, Any] | None, theirs: Mapping[str, Any] | None) -> dict[str, tuple[Any, Any]]:
-    """What decides the bits and is not the same in two `result.json`."""
+    """Returns what determines the bits and differs between two `result.json`, as {name: (first, second)}."""
     if mine is None or theirs is None:
         return {}
     a, b = ({**side.get("versions", {}), **side.get("numerics", {})} for side in (mine, theirs))
@@ -181,12 +184,12 @@ def _differing(mine: Any, theirs: Any) -> Iterator[tuple[str, Any, Any]]:
             yield f"entry {at}", mine[at].item(), theirs[at].item()
     else:
         for tag in [*mine, *(tag for tag in theirs if tag not in mine)]:
-            if repr(mine.get(tag)) != repr(theirs.get(tag)):  # -0.0 is not 0.0.
+            if repr(mine.get(tag)) != repr(theirs.get(tag)):  # repr tells -0.0 from 0.0.
                 yield tag, mine.get(tag), theirs.get(tag)
 
 
 def _compared(result: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What is compared of a result, as far as another tells it too: an older reglab wrote less."""
+    """Returns the `COMPARED` parts of a result that `like` has too: older versions of reglab wrote fewer."""
     return {name: _flat(result.get(name)) for name in COMPARED if name in like}
 
 

@@ -1,1 +1,1 @@
-"""The command line of every command: flags, help, and what is refused before TensorFlow is imported."""
+"""The command line shared by all commands: flags, help, and what is refused before TensorFlow is imported."""

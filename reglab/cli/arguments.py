@@ -1,4 +1,4 @@
-"""The words of a command line: flag files read, what cannot be a flag refused, numbers read as reglab reads them."""
+"""The arguments of a command line: reads flag files, refuses what cannot be a flag, parses numbers as reglab does."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from reglab.inputs.texts import did_you_mean, one_line, shown
 
 MOST_ARGUMENTS: Final = 10_000
 MOST_CHARACTERS: Final = 100_000
-"""Of one argument: the values of a grid may be many."""
+"""The limit for one argument, large enough for the values of a long grid."""
 _MOST_IN_NAME: Final = 64
 _MOST_NESTED: Final = 8
 _MOST_FILES: Final = 100
-"""Flag files that are read, one as often as it is named: a few that name each other are a million."""
+"""How many flag files are read, counting repeats: a few files that include each other could amount to a million."""
 _NUMBER_FIX: Final = "give a number such as 1e-3"
 
 
 class Arguments(flags.FlagValues):
-    """absl's flags, but nothing endless is read, and every error is a `ConfigError`."""
+    """absl's flags, except that nothing is read without a limit and every error is a `ConfigError`."""
 
     def parsed(self, argv: Sequence[str], *, known_only: bool = False) -> list[str]:
-        """Parses a command line without the program's name, and returns the arguments that are no flags.
+        """Parses a command line without the program's name; returns the arguments that are not flags.
 
         Raises:
           ConfigError: a flag is unknown or its value cannot be used.
@@ -46,12 +46,12 @@ class Arguments(flags.FlagValues):
         return rest[1:]
 
     def spellings(self) -> list[str]:
-        """The names that may stand behind --: of each flag, and no<name> to make one that is true or false false."""
+        """Returns what may follow --: the name of each flag and, for booleans, also no<name> to set it to false."""
         names = [name for name in self if len(name) > 1]
         return [*names, *(f"no{name}" for name in names if self[name].boolean)]
 
     def read_flags_from_files(self, argv: Sequence[str], force_gnu: bool = True) -> list[str]:
-        """The arguments with those of flag files in their places. absl calls this before it parses anything."""
+        """Replaces flag files by the arguments in them. absl calls this before it parses anything."""
         found = self._expanded(list(argv), force_gnu or self.is_gnu_getopt())
         for argument in found:
             name = argument.lstrip("-").partition("=")[0]
@@ -67,7 +67,7 @@ class Arguments(flags.FlagValues):
         waiting = iter(argv)
         for argument in waiting:
             name, given, value = argument.lstrip("-").partition("=")
-            if argument == "--" or not (gnu or argument.startswith("-")):  # The rest is not for flags.
+            if argument == "--" or not (gnu or argument.startswith("-")):  # The rest are not flags.
                 return [*found, argument, *waiting]
             if argument in (f"-{name}{given}{value}", f"--{name}{given}{value}") and name == "flagfile":
                 file = value if given else next(waiting, None)
@@ -83,13 +83,13 @@ class Arguments(flags.FlagValues):
         return found
 
     def define_number(self, name: str, default: float | None, text: str, type_: type) -> None:
-        """Defines a flag with a whole number (int) or another one (float)."""
+        """Defines a flag for an integer (int) or any number (float)."""
         reader = _Number(name, read_integer, "give a whole number") if type_ is int else _Number(
             name, read_float, _NUMBER_FIX)
         flags.DEFINE(reader, name, default, text, flag_values=self)
 
     def define_strength(self, name: str, default: Strength | None, text: str) -> None:
-        """Defines a flag with the strength of a penalty: a number, or one for each of some layers."""
+        """Defines a flag for the strength of a penalty: one number, or separate numbers for some layers."""
         flags.DEFINE(_Number(name, read_strength, _NUMBER_FIX, "give numbers such as dense_0=1e-3;logits=1e-4"), name,
                      default, text, flag_values=self)
 
@@ -98,19 +98,19 @@ class UnknownFlag(ConfigError):
     """There is no such flag.
 
     Attributes:
-      name: of what was given.
-      hint: the end of a refusal, which names the nearest flag that there is, if any is near.
+      name: the name that was given, shortened for messages.
+      hint: the end of the message, which suggests the closest existing flag, or "" if none is close.
     """
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         self.name = shown(name, 80)
-        # A flag of a run that this command does not have is no misspelt one.
+        # A run's flag that this command does not have is not a misspelling.
         self.hint = "" if name in FLAGS else did_you_mean(name.replace("-", "_"), known, "--")
         super().__init__(f"Unknown command line flag '{self.name}'{self.hint or ';'} --help lists the flags")
 
 
 class _Refused(Exception):
-    """Carries a `ConfigError` past absl, which would put words around a `ValueError`."""
+    """Carries a `ConfigError` through absl, which would wrap a `ValueError` in words of its own."""
 
     def __init__(self, error: ConfigError) -> None:
         super().__init__(str(error))
@@ -131,13 +131,13 @@ class _Number(flags.ArgumentParser):
 
 
 class _FlagFiles:
-    """Reads the flag files of a command line, which all together may be as large as one."""
+    """Reads the flag files of a command line, whose total size may not exceed the limit for one file."""
 
     def __init__(self) -> None:
         self._files, self._bytes = _MOST_FILES, MOST_SMALL_FILE
 
     def lines(self, path: str, within: list[str]) -> list[str]:
-        """The arguments in a flag file, one a line; empty lines and those that begin with # or // are none."""
+        """Returns the arguments in a flag file, one per line; skips empty lines and those starting with # or //."""
         flag = f"--flagfile={shown(path)}"
         if path in within or len(within) >= _MOST_NESTED:
             what = "includes itself" if path in within else f"is nested more than {_MOST_NESTED} deep"

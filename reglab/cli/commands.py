@@ -1,7 +1,7 @@
-"""What every command does around its work: flags, help, version; one line and an exit code for what ends it early.
+"""What every command does around its work: flags, help and version; one line and an exit code if it ends early.
 
-`python -m reglab.<command>` is `run_process(main)`, and every `main` is `run_command` of what the command does: that of
-`Command`, which most are, or of a function where the command line is another.
+`python -m reglab.<command>` is `run_process(main)`, and every `main` calls `run_command`: most are `Command.main`;
+commands with another kind of command line pass a function of their own.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from reglab.signals.stop import STARTS_AGAIN, EarlyStop, StopRequest
 from reglab.storage.files import refusal
 
 _VERSION: Final = frozenset({"--version", "-version"})
-_LINGER: Final = 0.5  # seconds for the others to hear the last word of a worker that stops
+_LINGER: Final = 0.5  # Seconds for the other workers to receive the last message of a worker that stops.
 
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """A command whose command line is all flags.
+    """A command whose command line consists of flags only.
 
     Attributes:
-      module: what `python -m` runs.
-      purpose: what it is for, in the help; a function where it depends on what is registered.
-      work: what it does with the command line, up to the exit code.
-      extra: its own flags; a function where they depend on what is registered.
+      module: the module that `python -m` runs.
+      purpose: what the command is for, shown in the help; a function if it depends on what is registered.
+      work: does the command's work and returns the exit code.
+      extra: the command's own flags; a function if they depend on what is registered.
       without: flags of a run that it does not have.
       trains: whether it has flags of a run at all.
-      before: flags to be put before those given, once these are known, as those of a preset.
+      before: returns flags to insert before the given ones, which it gets parsed; for instance those of a preset.
       folder_first: whether the folder of a run may come first, in place of --model_dir.
     """
 
@@ -55,7 +55,7 @@ class Command:
     folder_first: bool = False
 
     def main(self, argv: list[str]) -> int:
-        """Does what the command line says, and returns the exit code (see `exit_codes`)."""
+        """Does what the command line says and returns the exit code (see `exit_codes`)."""
         return run_command(self._answer, argv)
 
     def _answer(self, argv: list[str]) -> int:
@@ -83,13 +83,13 @@ class Command:
 
 
 def run_process(main: Callable[[list[str]], int]) -> NoReturn:
-    """Runs `main` on the command line as all that this process does, and ends with its exit code.
+    """Runs `main` on the command line as the only work of this process, and ends it with the exit code.
 
-    Python and TensorFlow take a second to clean up, which the end of the process does as well; so nothing follows the
-    last of the functions that they registered for their exit. A worker of a cluster that others still need, or that
-    needs them, takes leave of them as TensorFlow does.
+    Python and TensorFlow take a second to clean up, which the operating system does anyway; so the process ends right
+    after the functions registered with atexit. A cluster's worker that other workers still need, or that still needs
+    them, is shut down in TensorFlow's own way.
     """
-    for descriptor in range(3):  # Where one is closed, the next file that is opened would be written to by others.
+    for descriptor in range(3):  # If one is closed, the next file opened gets its number, and prints would go there.
         try:
             os.fstat(descriptor)
         except OSError:
@@ -100,12 +100,12 @@ def run_process(main: Callable[[list[str]], int]) -> NoReturn:
     ended.append(main(sys.argv[1:]))
     request.end()
     if ended[0] == exit_codes.PEER_LOST:
-        os._exit(ended[0])  # What TensorFlow does at its exit would wait for the lost worker.
+        os._exit(ended[0])  # TensorFlow's own exit functions would wait for the lost worker.
     sys.exit(ended[0])
 
 
 def _leave(ended: list[int]) -> None:
-    if not ended:  # By an error, which Python is to show.
+    if not ended:  # An exception ended it, and Python is about to show it.
         return
     if "TF_CONFIG" in os.environ:
         if ended[0] != exit_codes.STOPPED:
@@ -115,10 +115,10 @@ def _leave(ended: list[int]) -> None:
 
 
 def run_command(command: Callable[[list[str]], int], argv: list[str]) -> int:
-    """The exit code of `command(argv)`: what it returns, or that of the error that it ends by (see `exit_codes`).
+    """Returns the exit code of `command(argv)`: its result, or that of the error that ended it (see `exit_codes`).
 
-    Stop signals are heard from here on (see `listener`). Standard output and error never raise: whoever read them may
-    have left, and the work goes on.
+    Stop signals are received from here on (see `listener`). Standard output and error never raise: their reader may be
+    gone, and the work goes on.
     """
     with _safe_streams() as (out, err), _no_unraisable_stops(), listening() as request:
         code = _run(command, argv, request)
@@ -141,17 +141,17 @@ def _run(command: Callable[[list[str]], int], argv: list[str], request: StopRequ
     except Ending as ending:
         print(f"reglab: {ending.line}", file=sys.stderr)
         return ending.exit_code
-    except OSError as error:  # Whatever nobody has named before: still no traceback.
+    except OSError as error:  # An error that no other code has handled: still no traceback.
         print(f"reglab: {one_line(refusal(error.filename or 'a file', error))}", file=sys.stderr)
         return exit_codes.STORAGE_FAILED
-    except KeyboardInterrupt:  # Where a thread calls a command, Ctrl-C is not for the command to handle.
+    except KeyboardInterrupt:  # A command run in a thread other than the main one does not handle Ctrl-C.
         print("reglab: interrupted, nothing more was saved", file=sys.stderr)
         return exit_codes.INTERRUPTED
 
 
 @contextlib.contextmanager
 def _no_unraisable_stops() -> Iterator[None]:
-    """A stop signal that comes where Python cannot raise, in a destructor say, shows nothing: `listener` ends all."""
+    """Hides stop signals that come where Python cannot raise, as in a destructor; `listener` then ends the process."""
     former = sys.unraisablehook
     sys.unraisablehook = lambda args: None if isinstance(args.exc_value, KeyboardInterrupt) else former(args)
     try:
@@ -161,7 +161,7 @@ def _no_unraisable_stops() -> Iterator[None]:
 
 
 class _Output(SafeStream):
-    """A standard stream that never raises, and is like the real one in all else."""
+    """A standard stream that never raises, and otherwise behaves like the real one."""
 
     def __init__(self, stream: TextIO | None) -> None:
         super().__init__(stream)
@@ -169,7 +169,7 @@ class _Output(SafeStream):
 
     @property
     def closed(self) -> bool:
-        """Whether there is nothing to write to."""
+        """Whether there is no stream to write to."""
         return self._real is None or self._real.closed
 
     def __getattr__(self, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The command line of a run: flags to a `Config`, exactly once. The only module that reads absl flags."""
+"""The command line of a run: turns flags into a `Config`, in one place. The only module that reads absl flags."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ OTHER: Final = {
     "json": "Print the result as one JSON object on stdout, all else on stderr.",
     "help": "Show this help.", "version": "Show the version.", "flagfile": "Read flags from a file, one a line.",
 }
-"""What every command has besides: name to help."""
+"""The flags that every command also has: maps names to help texts."""
 
-_PATHS: Final = frozenset({"model_dir", "output"})  # Of the flags that commands have of their own.
+_PATHS: Final = frozenset({"model_dir", "output"})  # Those of the commands' own flags that are paths.
 
 ExtraFlags = Mapping[str, tuple[type, str, Any]]
-"""Flags that a command has of its own: name to (str, int, float or bool; help; default). One that has the name of a
-run's flag stands in its place."""
+"""A command's own flags: maps each name to (str, int, float or bool; help; default). A flag with the name of a run's
+flag replaces that one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,9 +36,9 @@ class CommandLine:
 
     Attributes:
       config: the run.
-      json: print the result as JSON.
-      help: print the help and do nothing.
-      values: of the flags that the command has of its own, by name.
+      json: whether to print the result as JSON.
+      help: whether to print the help and do nothing else.
+      values: the values of the command's own flags, by name.
     """
 
     config: Config
@@ -59,14 +59,14 @@ def parse(argv: list[str]) -> CommandLine:
 
 def parse_with(argv: list[str], extra: ExtraFlags,
                without: Collection[str] = ()) -> tuple[Config, dict[str, Any], bool, bool]:
-    """Parses the command line of a command that has further flags than a run.
+    """Parses the command line of a command that has flags beyond those of a run.
 
     Args:
       extra: the command's own flags.
       without: flags of a run that the command does not have.
 
     Returns:
-      The configuration, which the extra flags leave alone; their values by name; `json`; `help`.
+      The configuration, on which the extra flags have no effect; their values by name; `json`; `help`.
 
     Raises:
       ConfigError: a flag is unknown or its value cannot be used.
@@ -82,7 +82,10 @@ def parse_with(argv: list[str], extra: ExtraFlags,
 
 
 def parse_own(argv: list[str], extra: ExtraFlags) -> tuple[dict[str, Any], bool, bool]:
-    """Parses the command line of a command that trains nothing: its own flags by name; `json`; `help`.
+    """Parses the command line of a command that trains nothing.
+
+    Returns:
+      The values of its own flags by name; `json`; `help`.
 
     Raises:
       ConfigError: a flag is unknown or its value cannot be used.
@@ -93,7 +96,7 @@ def parse_own(argv: list[str], extra: ExtraFlags) -> tuple[dict[str, Any], bool,
 
 def help_text(command: str, purpose: str, extra: ExtraFlags | None = None,
               without: Collection[str] = (), *, trains: bool = True) -> str:
-    """The help of a command: its purpose and every flag with its default, by section, its own first.
+    """Returns the help of a command: its purpose, then all flags with their defaults by section, its own flags first.
 
     Args:
       trains: whether it has the flags of a run.
@@ -139,7 +142,7 @@ def _check_list(text: str) -> None:
 
 
 def _define(extra: ExtraFlags, hidden: Collection[str]) -> Arguments:
-    """Fresh flags, apart from absl's global ones: parsing twice in one process is harmless."""
+    """Creates new flags, separate from absl's global ones, so that parsing twice in one process is harmless."""
     values = Arguments()
 
     def define(kind: str, name: str, default: Any, text: str) -> None:
@@ -151,7 +154,7 @@ def _define(extra: ExtraFlags, hidden: Collection[str]) -> Arguments:
             (flags.DEFINE_bool if kind == "bool" else flags.DEFINE_string)(name, default, text, flag_values=values)
 
     for name, flag in FLAGS.items():
-        if name not in hidden:  # Without a default: what is not given is left to `Config`.
+        if name not in hidden:  # No default, so that `Config` fills in what is not given.
             define(flag.kind, name, None, flag.help)
     for name, (type_, text, default) in extra.items():
         define(type_.__name__, name, default, text)

@@ -1,4 +1,4 @@
-"""What a command refuses before it imports TensorFlow, which takes seconds, and before anything is written."""
+"""What a command checks before it imports TensorFlow, which takes seconds, and before anything is written."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def preflight(config: Config, *, lanes: int = 1, penalize: Sequence[str] = (),
     """Checks the memory, the environment and the data of a configuration.
 
     Args:
-      lanes: how many train together.
-      penalize, strengths: what the lanes penalize, and how much, where it is not what the configuration says.
-      replicas: whether the command runs on a cluster.
+      lanes: the number of lanes trained together.
+      penalize, strengths: the patterns and strengths of the lanes, if they differ from those of the configuration.
+      replicas: whether the command can run on a cluster.
 
     Returns:
-      The data; None where they must be downloaded first, which needs TensorFlow.
+      The data, or None if they must first be downloaded, which needs TensorFlow.
 
     Raises:
       ConfigError: something cannot be used.
     """
-    from reglab import data  # NumPy takes a while too, and help and a bad flag do without.
+    from reglab import data  # Imports NumPy, which takes a while, and which help and refused flags do not need.
 
     _check_environment(config, replicas)
     model = make_model(config)

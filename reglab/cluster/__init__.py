@@ -1,7 +1,7 @@
-"""The workers of a multi-worker run: who they are, which GPUs are whose, and meeting before TensorFlow starts.
+"""The workers of a multi-worker run: who they are, which GPUs each uses, and how they meet before TensorFlow starts.
 
-Nothing here imports TensorFlow: `TF_CONFIG` and Slurm's variables are parsed by pure functions, and `wait_for_peers` is
-plain sockets.
+Nothing here imports TensorFlow: `TF_CONFIG` and Slurm's variables are parsed by pure functions, and `wait_for_peers`
+uses plain sockets.
 """
 
 from reglab.cluster.base import Cluster

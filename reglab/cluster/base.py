@@ -1,4 +1,4 @@
-"""A cluster: the addresses of the workers, and which of them this process is."""
+"""A cluster: the addresses of the workers, and which worker this process is."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Cluster:
 
     Attributes:
       addresses: host:port of each worker, the chief first.
-      index: which of them this process is.
-      source: where this is known from, "TF_CONFIG" or "Slurm".
+      index: the index of this process among them.
+      source: where the cluster is described, "TF_CONFIG" or "Slurm".
     """
 
     addresses: tuple[str, ...]
@@ -28,12 +28,12 @@ class Cluster:
 
     @property
     def size(self) -> int:
-        """How many workers there are."""
+        """The number of workers."""
         return len(self.addresses)
 
     @property
     def is_chief(self) -> bool:
-        """Whether this worker writes the summaries, the checkpoints and the progress."""
+        """Whether this worker writes summaries and checkpoints and shows progress."""
         return self.index == 0
 
     @property
@@ -43,12 +43,12 @@ class Cluster:
 
     @property
     def local_rank(self) -> int:
-        """Which of the workers on this host this one is."""
+        """The index of this worker among those on the same host."""
         return self._local_indices.index(self.index)
 
     @property
     def local_size(self) -> int:
-        """How many of the workers are on this host."""
+        """The number of workers on this host."""
         return len(self._local_indices)
 
     @functools.cached_property
@@ -57,24 +57,24 @@ class Cluster:
         return [i for i, host in enumerate(hosts) if host == hosts[self.index]]
 
     def tf_config(self) -> str:
-        """The JSON to put into `os.environ["TF_CONFIG"]` for TensorFlow, the same form from every source.
+        """Returns the JSON for `os.environ["TF_CONFIG"]`, in the same form whatever the source of the cluster.
 
-        All are of the type "worker": TensorFlow takes worker 0 for the chief where there is no task named so, and it
-        refuses the older name "master".
+        All tasks have the type "worker": if no task is called chief, TensorFlow takes worker 0 for it, and it refuses
+        the older name "master".
         """
         task = {"type": "worker", "index": self.index}
         return json.dumps({"cluster": {"worker": list(self.addresses)}, "task": task})
 
     def name(self, index: int) -> str:
-        """A worker as messages call it."""
+        """Returns a worker's name for messages."""
         return f"worker {index} ({self.addresses[index]}{', the chief' if index == 0 else ''})"
 
 
 def split_address(address: str) -> tuple[str, int]:
-    """host and port of "host:port"; IPv6 hosts stand in brackets.
+    """Splits "host:port" into host and port; IPv6 hosts are in brackets.
 
     Raises:
-      ValueError: it has another form.
+      ValueError: it does not have this form.
     """
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")

@@ -1,4 +1,4 @@
-"""The cluster that the environment variables describe, and the GPUs in it that are this worker's."""
+"""Finds the cluster that the environment variables describe, and this worker's GPUs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from reglab.config import Config, ConfigError
 
 
 def find_cluster(config: Config) -> Cluster | None:
-    """The cluster this process is a worker of, unless `strategy` says otherwise.
+    """Returns the cluster that this process is a worker of; None if there is none or `strategy` rules it out.
 
     Raises:
-      ConfigError: the environment describes none although it must, or one that cannot be.
+      ConfigError: the environment describes no cluster although it must, or an impossible one.
     """
     if config.strategy not in ("auto", "multi_worker"):
         return None
@@ -27,13 +27,13 @@ def find_cluster(config: Config) -> Cluster | None:
 
 
 def cluster_from_environment(environ: Mapping[str, str]) -> Cluster | None:
-    """The cluster that `TF_CONFIG` or else Slurm describes.
+    """Returns the cluster that `TF_CONFIG`, or else Slurm, describes.
 
-    None where neither does, and where there is only one worker: a lone worker has nobody to wait for, and the
-    strategies of one machine serve it.
+    Returns None if neither does or if there is only one worker, which has no peers to wait for and can use the
+    single-machine strategies.
 
     Raises:
-      ConfigError: the variables are malformed, contradict each other or describe what reglab does not do.
+      ConfigError: the variables are malformed, contradict each other or describe something that is not supported.
     """
     text = environ.get("TF_CONFIG", "").strip()
     cluster = cluster_from_tf_config(text) if text else cluster_from_slurm(environ)
@@ -41,13 +41,13 @@ def cluster_from_environment(environ: Mapping[str, str]) -> Cluster | None:
 
 
 def own_gpus(cluster: Cluster, environ: Mapping[str, str], visible: int) -> range:
-    """Which of the GPUs that this process sees it may use, as positions among them.
+    """Returns which of the GPUs visible to this process it may use, as positions among them.
 
-    Workers on one host share its GPUs out evenly (a worker has as many as any other), unless Slurm has already given
-    each task its own.
+    Workers on one host divide its GPUs equally (any remainder is unused), unless Slurm has already given each task its
+    own.
 
     Args:
-      visible: how many GPUs this process sees.
+      visible: the number of GPUs visible to this process.
 
     Raises:
       ConfigError: there are fewer GPUs than workers on this host.

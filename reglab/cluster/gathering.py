@@ -1,4 +1,4 @@
-"""The chief's side of the rendezvous (`reglab/cluster/rendezvous.py`), and what both sides say."""
+"""The chief's side of the rendezvous (`reglab/cluster/rendezvous.py`), and the messages of both sides."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from reglab.storage.reading import is_number
 
 PROTOCOL: Final = "reglab-rendezvous-1"
 LONGEST: Final = 65_536
-"""Bytes of a message: the indices of ten thousand missing workers."""
+"""The largest size of a message in bytes: enough for the indices of ten thousand missing workers."""
 
 GOODBYE: Final = 2.0
-"""Seconds for the released to hang up, and for the chief to answer who is asked to stop."""
+"""Seconds for released workers to hang up, and for the chief to answer a worker that was told to stop."""
 
 POLL: Final = 0.2
-"""Seconds between two looks at whether a stop signal has come."""
+"""Seconds between two checks for a stop signal."""
 
-_MARGIN: Final = 0.5  # seconds for bad news to reach everyone
+_MARGIN: Final = 0.5  # Seconds for bad news to reach everyone.
 
 
 class RendezvousError(exit_codes.Ending, RuntimeError):
-    """The workers of a cluster did not come together: one line that names those missing or at odds, and what to do."""
+    """The workers of a cluster did not come together; one line names the missing or conflicting ones and what to do."""
 
     exit_code = exit_codes.PEER_LOST
 
 
 def message(**fields: Any) -> bytes:
-    """One line of JSON, which is how both sides speak."""
+    """Returns a message, which is one line of JSON."""
     return json.dumps(fields).encode() + b"\n"
 
 
 def heard_message(line: bytes) -> Any:
-    """What `message` put into a line; whoever knows the port may have sent it.
+    """Parses a message; anyone who knows the port may have sent it.
 
     Raises:
-      ValueError: it is no JSON, or nested without end.
+      ValueError: it is not JSON, or is nested too deeply.
     """
     try:
         return json.loads(line)
@@ -52,25 +52,25 @@ def heard_message(line: bytes) -> Any:
 
 
 def absent(cluster: Cluster, missing: list[int], timeout: float, what: str = "did not appear") -> RendezvousError:
-    """What to raise when the time is over."""
+    """Returns the error to raise when the time is up."""
     names = ", ".join(cluster.name(i) for i in missing)
     return RendezvousError(f"{names} {what} within {timeout:g} s: see that each was started and that the others can "
                            "reach its address, or allow more time with --rendezvous_timeout")
 
 
 class Gathering:
-    """The part of the chief: who is there, and what they are told."""
+    """The chief's part: records which workers are there, and tells them what they need to know."""
 
     def __init__(self, cluster: Cluster, server: socket.socket, digest: str, stop: StopRequest) -> None:
         self._cluster, self._server, self._digest, self._stop = cluster, server, digest, stop
-        self._heard: dict[socket.socket, bytes] = {}  # what each open connection has said so far
-        self._present: dict[socket.socket, int] = {}  # those that are workers, and which
+        self._heard: dict[socket.socket, bytes] = {}  # The incomplete line received from each open connection.
+        self._present: dict[socket.socket, int] = {}  # The connections that are workers, with their indices.
         self._seen: set[int] = set()
-        self._asked = False  # whether one of them was asked to stop
+        self._asked = False  # Whether a worker has reported a stop signal.
         self._deadline = float("inf")
 
     def run(self, timeout: float) -> None:
-        """Gathers, releases and hangs up."""
+        """Waits for all workers, releases them and hangs up."""
         self._bound_deadline(timeout)
         with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
             stack.callback(self._hang_up)
@@ -96,26 +96,26 @@ class Gathering:
                 self._listen_once(selector, left)
 
     def _heed_signals(self) -> None:
-        """A stop signal, to whomever of those who are there, stops all who are there."""
+        """Stops all workers that are there if a stop signal has come to any of them."""
         if self._stop or self._asked:
             self._tell(stop=self._stop.name)
             raise EarlyStop(self._stop.name)
 
     def _bound_deadline(self, left: float) -> None:
-        """The first to lose patience decides for all, and early enough for all to hear it from the chief.
+        """Lets the shortest timeout decide for all, early enough that all learn of it from the chief.
 
-        If each gave up by itself, one could do so at the very moment at which the chief releases the others.
+        If each worker gave up on its own, one could do so at the very moment when the chief releases the others.
         """
         self._deadline = min(self._deadline, time.monotonic() + left - min(_MARGIN, left / 4))
 
     def _missing(self) -> list[int]:
-        """Those who never came; if there are none, those who came and went."""
+        """Returns the workers that never came or, if there are none, those that came and are gone again."""
         missing = [i for i in range(1, self._cluster.size) if i not in self._present.values()]
         return [i for i in missing if i not in self._seen] or missing
 
     def _tell(self, **fields: Any) -> None:
         for connection in self._present:
-            with contextlib.suppress(OSError):  # it is gone, as reading from it will show
+            with contextlib.suppress(OSError):  # The worker is gone, which the next read will show.
                 connection.sendall(message(**fields))
 
     def _listen_once(self, selector: selectors.BaseSelector, seconds: float) -> None:
@@ -131,7 +131,7 @@ class Gathering:
                     self._drop(key.fileobj)
 
     def _hear(self, connection: socket.socket) -> bool:
-        """Takes in what came; False when the connection is over or no worker's."""
+        """Reads what has arrived; returns False if the connection has ended or is not that of a worker."""
         try:
             came = connection.recv(LONGEST)
         except BlockingIOError:
@@ -147,7 +147,7 @@ class Gathering:
             return False
 
     def _take(self, said: dict[str, Any], connection: socket.socket) -> bool:
-        """A message: who it is, once, and perhaps later that it was asked to stop; False if it is no worker's."""
+        """Handles a message, first a worker's hello, later perhaps a stop; returns False if it is not from a worker."""
         if connection in self._present:
             self._asked = self._asked or bool(said["stop"])
         elif said["protocol"] != PROTOCOL:

@@ -1,17 +1,17 @@
-"""Meeting before TensorFlow starts, so that a worker that never connects is named in time and does not hang the others.
+"""Lets workers meet before TensorFlow starts, so that a missing worker is named in time instead of hanging the others.
 
-TensorFlow opens a server on each worker's own address and then waits for the others for ten minutes and more, deaf to
+TensorFlow opens a server on each worker's address and then waits for the others for ten minutes or more, ignoring
 signals and timers. So the workers first meet here, on the same addresses:
 
-- Every worker opens its own port. One that is taken shows at once, and a second process cannot be the same worker.
-- Every other worker connects to the chief, again and again until it answers, and says who it is. What else connects
-  (a port scanner, a gRPC client of an older run) is dropped.
-- The chief tells all who are there which workers are still missing, whenever that changes. Nobody missing releases
-  them: the one decision is the chief's, so either all go on or none does. A worker that dies is missing again.
-- A stop signal to any who is there stops all who are there, by the chief's word; once released, they stop together
-  later.
-- Each closes its port when it is released, and the chief last, when the others have hung up: no connection then lingers
-  on a port that TensorFlow is about to open.
+- Every worker opens its own port. If it is in use, that shows at once; and no second process can be the same worker.
+- Every worker but the chief connects to the chief, retrying until it answers, and says who it is. Anything else that
+  connects (a port scanner, a gRPC client of an older run) is dropped.
+- Whenever it changes, the chief tells all workers that are there which ones are still missing. An empty list releases
+  them. Only the chief decides, so either all go on or none does. A worker that dies counts as missing again.
+- A stop signal to any worker that is there stops all that are there, on the chief's word; once released, workers stop
+  together later.
+- Each worker closes its port when it is released, and the chief does so last, after the others have hung up: then no
+  connection lingers on a port that TensorFlow is about to open.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ from reglab.cluster.base import Cluster, split_address
 from reglab.cluster.gathering import GOODBYE, LONGEST, POLL, PROTOCOL, Gathering, RendezvousError, absent, message
 from reglab.signals.stop import EarlyStop, StopRequest
 
-_PAUSE: Final = 0.2  # seconds between two attempts to reach the chief
-_ATTEMPT: Final = 3.0  # seconds for one attempt, as a lost packet should not cost the whole time
+_PAUSE: Final = 0.2  # Seconds between two attempts to reach the chief.
+_ATTEMPT: Final = 3.0  # Seconds for one attempt, so that a lost packet does not use up all the time.
 
 
 def wait_for_peers(cluster: Cluster, timeout: float, digest: str = "", stop: StopRequest | None = None) -> None:
-    """Returns when every worker of the cluster has called this with the same `digest`, in all of them at once.
+    """Waits until every worker of the cluster has called this with the same `digest`; returns in all of them at once.
 
-    Afterwards the worker's port is free for TensorFlow. Only the addresses of the cluster are contacted. Resolving a
-    name is the one thing that can go on for longer than `timeout`.
+    Afterwards the worker's port is free for TensorFlow. Only the addresses of the cluster are contacted. Only the
+    resolution of a host name can make it take longer than `timeout`.
 
     Args:
-      timeout: seconds.
-      digest: what must be equal in all workers, such as a hash of the configuration and the versions.
-      stop: when a signal comes, this worker and with it all others are to stop waiting.
+      timeout: the longest time to wait, in seconds.
+      digest: something that must be equal on all workers, such as a hash of the configuration and the versions.
+      stop: when a signal comes, this worker and with it all others stop waiting.
 
     Raises:
-      RendezvousError: a worker did not appear in time or runs something else, or this one's port is taken.
-      EarlyStop: a stop signal came to one of those who were there.
+      RendezvousError: a worker did not appear in time or runs something else, or this worker's port is in use.
+      EarlyStop: a stop signal came to one of the workers that were there.
     """
-    stop = StopRequest() if stop is None else stop  # One to which nothing has come is false.
+    stop = StopRequest() if stop is None else stop  # Not `stop or …`: a request without a signal is false.
     with _listen(cluster) as server:
         if cluster.is_chief:
             Gathering(cluster, server, digest, stop).run(timeout)
@@ -55,10 +55,10 @@ def wait_for_peers(cluster: Cluster, timeout: float, digest: str = "", stop: Sto
 
 
 def _listen(cluster: Cluster) -> socket.socket:
-    """This worker's port, open as TensorFlow will open it a moment later: on every interface.
+    """Opens this worker's port on every interface, just as TensorFlow will a moment later.
 
-    The own host name is no good to bind to: many machines resolve it to 127.0.1.1, and in Kubernetes it may stand for
-    a service. Only loopback addresses are kept to themselves.
+    Binding to its own host name would not work: many machines resolve it to 127.0.1.1, and in Kubernetes it may stand
+    for a service. Only loopback addresses are bound as they are.
     """
     host, port = split_address(cluster.address)
     local = host == "localhost" or host == "::1" or host.startswith("127.")
@@ -74,7 +74,7 @@ def _listen(cluster: Cluster) -> socket.socket:
 
 
 def _report(cluster: Cluster, server: socket.socket, digest: str, timeout: float, stop: StopRequest) -> None:
-    """The part of every worker but the chief."""
+    """The part of every worker except the chief."""
     deadline = time.monotonic() + timeout
     missing, reason = [0], "no answer"
     while (left := deadline - time.monotonic()) > 0:
@@ -91,7 +91,7 @@ def _report(cluster: Cluster, server: socket.socket, digest: str, timeout: float
                         raise EarlyStop(StopRequest().name)
                     missing = answer["missing"]
                     if not missing:
-                        server.close()  # before the connection: that tells the chief that this port is free
+                        server.close()  # Before the connection closes, which tells the chief that this port is free.
                         return
             missing, reason = [0], "it hung up"
         except TimeoutError:
@@ -103,9 +103,9 @@ def _report(cluster: Cluster, server: socket.socket, digest: str, timeout: float
 
 
 def _answers(connection: socket.socket, deadline: float, stop: StopRequest) -> Iterator[Any]:
-    """The chief's messages, until it hangs up; TimeoutError at the deadline.
+    """Yields the chief's messages until it hangs up; raises TimeoutError at the deadline.
 
-    A stop signal is told to the chief, who may have released all at this very moment: so its answer counts.
+    A stop signal is reported to the chief and its answer awaited, since it may have just released all workers.
     """
     heard, told = b"", False
     while True:

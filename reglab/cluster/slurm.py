@@ -1,6 +1,6 @@
-"""Slurm's variables: `srun python -m reglab.train …` is a cluster, a batch script or an `salloc` shell is none.
+"""Slurm's variables: `srun python -m reglab.train …` forms a cluster, a batch script or an `salloc` shell does not.
 
-What `srun` says about its step goes before what was said about the whole job, which may hold several steps.
+What `srun` says about its step takes precedence over the variables of the whole job, which may have several steps.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from reglab.cluster.base import MOST_WORKERS, Cluster
 from reglab.config import ConfigError
 from reglab.inputs.texts import shown
 
-# Slurm numbers the steps of `srun` from 0 and the others (batch script, interactive shell, extern) from 2^32 downward.
+# Slurm numbers the steps of `srun` upward from 0, and others (batch script, shell, extern) downward from 2^32.
 _FIRST_SPECIAL_STEP: Final = 2**32 - 16
 
-# Below the ports that Linux gives to outgoing connections (from 32768), and 16 apart for the tasks of one node, so that
-# the jobs and steps that share a node rarely meet. Ports of a node with more tasks reach into its neighbour's.
+# Below the ports that Linux uses for outgoing connections (from 32768), and 16 apart for the tasks of one node, so that
+# jobs and steps sharing a node rarely collide. A node with more than 16 tasks reaches into the next range.
 _FIRST_PORT: Final = 20_000
 _SPACING: Final = 16
 _PLACES: Final = 750
 
 _MOST_CHARACTERS: Final = 2**16
 _MOST_IN_NAME: Final = 255
-_MOST_PARTS: Final = 64  # Of one name, as in rack[1-2]n[3-4]; Slurm itself takes a few.
+_MOST_PARTS: Final = 64  # The parts of one name, as in rack[1-2]n[3-4]; Slurm itself accepts only a few.
 _NUMBER: Final = "[0-9]{1,18}"
 _RANGES: Final = rf"\[{_NUMBER}(?:-{_NUMBER})?(?:,{_NUMBER}(?:-{_NUMBER})?)*\]"
 _NODES: Final = rf"(?:[A-Za-z0-9._-]|{_RANGES})+"
 
 
 def cluster_from_slurm(environ: Mapping[str, str]) -> Cluster | None:
-    """The tasks of the `srun` that started this process; None if none did, or if it started a single task.
+    """Returns the tasks of the `srun` that started this process; None if none did, or if it started a single task.
 
-    Each task listens on a port of its own, counted on each node from `REGLAB_PORT` or else from a port that follows
-    from the numbers of job and step.
+    Each task listens on its own port, numbered on each node from `REGLAB_PORT` or, if that is unset, from a port
+    computed from the job and step numbers.
 
     Raises:
-      ConfigError: a variable is missing or malformed, or the tasks lie otherwise than in blocks.
+      ConfigError: a variable is missing or malformed, or the tasks are not distributed in blocks.
     """
     if not environ.get("SLURM_JOB_ID") or not _in_step(environ):
         return None
@@ -69,9 +69,9 @@ def cluster_from_slurm(environ: Mapping[str, str]) -> Cluster | None:
 
 
 def gpus_are_bound(environ: Mapping[str, str]) -> bool:
-    """Whether Slurm has given each task GPUs of its own, and not all of them the GPUs of the node.
+    """Whether Slurm has given each task its own GPUs, instead of giving all tasks the GPUs of the node.
 
-    That is so if they were asked for by task, or if this task sees fewer than its step has on this node.
+    That is the case if GPUs were requested per task, or if this task sees fewer than its step has on this node.
     """
     if "SLURM_GPUS_PER_TASK" in environ or "gpu" in environ.get("SLURM_TRES_PER_TASK", ""):
         return True
@@ -80,10 +80,10 @@ def gpus_are_bound(environ: Mapping[str, str]) -> bool:
 
 
 def expand_nodes(text: str, variable: str = "SLURM_JOB_NODELIST") -> list[str]:
-    """The names in "node[01-03,07],gpu-a" or "rack[1-2]n[3-4]", in Slurm's order.
+    """Expands "node[01-03,07],gpu-a" or "rack[1-2]n[3-4]" into node names, in Slurm's order.
 
     Raises:
-      ConfigError: it is malformed, or there are too many.
+      ConfigError: it is malformed, or names too many nodes.
     """
     if len(text) > _MOST_CHARACTERS or not re.fullmatch(f"{_NODES}(,{_NODES})*", text):
         raise ConfigError(f"{variable}={shown(text)} is not a list of nodes such as node[01-03,07],gpu-a: start "
@@ -103,10 +103,10 @@ def expand_nodes(text: str, variable: str = "SLURM_JOB_NODELIST") -> list[str]:
 
 
 def expand_counts(text: str, variable: str = "SLURM_TASKS_PER_NODE") -> list[int]:
-    """[2, 2, 2, 1] of "2(x3),1".
+    """Expands "2(x3),1" into [2, 2, 2, 1].
 
     Raises:
-      ConfigError: it is malformed, or there are too many.
+      ConfigError: it is malformed, or names too many nodes.
     """
     counts: list[int] = []
     for item in text[:_MOST_CHARACTERS].split(","):
@@ -121,7 +121,7 @@ def expand_counts(text: str, variable: str = "SLURM_TASKS_PER_NODE") -> list[int
 
 
 def _numbers(ranges: str) -> list[str]:
-    """["01", "02", "07"] of "01-02,07": as wide as the first number of each range is written."""
+    """Expands "01-02,07" into ["01", "02", "07"]; numbers are as wide as the first of their range."""
     spans = [(first, last or first) for first, _, last in (span.partition("-") for span in ranges.split(","))]
     return [f"{n:0{len(first)}}" for first, last in spans for n in range(int(first), int(last) + 1)]
 
@@ -132,7 +132,7 @@ def _too_many(variable: str, text: str) -> ConfigError:
 
 
 def _count(ranges: str) -> int:
-    """How many names `_numbers` gives; 0 if a range has none, so that it would hide how many the others have."""
+    """Counts the names that `_numbers` gives; 0 if a range counts down, as its negative length would offset others."""
     spans = ((first, last or first) for first, _, last in (span.partition("-") for span in ranges.split(",")))
     lengths = [int(last) - int(first) + 1 for first, last in spans]
     return sum(lengths) if min(lengths) > 0 else 0
@@ -145,18 +145,22 @@ def _in_step(environ: Mapping[str, str]) -> bool:
 
 
 def _port(environ: Mapping[str, str]) -> int:
-    """The port of the first task of each node: the same in all tasks."""
+    """Returns the port of the first task on each node, the same in all tasks."""
     if environ.get("REGLAB_PORT"):
         port = _number(environ, "REGLAB_PORT")
         if not 1024 <= port < 65536:
             raise ConfigError(f"REGLAB_PORT={port}: give the first of some free ports, from 1024 to 65535")
         return port
     job, step = _number(environ, "SLURM_JOB_ID"), _number(environ, "SLURM_STEP_ID", "SLURM_STEPID")
-    return _FIRST_PORT + _SPACING * ((job * 7 + step) % _PLACES)  # 7: the steps of one job before those of the next
+    return _FIRST_PORT + _SPACING * ((job * 7 + step) % _PLACES)  # 7: room for a job's steps before the next job's.
 
 
 def _first(environ: Mapping[str, str], *variables: str) -> tuple[str, str]:
-    """The first of the variables that is set, and its value."""
+    """Returns the first of the variables that is set, and its value.
+
+    Raises:
+      ConfigError: none of them is set.
+    """
     for variable in variables:
         if environ.get(variable):
             return variable, environ[variable]

@@ -1,4 +1,4 @@
-"""`TF_CONFIG`, as people and the operators of Kubernetes set it."""
+"""`TF_CONFIG`, as people and Kubernetes operators set it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reglab.cluster.base import MOST_WORKERS, Cluster, split_address
 from reglab.config import ConfigError
 from reglab.inputs.texts import one_line, shown
 
-# Types of task that train, in the order in which tf.distribute counts them.
+# The task types that train, in the order in which tf.distribute numbers them.
 _WORKERS: Final = ("chief", "master", "worker")
 _OTHERS: Final = {
     "ps": "reglab trains synchronously, without parameter servers: leave out the ps tasks",
@@ -22,10 +22,10 @@ _EXAMPLE: Final = '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task":
 
 
 def cluster_from_tf_config(text: str) -> Cluster | None:
-    """Parses the value of `TF_CONFIG`; None if it describes no cluster, as for a local job.
+    """Parses the value of `TF_CONFIG`; returns None if it describes no cluster, as for a local job.
 
     Raises:
-      ConfigError: it is malformed, or describes what reglab does not do.
+      ConfigError: it is malformed, or describes something that reglab does not support.
     """
     if len(text) > _MOST_CHARACTERS:
         _fail(f"{len(text):,} characters", f"give at most {_MOST_CHARACTERS:,}")
@@ -49,7 +49,7 @@ def cluster_from_tf_config(text: str) -> Cluster | None:
 
 
 def _addresses(jobs: Mapping[str, Any]) -> tuple[str, ...]:
-    """The workers of all types, the chief first."""
+    """Returns the addresses of the workers of all types, the chief first."""
     for kind, tasks in jobs.items():
         _check_kind(kind)
         if not (isinstance(tasks, list) and all(isinstance(task, str) for task in tasks)):
@@ -72,7 +72,7 @@ def _addresses(jobs: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _index(jobs: Mapping[str, list[str]], task: object) -> int:
-    """Where this task stands among all workers."""
+    """Returns the index of this task among all workers."""
     if not isinstance(task, dict) or "type" not in task or "index" not in task:
         found = "no task" if task is None else f'"task": {_short(task)}'
         _fail(found, 'say which worker this process is, "task": {"type": "worker", "index": 0}')
@@ -96,7 +96,7 @@ def _check_kind(kind: object) -> None:
 def _short(value: object) -> str:
     try:
         return shown(value if isinstance(value, str) else json.dumps(value), 80)
-    except (ValueError, RecursionError):  # It is nested too deep, or a number too long to be written out.
+    except (ValueError, RecursionError):  # It is nested too deeply, or has a number too long to print.
         return shown(value, 80)
 
 

@@ -1,6 +1,6 @@
-"""Everything a person sees while a run goes on. Nothing here imports TensorFlow.
+"""Everything a person sees while a run is in progress. Nothing here imports TensorFlow.
 
-`open_console(stream)` gives the console that suits a stream; `Console` itself is quiet.
+`open_console(stream)` returns the console that suits a stream; `Console` itself prints nothing.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ __all__ = ["Console", "EpochRow", "open_console"]
 
 
 def open_console(stream: TextIO | None) -> Console:
-    """A live console for a terminal, plain lines for a pipe, a file or `TERM=dumb`, silence for a closed stream."""
+    """Returns a live console for a terminal, plain lines for a pipe, a file or `TERM=dumb`, silence if it is closed."""
     if stream is None or stream.closed:
         return Console()
     if not stream.isatty() or os.environ.get("TERM") == "dumb":
         return PlainConsole(stream)
-    from reglab.console.terminal import TerminalConsole  # rich takes a while, and only this needs it
+    from reglab.console.terminal import TerminalConsole  # rich is slow to import, and only needed here.
 
     return TerminalConsole(stream)

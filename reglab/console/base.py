@@ -1,4 +1,4 @@
-"""The quiet console: what the training loop calls, and what the Python API uses."""
+"""The silent console: the interface that the training loop calls, and the console of the Python API."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from reglab.console.table import EpochRow
 
 
 class Console:
-    """Says nothing. Subclasses show what they are told; none of them ever stops a run."""
+    """Prints nothing. Subclasses show what they are given; none of them ever stops a run."""
 
     def header(self, facts: Mapping[str, str]) -> None:
-        """Shows what is about to run: label to text, in order."""
+        """Shows what is about to run, as ordered labels and texts."""
 
     def start(self, step: int, total_steps: int, epochs: int | None = None) -> None:
-        """Training starts, or starts again, at `step` of `total_steps`."""
+        """Reports that training starts, or resumes, at `step` of `total_steps`."""
 
     def progress(self, step: int, epoch: int, losses: Mapping[str, float]) -> None:
-        """`step` steps are done, in `epoch` (from 1); `losses` has `data_loss`, maybe `accuracy` and others."""
+        """Reports that `step` steps are done, in `epoch` (from 1); `losses` has `data_loss` and perhaps more."""
 
     def epoch(self, row: EpochRow) -> None:
-        """An epoch is over."""
+        """Reports the end of an epoch."""
 
     def message(self, text: str) -> None:
-        """A line for the user."""
+        """Shows a line to the user."""
 
     def warning(self, text: str) -> None:
-        """A line that the user should not miss."""
+        """Shows a line that the user should not miss."""
 
     def finish(self) -> None:
-        """No more progress will come, for whatever reason. May be called again."""
+        """Reports that no more progress will come, for whatever reason. May be called again."""
 
     def summary(self, result: Mapping[str, Any]) -> None:
-        """Shows how the run ended and where to find it (the contents of `result.json`)."""
+        """Shows how the run ended and where to find it; `result` has the contents of `result.json`."""

@@ -1,4 +1,4 @@
-"""Numbers, durations and the final summary as short ASCII texts."""
+"""Formats numbers, durations and the final summary as short ASCII texts."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 
 def number(value: float | None, width: int = 9, sign: str = "") -> str:
-    """`value` with four significant digits, fewer where `width` has no room; `sign="+"` shows a plus too.
+    """Formats `value` with four significant digits, or fewer if `width` is too small; `sign="+"` shows a plus too.
 
-    None, which JSON has for what is not finite, is `nan`.
+    None, which stands for numbers that are not finite in JSON, is shown as `nan`.
     """
     if value is None or not math.isfinite(value):
         return str(float("nan" if value is None else value))
@@ -19,7 +19,7 @@ def number(value: float | None, width: int = 9, sign: str = "") -> str:
         return "0"
     text = ""
     for digits in (4, 3, 2, 1):
-        # "#" keeps trailing zeros, so that a column lines up, and a bare point, which goes.
+        # "#" keeps trailing zeros, which aligns columns, but also a trailing point, which is removed.
         text = f"{value:{sign}#.{digits}g}".replace(".e", "e").rstrip(".")
         if len(text) <= width:
             break
@@ -27,7 +27,7 @@ def number(value: float | None, width: int = 9, sign: str = "") -> str:
 
 
 def percent(fraction: float | None, width: int = 8) -> str:
-    """A fraction as `98.12 %`; None as `nan`."""
+    """Formats a fraction as `98.12 %`; None as `nan`."""
     if fraction is None or not math.isfinite(fraction):
         return number(fraction)
     text = f"{100 * fraction:.2f} %"
@@ -35,14 +35,14 @@ def percent(fraction: float | None, width: int = 8) -> str:
 
 
 def rate(per_second: float | None) -> str:
-    """A pace: whole from 100 a second, `-` when there is none yet."""
+    """Formats a rate, as an integer from 100 per second on; `-` if there is none yet."""
     if per_second is None:
         return "-"
     return f"{per_second:.0f}" if 100 <= per_second < 1e6 else number(per_second, 6)
 
 
 def duration(seconds: float) -> str:
-    """`0:07`, `12:07` or `3:12:07`; `-` for what is not a finite time."""
+    """Formats seconds as `0:07`, `12:07` or `3:12:07`; as `-` if they are not finite."""
     if not math.isfinite(seconds):
         return "-"
     minutes, rest = divmod(round(max(seconds, 0)), 60)
@@ -51,7 +51,7 @@ def duration(seconds: float) -> str:
 
 
 def summary_title(result: Mapping[str, Any]) -> str:
-    """Whether the run is done, and what it took."""
+    """Says whether the run is complete, how many steps and how long it took, and its rate."""
     title = "Done" if result.get("completed", True) else "Stopped before the end"
     if "steps" in result:
         title += f" after {result['steps']} steps"
@@ -64,7 +64,7 @@ def summary_title(result: Mapping[str, Any]) -> str:
 
 
 def summary_lines(result: Mapping[str, Any]) -> dict[str, str]:
-    """What the run came to, label to text; a result that lacks a key gets no line for it."""
+    """Returns the results of the run as {label: text}; keys that `result` lacks get no line."""
     train, best, gap = (result.get(key) or {} for key in ("train", "best", "gap"))
     lines = {"Training": _scores(train), "Validation": _scores(result.get("validation") or {})}
     lines["Gap"] = _listed([
@@ -90,7 +90,7 @@ def summary_lines(result: Mapping[str, Any]) -> dict[str, str]:
 
 
 def tensorboard_command(result: Mapping[str, Any]) -> str | None:
-    """The command that shows the run, ready to paste; None when nothing was written."""
+    """Returns the command that shows the run, ready to paste; None if nothing was written."""
     model_dir = result.get("model_dir")
     return None if model_dir is None else f"tensorboard --logdir {shlex.quote(str(model_dir))}"
 

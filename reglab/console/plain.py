@@ -1,4 +1,4 @@
-"""The console of a pipe or a file: whole ASCII lines, nothing that moves."""
+"""The console for a pipe or a file: whole ASCII lines, nothing that moves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PROGRESS_SECONDS: Final = 10.0
 
 
 class PlainConsole(Console):
-    """Prints each event as a line. An epoch that takes long gets a progress line every `PROGRESS_SECONDS`."""
+    """Prints each event as a line. A long epoch gets a progress line every `PROGRESS_SECONDS`."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = SafeStream(stream)
@@ -34,19 +34,19 @@ class PlainConsole(Console):
         self._last_line = clock()
 
     def header(self, facts: Mapping[str, str]) -> None:
-        """Prints the facts as two columns."""
+        """Prints the facts in two columns."""
         width = max(map(len, facts), default=0)
         for label, text in facts.items():
             self.message(f"{label:<{width}}  {text}")
 
     def start(self, step: int, total_steps: int, epochs: int | None = None) -> None:
-        """Notes where the steps begin."""
+        """Records where the steps begin."""
         self._total_steps = total_steps
         self._pace = Pace(self._clock)
         self._last_line = self._clock()
 
     def progress(self, step: int, epoch: int, losses: Mapping[str, float]) -> None:
-        """Prints where training stands, if nothing was printed for a while."""
+        """Prints the state of training if nothing was printed for `PROGRESS_SECONDS`."""
         self._pace.update(step)
         if self._clock() - self._last_line < PROGRESS_SECONDS:
             return
@@ -61,7 +61,7 @@ class PlainConsole(Console):
         self.message(", ".join(parts))
 
     def epoch(self, row: EpochRow) -> None:
-        """Prints the row, and above the first one the header."""
+        """Prints the row, preceded by the table header if it is the first."""
         if self._table is None:
             self._table = EpochTable(row.epochs, penalties=row.penalties)
             self.message("\n".join(["", *self._table.header()]))
@@ -74,11 +74,11 @@ class PlainConsole(Console):
         self._last_line = self._clock()
 
     def warning(self, text: str) -> None:
-        """Prints `text`, marked."""
+        """Prints `text`, marked as a warning."""
         self.message(f"Warning: {text}")
 
     def summary(self, result: Mapping[str, Any]) -> None:
-        """Prints the summary, and how to look at the run."""
+        """Prints the summary, and the command to look at the run."""
         self.message(f"\n{summary_title(result)}")
         self.header(summary_lines(result))
         command = tensorboard_command(result)

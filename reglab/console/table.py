@@ -1,4 +1,4 @@
-"""The epoch table as text: one `EpochRow` an epoch, laid out for a given width."""
+"""The epoch table as text: one `EpochRow` per epoch, laid out for a given width."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Final, NamedTuple
 
 from reglab.console.format import number, percent, rate
 
-# (width of a number, between groups, epochs as k/N), from roomy to tight. The first that fits is taken.
+# (width of a number, separator of groups, whether epochs are shown as k/N), from wide to narrow. The first fit is used.
 _SPACINGS: Final = ((9, " | ", True), (8, " | ", True), (7, "  ", False))
 _SHORT_TITLES: Final = {"data loss": "loss", "accuracy": "acc", "steps/s": "step/s"}
 
 
 @dataclasses.dataclass(frozen=True)
 class EpochRow:
-    """What one epoch came to.
+    """The results of one epoch.
 
     Attributes:
-      epoch: which epoch it was, from 1.
-      epochs: how many the run has.
-      step: the global step at its end.
-      train: `data_loss`, each term by the name of its penalty, `total`, `accuracy`, over the whole training split at
-        the epoch's end.
-      validation: `data_loss`, `accuracy`; None when this epoch was not evaluated.
-      seconds: how long it took.
-      steps_per_second: the pace of its training; None while only the compilation has been timed.
+      epoch: the number of the epoch, from 1.
+      epochs: the number of epochs in the run.
+      step: the global step at the end of the epoch.
+      train: `data_loss`, each term by the name of its penalty, `total` and `accuracy`, over the whole training split at
+        the end of the epoch.
+      validation: `data_loss` and `accuracy`; None if this epoch was not evaluated.
+      seconds: the duration of the epoch.
+      steps_per_second: the rate of its training; None while only the compilation has been timed.
     """
 
     epoch: int
@@ -48,7 +48,7 @@ class EpochRow:
 
 
 class Cell(NamedTuple):
-    """A padded piece of a row: `name` is `train.data_loss`, `validation.accuracy`, `gap` ...; empty for a separator."""
+    """A padded piece of a row; `name` is `train.data_loss`, `validation.accuracy`, `gap` …, or "" for a separator."""
 
     name: str
     text: str
@@ -61,10 +61,13 @@ class _Column(NamedTuple):
 
 
 class EpochTable:
-    """Fixed-width header and rows of at most `width` characters (54 at the least, whatever `width` says).
+    """A fixed-width header and rows of at most `width` characters, but never less than the 54 of the tightest layout.
 
     Args:
-      penalties: the names of the terms, a column each; they go first where even the tightest spacing is too wide.
+      epochs: the number of epochs in the run.
+      width: the largest length of a line.
+      penalties: the names of the terms, one column each; if even the tightest spacing is too wide, these columns are
+        the first to be left out.
     """
 
     def __init__(self, epochs: int, width: int = 100, penalties: Sequence[str] = ()) -> None:
@@ -100,13 +103,13 @@ class EpochTable:
         return sum(map(_group_width, self._groups.values())) + len(self._separator) * (len(self._groups) - 1)
 
     def header(self) -> list[str]:
-        """The two lines above the rows: groups, then columns."""
+        """Returns the two lines above the rows: groups, then columns."""
         over = [f" {group} ".center(_group_width(columns), "-") if group in ("training", "validation")
                 else " " * _group_width(columns) for group, columns in self._groups.items()]
         return [self._separator.join(over).rstrip(), "".join(text for _, text in self._cells(_titles(self._groups)))]
 
     def row(self, row: EpochRow) -> list[Cell]:
-        """The pieces of a row; their texts joined are the line."""
+        """Returns the pieces of a row; their texts joined are the line."""
         texts = {"epoch": f"{row.epoch}/{row.epochs}" if self._count_epochs else str(row.epoch)}
         for split, values in (("train", row.train), ("validation", row.validation or {})):
             texts |= {f"{split}.{name}": self._value(f"{split}.{name}", value) for name, value in values.items()}

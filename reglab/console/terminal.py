@@ -1,4 +1,4 @@
-"""The console of a terminal: a live bar at the bottom, the epoch table growing above it."""
+"""The console for a terminal: a live bar at the bottom, with the epoch table growing above it."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ REDRAW_SECONDS: Final = 0.1
 
 
 class TerminalConsole(Console):
-    """Draws with rich, on the calling thread alone: a thread that redraws would take time from training.
+    """Draws with rich, in the calling thread only: a thread that redraws would take time from training.
 
-    Colors are few and readable on light and dark: green is the lowest validation loss so far, red what is not finite.
+    The few colors are readable on light and dark: green for the lowest validation loss so far, red for non-finite.
     """
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
-        # rich asks only for what SafeStream has; a plain stream would let rich end the process on a broken pipe.
+        # rich uses only what SafeStream has; given a plain stream, rich would end the process on a broken pipe.
         self._console = rich.console.Console(file=cast(TextIO, SafeStream(stream)), force_terminal=True, markup=False,
                                              highlight=False, emoji=False)
         self._clock = clock
@@ -51,7 +51,7 @@ class TerminalConsole(Console):
         self._last_draw = -math.inf
 
     def header(self, facts: Mapping[str, str]) -> None:
-        """Prints the facts as two columns; a long text continues below itself."""
+        """Prints the facts in two columns; long texts continue on the next line of their column."""
         grid = Table.grid(padding=(0, 2))
         grid.add_column(style="bold", no_wrap=True)
         grid.add_column(overflow="fold")
@@ -60,12 +60,12 @@ class TerminalConsole(Console):
         self._console.print(grid)
 
     def start(self, step: int, total_steps: int, epochs: int | None = None) -> None:
-        """Shows the bar."""
+        """Shows the progress bar."""
         self.finish()
         self._total_steps, self._epochs = total_steps, epochs
         self._pace = Pace(self._clock)
-        self._bar_width = min(40, max(4, self._console.width - 2 * len(str(total_steps)) - 66))  # 66: the texts
-        # What others print is lifted above the bar, except output that goes elsewhere, such as JSON into a pipe.
+        self._bar_width = min(40, max(4, self._console.width - 2 * len(str(total_steps)) - 66))  # 66: the texts.
+        # What other code prints goes above the bar, except output that goes elsewhere, such as JSON into a pipe.
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=self._bar_width, style="bright_black", complete_style="cyan", finished_style="cyan"),
@@ -77,14 +77,14 @@ class TerminalConsole(Console):
         self._bar.refresh()
 
     def progress(self, step: int, epoch: int, losses: Mapping[str, float]) -> None:
-        """Moves the bar, ten times a second at most."""
+        """Updates the bar, at most ten times a second."""
         self._pace.update(step)
         if self._bar is None or self._clock() - self._last_draw < REDRAW_SECONDS:
             return
         self._last_draw = self._clock()
         description = f"epoch {epoch}" if self._epochs is None else f"epoch {epoch}/{self._epochs}"
         fixed = f"{description} {'-' * self._bar_width} {self._total_steps}/{self._total_steps}"
-        # The echo of Ctrl-C needs two places: where it wrapped, the bar could not be taken away.
+        # The echo of Ctrl-C takes two columns: if it made the line wrap, the bar could not be erased.
         room = self._console.width - 3 - len(fixed)
         self._bar.update(self._task, completed=step, description=description, state=self._state(losses, room))
         self._bar.refresh()
@@ -103,7 +103,7 @@ class TerminalConsole(Console):
         return "".join(f"  {part}" for part in parts)
 
     def epoch(self, row: EpochRow) -> None:
-        """Prints the row above the bar, and above the first one the header."""
+        """Prints the row above the bar, preceded by the table header if it is the first."""
         self._epochs = row.epochs
         if self._bar is not None:
             self._bar.update(self._task, completed=row.step)
@@ -123,17 +123,17 @@ class TerminalConsole(Console):
         self._console.print(Text(printable(text)), soft_wrap=True)
 
     def warning(self, text: str) -> None:
-        """Prints `text`, marked."""
+        """Prints `text`, marked as a warning."""
         self._console.print(Text.assemble(("Warning: ", "bold magenta"), printable(text)), soft_wrap=True)
 
     def finish(self) -> None:
-        """Takes the bar away and gives the cursor back."""
+        """Removes the bar and restores the cursor."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
     def summary(self, result: Mapping[str, Any]) -> None:
-        """Prints the summary, and how to look at the run."""
+        """Prints the summary, and the command to look at the run."""
         self.finish()
         self._console.print(Text(f"\n{summary_title(result)}", style="bold"))
         self.header(summary_lines(result))

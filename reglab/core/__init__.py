@@ -1,1 +1,1 @@
-"""The functional core: what one step of one lane on one replica is made of, as pure functions."""
+"""The functional core: pure functions that make up one step of one lane on one replica."""

@@ -1,6 +1,6 @@
-"""TensorFlow and NumPy by their usual names, imported when they are first used.
+"""TensorFlow and NumPy under their usual names, imported on first use.
 
-For modules whose words (names, help) are read before TensorFlow, which takes seconds, is there.
+For modules whose names and help texts are read without loading TensorFlow, which takes seconds to import.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""From what the compiled program sums up to what is reported: TensorBoard tags and their numbers.
+"""Turns the sums that the compiled program computes into reports: TensorBoard tags and their values.
 
-The program brings home few raw numbers (`step.Measurement`) and leaves the arithmetic on them to NumPy here: as scalar
-operations in the program they cost a tenth to a fifth more compilation. Every array may have leading axes, reports and
-then lanes.
+The program returns only a few raw numbers (`step.Measurement`) and leaves the arithmetic on them to NumPy here: done as
+scalar operations in the program, it made compilation a tenth to a fifth slower. Every array may have leading axes:
+first reports, then lanes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from reglab.core.terms import Term, product_factor, sums_of
 
 
 def joined_norms(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Of what `Reporter.of_weights` gives: `norm_<penalty>` to the norm of all kernels as one."""
+    """Returns {`norm_<penalty>`: norm of all kernels taken as one array}, from the result of `Reporter.of_weights`."""
     norms: dict[str, list[np.ndarray]] = {}
     for tag, values in weights.items():
         if tag.startswith("norm/"):
@@ -29,13 +29,13 @@ def joined_norms(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 @dataclasses.dataclass(frozen=True)
 class Reporter:
-    """Knows the layers of a step, its terms and their strengths.
+    """Makes reports from measurements, for one step with its layers, terms and strengths.
 
     Attributes:
-      layers: names of those that have a kernel.
-      sizes: entries of each layer's kernel.
-      terms: those of the objective.
-      strengths: name of a penalty to [..., layers of its term] λ.
+      layers: names of the layers that have a kernel.
+      sizes: number of entries in each layer's kernel.
+      terms: the terms of the objective.
+      strengths: maps each penalty's name to the λ of its term, [..., layers of the term].
     """
 
     layers: tuple[str, ...]
@@ -45,23 +45,23 @@ class Reporter:
 
     @staticmethod
     def of(step: Step, strengths: Mapping[str, np.ndarray]) -> Reporter:
-        """The reporter of a step."""
+        """Returns the reporter for a step."""
         sizes = step.model.kernel_sizes
         return Reporter(tuple(sizes), tuple(sizes.values()), step.terms, strengths)
 
     def of_step(self, measured: Measurement) -> dict[str, np.ndarray]:
-        """Tag to [...] values of a measured step. `loss/total` = `loss/data` + `penalty/total`."""
+        """Maps each tag to its [...] values at a measured step. `loss/total` = `loss/data` + `penalty/total`."""
         weights = self.of_weights(measured.kernels)
         return {"loss/total": measured.data_loss + weights["penalty/total"], "loss/data": measured.data_loss,
                 "accuracy": measured.accuracy, "gradient_norm/data": measured.data_gradient_norm,
                 "learning_rate": measured.learning_rate, **weights}
 
-    @np.errstate(invalid="ignore", over="ignore")  # The sums of a lane that diverged are infinite or NaN.
+    @np.errstate(invalid="ignore", over="ignore")  # If a lane has diverged, its sums are infinite or NaN.
     def of_weights(self, kernels: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        """Tag to [...] values of what the weights alone tell: penalties, norms and sparsity.
+        """Maps each tag that depends on the weights alone (penalties, norms, sparsity) to its [...] values.
 
         Args:
-          kernels: [..., layers] for each sum, as `Step.measure_kernels` gives them.
+          kernels: one [..., layers] array for each sum, as returned by `Step.measure_kernels`.
         """
         sums = {one.names: of_layers for one, of_layers in zip(sums_of(self.terms), kernels, strict=True)}
         small = sums[()]
@@ -74,7 +74,7 @@ class Reporter:
                          "gradient_norm/penalty": np.sqrt(self._squared_gradient(sums).sum(-1))}
 
     def _penalties(self, sums: Mapping[tuple[str, ...], np.ndarray]) -> dict[str, np.ndarray]:
-        """λ·Ω(W): in all, of each term, and of each of its layers."""
+        """λ·Ω(W) in total, for each term, and for each layer of each term."""
         of_layers = {term.name: self.strengths[term.name] * sums[(term.name,)][..., self._places(term.layers)]
                      for term in self.terms}
         of_terms = {f"penalty/{name}": values.sum(-1) for name, values in of_layers.items()}
@@ -104,7 +104,7 @@ class Reporter:
         return [self.layers.index(layer) for layer in layers]
 
     def _spread(self, term: Term) -> np.ndarray:
-        """[..., penalized layers] λ of a term, 0 where it does not reach."""
+        """The [..., penalized layers] λ of a term, 0 for layers it does not cover."""
         given = self.strengths[term.name]
         return np.stack([given[..., term.layers.index(layer)] if layer in term.layers else np.zeros_like(given[..., 0])
                          for layer in self._penalized], axis=-1)

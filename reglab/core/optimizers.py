@@ -1,9 +1,9 @@
-"""Optimizers as pure functions: (gradients, slots, parameters, step, learning rate) to (parameters, slots).
+"""Optimizers as pure functions from (gradients, slots, parameters, step, learning rate) to (parameters, slots).
 
-They are reglab's own because they are mapped over lanes, compiled by XLA inside the loop and joined with proximal
-steps; each is tested against its Keras namesake, whose defaults and conventions they keep. `parameters`, `gradients`
-and every slot are equal structures of tensors, layer name to {array name: tensor}; `step` is the number of updates
-made before this one, an int64 scalar; `learning_rate` is a scalar of the parameters' dtype.
+reglab has its own because they are mapped over lanes, compiled by XLA inside the loop and combined with proximal steps;
+each is tested against the Keras optimizer of the same name, whose defaults and conventions it keeps. `parameters`,
+`gradients` and every slot are equal structures of tensors, {layer name: {array name: tensor}}; `step` is the number of
+updates made before this one, an int64 scalar; `learning_rate` is a scalar of the parameters' dtype.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from reglab.core.parameters import Parameters, global_norm, map_arrays
 
 Slots = dict[str, Parameters]
 _EXACT_STEPS: Final = 2**24
-"""Up to here float32 has every whole number."""
+"""float32 represents every integer up to this one exactly."""
 
 
 class Optimizer(Protocol):
-    """One rule of descent."""
+    """An update rule."""
 
     def slots(self, parameters: Parameters) -> Slots:
-        """The optimizer's own arrays before the first update, all zero."""
+        """Returns the optimizer's own arrays before the first update, all zero."""
 
     def update(self, gradients: Parameters, slots: Slots, parameters: Parameters, step: tf.Tensor,
                learning_rate: tf.Tensor) -> tuple[Parameters, Slots]:
-        """One update: the new parameters and slots."""
+        """Makes one update; returns the new parameters and slots."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +43,12 @@ class SGD:
     momentum: float = 0.0
 
     def slots(self, parameters: Parameters) -> Slots:
-        """{"velocity": zeros} with momentum, else nothing."""
+        """Returns {"velocity": zeros} with momentum, otherwise {}."""
         return {"velocity": _zeros(parameters)} if self.momentum else {}
 
     def update(self, gradients: Parameters, slots: Slots, parameters: Parameters, step: tf.Tensor,
                learning_rate: tf.Tensor) -> tuple[Parameters, Slots]:
-        """The formula of the class, on every array."""
+        """Applies the formula of the class to every array."""
         del step
         if not self.momentum:
             return map_arrays(lambda w, g: w - learning_rate * g, parameters, gradients), {}
@@ -58,14 +58,14 @@ class SGD:
 
 @dataclasses.dataclass(frozen=True)
 class Adam:
-    """Adam (Kingma and Ba 2015, the form of section 2's last paragraph, as Keras has it), at update t = step + 1:
+    """Adam (Kingma and Ba 2015, in the form of the last paragraph of section 2, as in Keras), at update t = step + 1:
 
         m ← m + (1 − β1)·(g − m),    v ← v + (1 − β2)·(g² − v)
         W ← W − learning_rate·√(1 − β2ᵗ)/(1 − β1ᵗ) · m / (√v + ε)
 
-    With `weight_decay` > 0 it is AdamW (Loshchilov and Hutter 2019): before that, what is `decayed` (layer to the name
-    of one of its arrays: the kernels of a model) shrinks by the factor 1 − learning_rate·weight_decay. This decay is
-    apart from the objective: it is in no loss and no penalty.
+    With `weight_decay` > 0 it is AdamW (Loshchilov and Hutter 2019): before this update, the arrays in `decayed`
+    ({layer: array name}; the kernels of a model) are multiplied by 1 − learning_rate·weight_decay. This decay is not
+    part of the objective: it appears in no loss and no penalty.
     """
 
     weight_decay: float = 0.0
@@ -75,12 +75,12 @@ class Adam:
     decayed: Mapping[str, str] | None = None
 
     def slots(self, parameters: Parameters) -> Slots:
-        """{"m": zeros, "v": zeros}."""
+        """Returns {"m": zeros, "v": zeros}."""
         return {"m": _zeros(parameters), "v": _zeros(parameters)}
 
     def update(self, gradients: Parameters, slots: Slots, parameters: Parameters, step: tf.Tensor,
                learning_rate: tf.Tensor) -> tuple[Parameters, Slots]:
-        """The formula of the class, on every array; the decay comes first."""
+        """Applies the formula of the class to every array, after the decay."""
         m = map_arrays(lambda m, g: m + (g - m) * (1 - self.beta1), slots["m"], gradients)
         v = map_arrays(lambda v, g: v + (g * g - v) * (1 - self.beta2), slots["v"], gradients)
         t = tf.cast(step + 1, learning_rate.dtype)
@@ -93,7 +93,7 @@ class Adam:
 
 def make_optimizer(name: str, *, momentum: float = 0.9, weight_decay: float = 0.0,
                    decayed: Mapping[str, str] | None = None) -> Optimizer:
-    """The optimizer of a configuration: `name` is one of `config.OPTIMIZERS`, `decayed` as `Adam` has it.
+    """Returns the optimizer of a configuration: `name` is one of `config.OPTIMIZERS`, `decayed` is as in `Adam`.
 
     Raises:
       KeyError: the name is unknown.
@@ -105,7 +105,7 @@ def make_optimizer(name: str, *, momentum: float = 0.9, weight_decay: float = 0.
 
 
 def clip_by_global_norm(gradients: Parameters, clip_norm: float) -> Parameters:
-    """g·min(1, clip_norm/‖g‖), ‖g‖ the global norm (Pascanu et al. 2013, algorithm 1)."""
+    """Returns g·min(1, clip_norm/‖g‖), where ‖g‖ is the global norm (Pascanu et al. 2013, algorithm 1)."""
     norm = global_norm(gradients)
     scale = clip_norm / tf.maximum(norm, clip_norm)
     return map_arrays(lambda g: g * scale, gradients)
@@ -113,13 +113,13 @@ def clip_by_global_norm(gradients: Parameters, clip_norm: float) -> Parameters:
 
 def scheduled(learning_rate: tf.Tensor, step: tf.Tensor, *, schedule: str, warmup_steps: int,
               total_steps: int) -> tf.Tensor:
-    """The learning rate of the update after `step` updates: a scalar like `learning_rate`.
+    """Returns the learning rate of the update that follows `step` updates: a scalar like `learning_rate`.
 
-    It rises linearly from 0 over `warmup_steps`; then it is constant, or falls as half a cosine to 0 at `total_steps`
-    (Loshchilov and Hutter 2017, eq. 5, one period).
+    The rate rises linearly from 0 over `warmup_steps`; after that it is constant, or falls along half a cosine to 0 at
+    `total_steps` (Loshchilov and Hutter 2017, eq. 5, one period).
     """
     longest = max(total_steps if schedule == "cosine" else 0, warmup_steps)
-    # Beyond, float32 does not have every step. Up to there float64 would change last bits of runs that there are.
+    # float32 cannot represent every step beyond this. Below it, float64 would change the last bits of existing runs.
     dtype = learning_rate.dtype if longest <= _EXACT_STEPS else tf.float64
     position, rate = tf.cast(step, dtype), tf.cast(learning_rate, dtype)
     full = rate

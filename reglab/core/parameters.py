@@ -1,4 +1,4 @@
-"""The structure every floor above works on: the arrays of a network by layer, and functions of all of them."""
+"""The data structure used throughout: the arrays of a network by layer, and functions that act on all of them."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Any, NamedTuple
 from reglab.core.lazily import tf
 
 Parameters = dict[str, dict[str, "tf.Tensor"]]
-"""Layer name to {name: array}, such as {"kernel": [inputs, units], "bias": [units]}: what is trained. Over lanes, each
-array has a leading lane axis."""
+"""{layer name: {array name: array}}, such as {"kernel": [inputs, units], "bias": [units]}: the trained arrays. With
+lanes, each array has a leading lane axis."""
 
 Buffers = dict[str, dict[str, "tf.Tensor"]]
-"""The same of what training carries along without descending on it, such as moving averages; often empty."""
+"""The same structure for arrays that training updates without descent, such as moving averages; often empty."""
 
 
 class Weights(NamedTuple):
-    """All arrays of a network."""
+    """All the arrays of a network."""
 
     parameters: Parameters
     buffers: Buffers = {}  # noqa: RUF012 (nothing changes it)
 
 
 def map_arrays(function: Any, *structures: Any) -> Any:
-    """`function` applied to the arrays that stand at the same place in equal structures."""
+    """Applies `function` to the arrays at the same place in equal structures."""
     return tf.nest.map_structure(function, *structures)
 
 
 def global_norm(parameters: Parameters) -> tf.Tensor:
-    """√ Σ a² over every entry of every array: a scalar of the arrays' dtype."""
+    """Computes √ Σ a² over every entry of every array: a scalar of the arrays' dtype."""
     return tf.sqrt(tf.add_n([tf.reduce_sum(tf.square(array)) for array in tf.nest.flatten(parameters)]))

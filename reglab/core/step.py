@@ -1,6 +1,6 @@
-"""The objective and the steps on it, as pure functions written for one lane. Start reading here.
+"""The objective and a training step on it, as pure functions written for one lane. Start reading here.
 
-For one lane over a global batch, w_i = 1 for a real example and 0 for padding:
+For one lane, over a global batch with weights w_i (1 for a real example, 0 for padding):
 
     data loss = Σ_i w_i · CE(logits_i, label_i) / Σ_i w_i
     total     = data loss + Σ_terms Σ_k λ_k · Ω(W_k)     over the kernels W_k that the term covers
@@ -8,9 +8,9 @@ For one lane over a global batch, w_i = 1 for a real example and 0 for padding:
 A term (`core/terms.py`) is a penalty Ω (`core/penalties/`), the layers whose kernels it covers and a strength λ for
 each of them.
 
-`Step.objective` is this sum, word for word. Training takes the gradient of the penalties in closed form
-(`Step.penalty_gradient`), because XLA then never has to sum them at steps nobody looks at; `tests/core/test_step.py`
-holds the one against the other.
+`Step.objective` is exactly this sum. Training uses the closed form of the penalties' gradient
+(`Step.penalty_gradient`), so that XLA does not have to sum the penalties at steps that are not measured;
+`tests/core/test_step.py` checks that the two agree.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ from reglab.core.terms import Term, kernel_sums, sums_of
 
 
 class Batch(NamedTuple):
-    """One replica's part of a global batch."""
+    """One replica's share of a global batch."""
 
-    x: tf.Tensor  # [examples, *input_shape], the model's dtype.
+    x: tf.Tensor  # [examples, *input_shape], of the model's dtype.
     y: tf.Tensor  # [examples] int32 labels.
     weights: tf.Tensor  # [examples], 1 for a real example, 0 for padding.
     total_weight: tf.Tensor  # Scalar: Σ w_i over the whole global batch, all replicas.
-    places: tf.Tensor = ()  # [examples] int32: where each is in the global batch; for models that draw.
+    places: tf.Tensor = ()  # [examples] int32: each example's place in the global batch; for models that draw.
 
 
 class Hyperparameters(NamedTuple):
-    """What may differ from lane to lane; inputs of the compiled program, never constants in it."""
+    """The settings that may differ between lanes; inputs of the compiled program, never constants in it."""
 
-    strengths: dict[str, tf.Tensor]  # Name of a penalty to [layers of its term] λ of each kernel.
+    strengths: dict[str, tf.Tensor]  # Maps each penalty's name to the λ of its kernels, [layers of its term].
     learning_rate: tf.Tensor  # Scalar, before the schedule.
-    seed: tf.Tensor = ()  # [2] uint32 of what the model draws in training; there only if it does.
+    seed: tf.Tensor = ()  # [2] uint32, for random numbers in training; set only if the model draws any.
 
 
 class State(TypedDict):
-    """All that training changes. `step` counts updates and is shared by all lanes."""
+    """Everything that training changes. `step` counts updates and is shared by all lanes."""
 
     parameters: Parameters
     buffers: Buffers
@@ -59,7 +59,7 @@ class State(TypedDict):
 
 
 class Objective(NamedTuple):
-    """The objective and its terms: scalars."""
+    """The objective and its parts: scalars."""
 
     data_loss: tf.Tensor
     penalties: dict[str, tf.Tensor]
@@ -67,27 +67,27 @@ class Objective(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """What is brought home of a step, as it stands before its update; scalars but for `kernels`."""
+    """The raw results of measuring a step before its update; scalars except `kernels`."""
 
     data_loss: tf.Tensor
     accuracy: tf.Tensor
     data_gradient_norm: tf.Tensor
     learning_rate: tf.Tensor
-    kernels: tuple[tf.Tensor, ...]  # [layers] for each sum: what `Step.measure_kernels` gives.
+    kernels: tuple[tf.Tensor, ...]  # [layers] for each sum, as returned by `Step.measure_kernels`.
 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """The functions of one lane.
+    """The functions that make up a step of one lane.
 
     Attributes:
       model: the network.
-      terms: what the objective adds to the data loss, at most one for each penalty; their layers are some of
-        `model.kernel_layers`, in that order.
-      optimizer: the rule of descent.
-      schedule: (learning rate, step) to the learning rate of that step.
-      clip_norm: bound on the global norm of the total's gradient, or None.
-      skip_nonfinite: whether updates are left out that are not finite; then `update_if_finite` is what is taken.
+      terms: what the objective adds to the data loss, at most one term per penalty; their layers are a subset of
+        `model.kernel_layers`, in the same order.
+      optimizer: the update rule.
+      schedule: maps (learning rate, step) to the learning rate of that step.
+      clip_norm: an upper bound on the global norm of the total's gradient, or None.
+      skip_nonfinite: whether updates that are not finite are skipped, that is, whether to call `update_if_finite`.
     """
 
     model: Model
@@ -104,24 +104,24 @@ class Step:
 
     def mode(self, batch: Batch, seed: tf.Tensor = (), at: tf.Tensor | int = 0,
              total: Callable[[tf.Tensor], tf.Tensor] = lambda share: share) -> Mode:
-        """How the model is applied to a batch in the step after `at` updates.
+        """Returns how the model is applied to a batch in the step that follows `at` updates.
 
         Args:
-          seed: that of the hyper-parameters.
-          total: of a sum over this replica's share, that over all replicas.
+          seed: the seed of the hyper-parameters.
+          total: turns a sum over this replica's share into the sum over all replicas.
         """
         drawn = step_seed(seed, at) if self.model.draws else ()
         return Mode(True, batch.weights, batch.total_weight, batch.places, drawn, total)
 
     def data_loss(self, parameters: Parameters, batch: Batch, buffers: Buffers | None = None,
                   mode: Mode | None = None) -> tuple[tf.Tensor, Buffers]:
-        """Σ w_i · CE(logits_i, label_i) / Σ w_i: this replica's share of the data loss; and the buffers after it."""
+        """Σ w_i · CE(logits_i, label_i) / Σ w_i, this replica's share of the data loss, and the new buffers."""
         logits, after = self.model.apply(parameters, buffers or {}, batch.x, mode or self.mode(batch))
         return tf.reduce_sum(batch.weights * _cross_entropy(logits, batch.y)) / batch.total_weight, after
 
     def objective(self, parameters: Parameters, batch: Batch, hyper: Hyperparameters, buffers: Buffers | None = None,
                   mode: Mode | None = None) -> Objective:
-        """The objective in its plain form: what every other function here must agree with."""
+        """Computes the objective in its plain form, with which all other functions here must agree."""
         data_loss, _ = self.data_loss(parameters, batch, buffers, mode)
         kernels = self.model.kernels(parameters)
         penalties = {term.name: term.value(kernels, hyper.strengths[term.name], data_loss.dtype)
@@ -131,9 +131,10 @@ class Step:
 
     def data_gradient(self, parameters: Parameters, batch: Batch, buffers: Buffers | None = None,
                       mode: Mode | None = None) -> tuple[tf.Tensor, Parameters, Buffers]:
-        """This replica's share of the data loss and of its gradient: summed over replicas they are the whole.
+        """Returns this replica's share of the data loss and of its gradient, and the new buffers.
 
-        And the buffers after the step, which are the same on every replica.
+        Summed over replicas, the shares give the data loss and gradient of the global batch; the buffers are the same
+        on every replica.
         """
         with tf.GradientTape() as tape:
             tape.watch(parameters)
@@ -141,7 +142,7 @@ class Step:
         return data_loss, tape.gradient(data_loss, parameters), after
 
     def penalty_gradient(self, parameters: Parameters, hyper: Hyperparameters) -> dict[str, tf.Tensor]:
-        """Σ_terms λ·∇Ω(W) for each penalized kernel, by layer."""
+        """Computes Σ_terms λ·∇Ω(W) for each penalized kernel, by layer."""
         kernels = self.model.kernels(parameters)
         return {layer: functools.reduce(operator.add, [term.gradient(kernels, hyper.strengths[term.name], layer)
                                                        for term in self.terms if layer in term.layers])
@@ -149,21 +150,27 @@ class Step:
 
     def update(self, state: State, gradients: Parameters, hyper: Hyperparameters,
                buffers: Buffers | None = None) -> State:
-        """One descent step on the total, given the data loss's gradient over the whole global batch and the buffers
-        after it.
+        """Makes one descent step on the total.
 
-        The penalty enters here, after any sum over replicas, so it counts once whatever their number.
+        The penalty enters here, after any sum over replicas, so it counts once whatever the number of replicas.
+
+        Args:
+          gradients: the gradient of the data loss over the whole global batch.
+          buffers: the buffers after this step; None keeps those of the state.
         """
         total = self._total_gradient(state["parameters"], gradients, hyper)
         return self._descend(state, total, hyper, buffers)
 
     def update_if_finite(self, state: State, data_loss: tf.Tensor, gradients: Parameters, hyper: Hyperparameters,
                          buffers: Buffers | None = None) -> tuple[State, tf.Tensor]:
-        """`update`, or the old state with its step counted where `data_loss` or the norm of the total's gradient is
-        not finite; and the data loss, NaN where the update was left out.
+        """Makes the `update` only if `data_loss` and the norm of the total's gradient are finite.
 
-        Data loss and gradient are those of the global batch, so every replica decides alike. Of the norm, since a
-        gradient whose square overflows breaks Adam's slots and clipping as an infinite one does.
+        Otherwise the state stays as it was, except that its step is counted. Data loss and gradient are those of the
+        global batch, so every replica decides alike. The norm is tested rather than the entries, since a gradient whose
+        square overflows breaks Adam's slots and clipping just as an infinite one does.
+
+        Returns:
+          The new state, and the data loss, or NaN in its place if the update was skipped.
         """
         total = self._total_gradient(state["parameters"], gradients, hyper)
         finite = tf.math.is_finite(data_loss) & tf.math.is_finite(global_norm(total))
@@ -189,21 +196,21 @@ class Step:
 
     def accuracy(self, parameters: Parameters, batch: Batch, buffers: Buffers | None = None,
                  mode: Mode | None = None) -> tf.Tensor:
-        """Σ w_i · [prediction i is right] / Σ w_i: this replica's share of the batch's accuracy."""
+        """Σ w_i · [prediction i is right] / Σ w_i, this replica's share of the batch's accuracy."""
         logits, _ = self.model.apply(parameters, buffers or {}, batch.x, mode or self.mode(batch))
         return tf.reduce_sum(batch.weights * _correct(logits, batch.y)) / batch.total_weight
 
     def measure(self, state: State, data_loss: tf.Tensor, accuracy: tf.Tensor, gradients: Parameters,
                 hyper: Hyperparameters) -> Measurement:
-        """What is measured of a step before its update, given data loss, accuracy and gradient of the global batch.
+        """Measures a step before its update, given the data loss, accuracy and gradient of the global batch.
 
-        `measurement.Reporter` makes the report of it.
+        `measurement.Reporter` makes the report from the result.
         """
         return Measurement(data_loss, accuracy, global_norm(gradients),
                            self.schedule(hyper.learning_rate, state["step"]), self.measure_kernels(state["parameters"]))
 
     def measure_kernels(self, parameters: Parameters) -> tuple[tf.Tensor, ...]:
-        """The sums over each kernel that `sums_of` the terms names: [layers] for each sum."""
+        """Computes the sums over each kernel that `sums_of(self.terms)` lists: [layers] for each sum."""
         sums = sums_of(self.terms)
         of_layers = [kernel_sums(sums, kernel) for kernel in self.model.kernels(parameters).values()]
         return tuple(tf.unstack(tf.stack(of_layers, axis=1)))
@@ -217,10 +224,10 @@ class Step:
 
 
 def over_lanes(function: Callable[..., Any], lanes: int | None) -> Callable[..., Any]:
-    """`function(lane, *shared)` mapped over the leading lane axis of every array in `lane`.
+    """Returns `function(lane, *shared)` mapped over the leading lane axis of every array in `lane`.
 
-    None lanes means one lane without a lane axis: the same function, called as it is, which saves a single lane
-    the 8-15 % that the map costs.
+    If `lanes` is None there is one lane without a lane axis, and the function itself is returned, which saves a single
+    lane the 8-15 % that the map costs.
     """
     if lanes is None:
         return function
@@ -229,21 +236,21 @@ def over_lanes(function: Callable[..., Any], lanes: int | None) -> Callable[...,
 
 
 def initial_state(step: Step, weights: Weights) -> State:
-    """The state before the first update."""
+    """Returns the state before the first update."""
     parameters, buffers = weights
     return {"parameters": parameters, "buffers": buffers, "slots": step.optimizer.slots(parameters),
             "step": tf.constant(0, tf.int64)}
 
 
 def step_seed(seed: tf.Tensor, at: tf.Tensor | int) -> tf.Tensor:
-    """[2] uint32: what the model draws from in the step after `at` updates."""
+    """[2] uint32: the seed for the model's random numbers in the step that follows `at` updates."""
     at = tf.cast(at, tf.int64)
     counter = tf.cast(at % 2**32, tf.uint32), tf.cast(at // 2**32, tf.uint32)
     return tf.stack(threefry((seed[0], seed[1]), counter))
 
 
 def stack_lanes(lanes: list[Any]) -> Any:
-    """Equal structures of arrays, stacked along a new leading lane axis."""
+    """Stacks equal structures of arrays along a new leading lane axis."""
     return map_arrays(lambda *arrays: tf.stack(arrays), *lanes)
 
 

@@ -1,1 +1,1 @@
-"""What runs the core: compiled programs and their trainings, sources of batches, replicas, lanes, what runs where."""
+"""Runs the core: compiled programs and their trainings, sources of batches, replicas, lanes, and their placement."""

@@ -1,4 +1,4 @@
-"""From a configuration to the training that runs it: the one place where names become functions."""
+"""Builds the training that a configuration describes: the one place where names become functions."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from reglab.engine.training import Training
 from reglab.inputs.texts import shown
 
 Data = Dataset | Stream | Source
-"""What a run can be trained on."""
+"""Anything a run can be trained on."""
 HasSizes = DataFacts | Layout
-"""What knows the sizes of the splits."""
+"""Anything that knows the sizes of the splits."""
 
 
 def load_dataset(config: Config) -> Dataset:
-    """The data a configuration names, its subset taken and its labels noised.
+    """Loads the data a configuration names, with its subset selected and its label noise applied.
 
     Raises:
       ConfigError: a file is missing or damaged, or the data do not fit the flags.
@@ -49,10 +49,10 @@ def load_dataset(config: Config) -> Dataset:
 
 
 def source_of(config: Config, data: Data) -> Source:
-    """The batches of a run on these data.
+    """Returns a source for the batches of a run on these data.
 
     Raises:
-      ConfigError: a source of one's own has batches of another size or type.
+      ConfigError: `data` is a source whose batch size or dtype differs from the configuration's.
     """
     dtype = parameter_dtype(config)
     if isinstance(data, Stream):
@@ -67,10 +67,10 @@ def source_of(config: Config, data: Data) -> Source:
 
 
 def arrays_of(config: Config, data: Data | None) -> Dataset:
-    """The data of lanes: those given, or those that the configuration names.
+    """Returns the data for lanes: `data` or, if None, the data that the configuration names.
 
     Raises:
-      ConfigError: they are no arrays, or cannot be loaded.
+      ConfigError: the data are not arrays, or cannot be loaded.
     """
     if data is None:
         return load_dataset(config)
@@ -82,11 +82,11 @@ def arrays_of(config: Config, data: Data | None) -> Dataset:
 
 
 def make_step(config: Config, data: DataFacts) -> Step:
-    """The objective and the steps on it.
+    """Returns the objective and the steps on it.
 
     Raises:
-      ConfigError: `penalize` matches no layer, a strength names one that there is not, or the network is larger than
-        memory.
+      ConfigError: `penalize` matches no layer, a strength names a layer that does not exist, or the network does not
+        fit into memory.
     """
     check_memory(config, input_shape=data.input_shape, classes=data.classes)
     model = make_model(config, data.input_shape, data.classes)
@@ -101,20 +101,20 @@ def make_step(config: Config, data: DataFacts) -> Step:
 
 def make_terms(model: Model, penalize: Sequence[str],
                strengths: Mapping[str, Sequence[Strength]] | None = None) -> tuple[Term, ...]:
-    """The terms of a program that serves every combination of these `penalize` and strengths.
+    """Returns the terms of a program that serves every combination of the given `penalize` patterns and strengths.
 
     Args:
-      strengths: name of a penalty to its strengths, 0 where it is left out. Those that are not standing and have
-        strength 0 in all are no term: see `Penalty.is_standing`.
+      strengths: maps a penalty's name to its strengths; a missing name means 0. A penalty that is not standing and
+        whose strengths are all 0 gets no term: see `Penalty.is_standing`.
 
     Raises:
-      ConfigError: a layer is named, or to be matched, that there is not.
+      ConfigError: a pattern matches no layer, or a strength names a layer that does not exist.
     """
     terms = []
     for penalty in penalties.registered():
         given = [strength for strength in (strengths or {}).get(penalty.name, ()) if not is_zero(strength)]
         if penalty.is_standing or given:
-            # Which layers does not depend on the number, so one of the numbers stands for all.
+            # The layers do not depend on the value of a plain number, so 0.0 stands for all plain numbers.
             kinds = {strength if isinstance(strength, str) else 0.0 for strength in given or [0.0]}
             covered = {layer for kind in kinds for pattern in penalize
                        for layer in strengths_by_layer(model, pattern, penalty.name, kind)}
@@ -123,7 +123,7 @@ def make_terms(model: Model, penalize: Sequence[str],
 
 
 def make_hyperparameters(config: Config, step: Step) -> Hyperparameters:
-    """The strengths and the learning rate as tensors; layers of a term that `config` does not penalize get 0."""
+    """Returns strengths and learning rate as tensors; layers of a term that `config` does not penalize get 0."""
     dtype = parameter_dtype(config)
     layers = {term.name: term.layers for term in step.terms}
     strengths = {}
@@ -138,10 +138,10 @@ def make_hyperparameters(config: Config, step: Step) -> Hyperparameters:
 
 
 def make_training(config: Config, data: Data, replicas: Replicas | None = None) -> Training:
-    """A single run at its initial state.
+    """Returns a single run in its initial state.
 
     Raises:
-      ConfigError: the batch is larger than the training data, or `penalize` matches no layer.
+      ConfigError: the batch is larger than the training data, or `source_of` or `make_step` refuses.
     """
     source = source_of(config, data)
     check_batch_size(config, source.about)
@@ -152,7 +152,7 @@ def make_training(config: Config, data: Data, replicas: Replicas | None = None) 
 
 def make_lanes(config: Config, step: Step, weights: Weights, hyper: Hyperparameters, source: Source,
                placement: LanePlacement) -> LaneGroups:
-    """Lanes that have `config` in common; every array has a leading lane axis."""
+    """Returns lanes that share `config`; every array in `weights` and `hyper` has a leading lane axis."""
     without_summaries = dataclasses.replace(config, summary_every=0)
     return LaneGroups(lambda lanes: _program(without_summaries, step, source.layout, lanes, Replicas()),
                       weights, hyper, source, placement)
@@ -160,9 +160,9 @@ def make_lanes(config: Config, step: Step, weights: Weights, hyper: Hyperparamet
 
 @contextlib.contextmanager
 def shared_programs() -> Iterator[None]:
-    """Inside the block, runs that differ only in what a compiled program takes as an input share one.
+    """Within the block, runs that differ only in inputs of the compiled program share one program.
 
-    For several runs in a row, on data of the same sizes and shapes; the block keeps their programs.
+    Meant for several runs in a row on data of the same sizes and shapes; programs are kept until the block ends.
     """
     token = _shared.set({})
     try:
@@ -175,9 +175,9 @@ _shared: contextvars.ContextVar[dict[Any, Program] | None] = contextvars.Context
 
 
 def _program(config: Config, step: Step, layout: Layout, lanes: int | None, replicas: Replicas) -> Program:
-    """A new program or, inside `shared_programs`, the one that there is."""
+    """Returns a new program or, inside `shared_programs`, an existing one that fits."""
     shared = _shared.get()
-    if shared is None or not replicas.compiles_whole:  # A strategy is made anew for each run.
+    if shared is None or not replicas.compiles_whole:  # Every run makes a new strategy, so there is nothing to share.
         shared = {}
     key = (_compiled_with(config), layout, step.terms, lanes)
     if key not in shared:
@@ -187,34 +187,34 @@ def _program(config: Config, step: Step, layout: Layout, lanes: int | None, repl
 
 
 def _compiled_with(config: Config) -> Config:
-    """The configuration without what may differ between runs of one compiled program."""
+    """Returns the configuration with every field reset that may differ between runs of one compiled program."""
     default = Config()
     inputs = ("strengths", "learning_rate", "seed", "data_seed", *HANDLING_FIELDS)
     return dataclasses.replace(config, **{name: getattr(default, name) for name in inputs})
 
 
 def check_fit(config: Config, data: DataFacts) -> None:
-    """What `make_training` would refuse, found without a device.
+    """Checks, without a device, what `make_training` would refuse.
 
     Raises:
-      ConfigError: the batch is larger than the training data, or `penalize` matches no layer.
+      ConfigError: the batch is larger than the training data, or `make_step` refuses.
     """
     check_batch_size(config, data)
     make_step(config, data)
 
 
 def parameter_dtype(config: Config) -> tf.DType:
-    """The dtype of parameters, sums and optimizer: bfloat16 concerns the matrix products alone."""
+    """The dtype of parameters, sums and optimizer: bfloat16 applies only to matrix products."""
     return tf.as_dtype(dtype_of(config.precision))
 
 
 def summary_interval(config: Config, data: HasSizes) -> int:
-    """Steps between measured steps: `summary_every`, or more for `max_points` of them at the most; 0 for none."""
+    """The interval between measured steps: `summary_every`, or longer to keep within `max_points`; 0 measures none."""
     if not config.summary_every or config.max_points is None:
         return config.summary_every
     return max(config.summary_every, (total_steps(config, data) - 1) // config.max_points + 1)
 
 
 def total_steps(config: Config, data: HasSizes) -> int:
-    """How many updates the whole run makes."""
+    """The number of updates in the whole run."""
     return config.epochs * steps_per_epoch(data.sizes["train"], config.batch_size)

@@ -1,7 +1,7 @@
-"""The user's folder of what later processes need not make again: compiled code and traced functions.
+"""The user's cache folder, with what later processes can reuse: compiled code and traced functions.
 
-An entry bears its checksum in its name. A folder of entries serves one TensorFlow, one kind of processor and one set of
-flags, since code for one processor may crash another.
+Each entry has its checksum in its file name. A folder of entries is specific to one TensorFlow version, one kind of
+processor and one set of flags, since code compiled for one processor may crash on another.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from reglab.storage.files import write_atomically
 
 VARIABLE: Final = "REGLAB_COMPILE_CACHE"
 OFF: Final = "off"
-MOST_ENTRIES: Final = 64  # Of one kind, for one TensorFlow, processor and set of flags; half a megabyte each, or so.
-MOST_BYTES: Final = 128 * 2**20  # Of all of them together.
-KINDS: Final = ("pb", "function")  # XLA's code, under the ending that TensorFlow gives it, and what was traced.
+MOST_ENTRIES: Final = 64  # Of one kind, for one TensorFlow version, processor and set of flags; about 0.5 MB each.
+MOST_BYTES: Final = 128 * 2**20  # For all entries together.
+KINDS: Final = ("pb", "function")  # XLA's code, with the file extension that TensorFlow uses, and traced functions.
 OWN_FLAG: Final = "--tf_xla_persistent_cache"
 
 
 def cache_folder(setting: str | None) -> pathlib.Path | None:
-    """The folder that `--compile_cache` means; None for "off".
+    """Returns the folder that `--compile_cache` selects, or None for "off".
 
     Raises:
-      RuntimeError: it is in a home folder, and there is none.
+      RuntimeError: the folder is in the home folder, which cannot be determined.
     """
     setting = setting or os.environ.get(VARIABLE)
     if setting == OFF:
@@ -41,15 +41,15 @@ def cache_folder(setting: str | None) -> pathlib.Path | None:
     if setting:
         return pathlib.Path(setting).expanduser().absolute()
     base = os.environ.get("XDG_CACHE_HOME", "")
-    # The specification has relative paths ignored.
+    # The XDG specification says to ignore relative paths.
     return (pathlib.Path(base) if os.path.isabs(base) else pathlib.Path.home() / ".cache") / "reglab"
 
 
 def open_cache(folder: pathlib.Path) -> pathlib.Path:
-    """Makes `folder`, and in it the one for entries that serve this process, which is returned.
+    """Creates `folder` and, in it, the folder for entries that fit this process; returns the latter.
 
     Raises:
-      OSError: one of them cannot be made, or others may write to it.
+      OSError: one of them cannot be created, or others may write to it.
     """
     entries = folder / fingerprint()
     _make_own(folder)
@@ -58,12 +58,12 @@ def open_cache(folder: pathlib.Path) -> pathlib.Path:
 
 
 def other_flags() -> list[str]:
-    """What stands in `TF_XLA_FLAGS` besides reglab's own flags, which a parent process may have put there."""
+    """The flags in `TF_XLA_FLAGS` without reglab's own, which a parent process may have set."""
     return [flag for flag in os.environ.get("TF_XLA_FLAGS", "").split() if not flag.startswith(OWN_FLAG)]
 
 
 def fingerprint() -> str:
-    """What code compiled here depends on besides the program."""
+    """A digest of everything that code compiled here depends on, apart from the program."""
     try:
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
         processor = sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
@@ -75,17 +75,18 @@ def fingerprint() -> str:
 
 
 class Entries:
-    """The entries of one kind in a folder. None of their problems is a reason to fail.
+    """The entries of one kind in a folder. Errors in reading, writing or removing them are ignored.
 
     Args:
-      kind: one of `KINDS`, which ends the names of their files, before the checksum.
+      folder: the folder of the entries.
+      kind: one of `KINDS`: the part of the file name before the checksum.
     """
 
     def __init__(self, folder: pathlib.Path, kind: str) -> None:
         self._folder, self._kind = folder, kind
 
     def whole(self) -> Iterator[tuple[str, pathlib.Path]]:
-        """Name and path of those whose checksum is right; the others, and the oldest of too many, are removed."""
+        """Yields name and path of entries with the right checksum; removes others, and the oldest beyond the limit."""
         for place, path in enumerate(_newest_first(self._folder, f"*.{self._kind}.*")):
             with contextlib.suppress(OSError):
                 if place < MOST_ENTRIES and _is_whole(path, path.read_bytes()):
@@ -94,7 +95,7 @@ class Entries:
                     path.unlink()
 
     def read(self, name: str) -> bytes | None:
-        """The content of an entry, or None. A damaged one is removed."""
+        """Returns the content of an entry, or None if there is none. Removes damaged files."""
         for path in _newest_first(self._folder, f"{name}.{self._kind}.*"):
             with contextlib.suppress(OSError):
                 content = path.read_bytes()
@@ -104,13 +105,13 @@ class Entries:
         return None
 
     def write(self, name: str, content: bytes) -> None:
-        """Keeps an entry, if the disk lets it."""
+        """Stores an entry, if the disk allows it."""
         with contextlib.suppress(OSError):
-            # Not synced: of what a lost power supply leaves, the checksum tells whether it is whole.
+            # No fsync: if power fails, the checksum shows whether what is left is complete.
             write_atomically(self._folder / f"{name}.{self._kind}.{_checksum(content)}", content, sync=False)
 
     def limit(self) -> None:
-        """Removes the oldest entries, of all kinds and all folders beside this one, that are too much together."""
+        """Removes the oldest entries, of all kinds and in all sibling folders, beyond `MOST_BYTES` in total."""
         with contextlib.suppress(OSError):
             total = 0
             for path in _newest_first(self._folder.parent, *(f"*/*.{kind}.*" for kind in KINDS)):
@@ -120,10 +121,10 @@ class Entries:
 
 
 def _make_own(folder: pathlib.Path) -> None:
-    """Makes a folder, or checks one: whoever may write to it may have this process run any code.
+    """Creates a folder, or checks an existing one: whoever may write to it could make this process run any code.
 
     Raises:
-      OSError: it cannot be made, or others may write to it.
+      OSError: it cannot be created or written to, or others may write to it.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -131,15 +132,15 @@ def _make_own(folder: pathlib.Path) -> None:
     if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
         raise PermissionError(0, "others may write to it", str(folder))
     try:
-        with tempfile.TemporaryFile(dir=folder):  # A file system that is read-only says so now.
+        with tempfile.TemporaryFile(dir=folder):  # Detects a read-only file system now rather than later.
             pass
     except OSError as error:
-        error.filename = str(folder)  # And not the name of that file.
+        error.filename = str(folder)  # Rather than the name of the temporary file.
         raise
 
 
 def _newest_first(folder: pathlib.Path, *patterns: str) -> list[pathlib.Path]:
-    """The entries in a folder. Another process may remove some meanwhile."""
+    """Lists the entries in a folder, newest first. Another process may remove some at the same time."""
     found = []
     for path in itertools.chain(*map(folder.glob, patterns)):
         with contextlib.suppress(OSError):

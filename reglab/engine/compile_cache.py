@@ -1,8 +1,8 @@
 """XLA's compiled code, kept on disk so that later runs of the same shapes need not compile.
 
-TensorFlow does the keeping, but it names an entry after the program alone, and fails on a damaged entry or a full
-disk. So it works on a folder of this process alone, in memory where the system has that. Whole entries of the user's
-folder appear there as links, and what was compiled is moved to the user's folder when the process ends.
+TensorFlow itself stores the code, but it names entries after the program only, and fails on a damaged entry or a full
+disk. It therefore works in a folder private to this process, in memory where the system offers that. Intact entries of
+the user's folder appear there as links, and newly compiled code is moved to the user's folder when the process ends.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from typing import Final
 
 from reglab.engine.cache_folder import OWN_FLAG, Entries, cache_folder, open_cache, other_flags
 
-_ROOM: Final = 64 * 2**20  # Bytes that must be free for the entries of one process.
-_ROUND_NUMBER: Final = 2**14  # More tensors than there are when a run begins, and counted in 2 ms.
+_ROOM: Final = 64 * 2**20  # Free bytes required for the entries of one process.
+_ROUND_NUMBER: Final = 2**14  # More tensors than exist when a run begins; counting up to it takes 2 ms.
 _OWN_FOLDER: Final = "reglab-compiled-"
 
 
 def use_compile_cache(setting: str | None = None) -> str | None:
-    """Has TensorFlow, which has not started its devices yet, keep its compiled code. Later calls change nothing.
+    """Makes TensorFlow keep its compiled code. Call before TensorFlow starts its devices; later calls have no effect.
 
-    On CPUs only: on a GPU compiled code depends on more than is asked for here, and none was at hand to try it.
+    CPUs only: on a GPU, compiled code depends on more than `fingerprint` covers, and no GPU was at hand for testing.
 
     Args:
       setting: a folder, or "off". If None, the environment variable `REGLAB_COMPILE_CACHE` decides; if that is unset
         too, it is `reglab` in the user's cache folder.
 
     Returns:
-      A line for the user if the folder cannot be used. That is never a reason to fail: everything is compiled then.
+      A line for the user if the folder cannot be used, else None. Not an error: everything is compiled then.
     """
     global _decided, _entries
     if _decided:
@@ -69,15 +69,16 @@ _entries: pathlib.Path | None = None
 
 
 def folder_in_use() -> pathlib.Path | None:
-    """Where `use_compile_cache` decided that entries are kept; None if nowhere."""
+    """The folder of entries that `use_compile_cache` chose, or None if nothing is kept."""
     return _entries
 
 
 def name_alike() -> None:
-    """Gives the functions that are traced next the names that they would have in another process.
+    """Makes functions traced from now on get the names that they would get in any other process.
 
-    TensorFlow names a function after a counter of all tensors so far, and an entry after all names in its program: a
-    run that is resumed would not find what it compiled when it began. So the counter goes on to a round number.
+    TensorFlow names functions after a counter of all tensors so far, and cache entries after all names in the program,
+    so a resumed run would not find what it compiled when it first started. Hence the counter is advanced to a round
+    number.
     """
     with contextlib.suppress(ImportError):
         from tensorflow.python.framework.ops import uid
@@ -86,7 +87,7 @@ def name_alike() -> None:
 
 
 def _scratch_folder() -> pathlib.Path:
-    """A folder for this process alone, locked while the process lives, and nothing left of those that were killed.
+    """Creates a folder private to this process, locked while the process lives; removes those of killed processes.
 
     Raises:
       OSError: there is no room for one.
@@ -102,14 +103,14 @@ def _scratch_folder() -> pathlib.Path:
         with contextlib.suppress(OSError):
             if left.is_dir() and not left.is_symlink() and left.stat().st_uid == os.geteuid() and _lock(left):
                 shutil.rmtree(left)
-    while True:  # Another process that starts may take a folder not locked yet for one that was left.
+    while True:  # A starting process may mistake another's folder, if not locked yet, for an abandoned one.
         scratch = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=places[0]))
         if _lock(scratch) and scratch.exists():
             return scratch
 
 
 def _lock(scratch: pathlib.Path) -> bool:
-    """Takes the lock of a folder until this process ends, however it does; False if another process has it."""
+    """Locks a folder until this process ends, however it ends; returns False if it is gone or another process's."""
     try:
         descriptor = os.open(scratch, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -123,7 +124,7 @@ def _lock(scratch: pathlib.Path) -> bool:
 
 
 def _keep(scratch: pathlib.Path, entries: Entries) -> None:
-    """At the end of a process: what it compiled goes to the user's folder."""
+    """Moves what this process compiled to the user's folder when the process ends."""
     with contextlib.suppress(OSError):
         for made in scratch.glob("*.pb"):
             if not made.is_symlink():

@@ -1,4 +1,4 @@
-"""A value that is baked into a traced function, in words that are the same in every process."""
+"""Describes the values that are baked into a traced function as text that is the same in every process."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ _PACKAGE: Final = __name__.partition(".")[0]
 
 
 class Indescribable(Exception):
-    """Nothing is known that makes two such values trace alike."""
+    """There is no known way to tell whether two such values would be traced alike."""
 
 
 def described(value: Any) -> str:
-    """Text that is equal for values that trace alike, and differs for others: those of reglab's own classes, by fields.
+    """Returns a text that is equal for values that trace alike and different for others.
+
+    Instances of reglab's own classes are described by their fields.
 
     Raises:
-      Indescribable: something in it is of another class than reglab's, or a function without a name of its own.
+      Indescribable: it contains an instance of a class from outside reglab, or a function without a name of its own.
     """
     if isinstance(value, _PLAIN):
         return repr(value)

@@ -1,4 +1,4 @@
-"""What really runs: devices and versions, for the header and `result.json`."""
+"""The actual environment of a run, devices and versions, for the header and `result.json`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _deterministic = False
 
 
 def device_name() -> str:
-    """The device that computations go to, for people: "GPU (NVIDIA H200)", or "CPU (2 cores)"."""
+    """The device that computations run on, for display: "GPU (NVIDIA H200)" or "CPU (2 cores)"."""
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         details = tf.config.experimental.get_device_details(gpus[0])
@@ -25,21 +25,21 @@ def device_name() -> str:
 
 
 def usable_cores() -> int:
-    """The processor cores that this process may run on."""
+    """The number of processor cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def versions() -> dict[str, str]:
-    """Versions of all that can change the last bits of a result."""
+    """The versions of everything that can change the last bits of a result."""
     return {"reglab": reglab.__version__, "python": platform.python_version(), "tensorflow": tf.__version__,
             "numpy": np.__version__}
 
 
 def numerics() -> dict[str, Any]:
-    """What outside the configuration changes the last bits of a result, besides the versions."""
+    """Everything apart from configuration and versions that can change the last bits of a result."""
     threads = tf.config.threading
     processor, instructions = _processor()
-    own = "--tf_xla_persistent_cache"  # Where compiled code is kept changes none of it.
+    own = "--tf_xla_persistent_cache"  # Where compiled code is kept makes no difference to results.
     tf_xla_flags = [flag for flag in os.environ.get("TF_XLA_FLAGS", "").split() if not flag.startswith(own)]
     return {"onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
             "xla_flags": os.environ.get("XLA_FLAGS", ""), "tf_xla_flags": " ".join(tf_xla_flags),
@@ -50,19 +50,19 @@ def numerics() -> dict[str, Any]:
 
 
 def is_deterministic() -> bool:
-    """Whether `be_deterministic` was called."""
+    """Whether `be_deterministic` has been called."""
     return _deterministic
 
 
 def be_deterministic() -> None:
-    """Has TensorFlow take operations that give the same bits each time, from now on in this process."""
+    """Makes TensorFlow use operations that give the same bits every time, from now on in this process."""
     global _deterministic
     tf.config.experimental.enable_op_determinism()
     _deterministic = True
 
 
 def _processor() -> tuple[str, str]:
-    """The processor's model, and those of its instruction sets that change how sums and products are computed."""
+    """The processor's model, and those of its instruction sets that affect how sums and products are computed."""
     try:
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Whole splits, each example once."""
+"""Evaluates whole splits, each example once."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ from reglab.engine.sources.base import Share
 
 
 class Evaluation:
-    """The loop over the batches of a split: see `Program.evaluate`."""
+    """The loop over the batches of a split, for `Program.evaluate`."""
 
     def __init__(self, pieces: Pieces) -> None:
         self._pieces, self._replicas = pieces, pieces.replicas
 
     def evaluate(self, weights: Weights, resident: Any, feed: Any, first: tf.Tensor, count: tf.Tensor,
                  examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Sums of cross-entropy and of right predictions over `count` batches of a split from `first` on."""
+        """Sums cross-entropy and right predictions over `count` batches of a split, starting at batch `first`.
+
+        Returns:
+          The two sums, float64 scalars or [lanes].
+        """
         replicas, lanes, layout = self._replicas, self._pieces.lanes, self._pieces.layout
         batch_size = layout.evaluation_batch_size(replicas.count)
 

@@ -1,12 +1,13 @@
-"""Functions that are traced once: kept on disk beside XLA's code, so that later processes need not trace them again.
+"""Traced functions kept on disk beside XLA's code, so that later processes need not trace them again.
 
-Tracing is Python, and took a third of the time between TensorFlow's import and the first step. A kept function is named
-after all that is baked into it: the objects that it was traced from, in words, reglab's own source and the types of its
-arguments. So it is traced anew when any of these is another. Where something cannot be put into words (a penalty or a
-model from outside reglab, say), and where somebody else's code may have changed reglab's in this process, nothing is
-kept.
+Tracing runs Python code, and took a third of the time between TensorFlow's import and the first step. The name of a
+kept function is a digest of everything baked into it: a description of the objects it was traced from, reglab's own
+source, and the types of its arguments. It is traced anew when any of these changes. Nothing is kept if an object cannot
+be described (such as a penalty or a model from outside reglab), or if other code in this process may have modified
+reglab.
 
-A kept function is called by the same name in every process, the first one included, since XLA's code is found by it.
+A kept function is called by the same name in every process, including the first, because XLA's code is found by that
+name.
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ from reglab.engine.startup import is_whole_process
 
 
 def kept(function: Any, *baked: Any) -> Any:
-    """`function`, a TensorFlow function of tensors and variables to a flat tuple of tensors; kept on disk if it can be.
+    """Returns `function` or, if it can be kept on disk, a `KeptFunction` that does the same.
 
     Args:
-      baked: everything that its graph depends on, besides its source and its arguments' types.
+      function: a TensorFlow function from tensors and variables to a flat tuple of tensors.
+      baked: everything that its graph depends on, apart from its source and the types of its arguments.
     """
     folder = folder_in_use()
     if folder is None or not is_whole_process() or tf.config.list_physical_devices("GPU"):
@@ -44,19 +46,19 @@ def kept(function: Any, *baked: Any) -> Any:
 
 
 class KeptFunction:
-    """A function that looks for its graph on disk, and is traced if that is not there.
+    """A function that looks for its graph on disk, and is traced only if the graph is not there.
 
     Args:
       function: see `kept`.
-      baked: text that is another where the graph is another.
-      entries: where the graphs are.
+      baked: a text that differs whenever the graph differs.
+      entries: where the graphs are stored.
     """
 
     def __init__(self, function: Any, baked: str, entries: Entries) -> None:
         self._function, self._baked, self._entries = function, baked, entries
 
     def __call__(self, *arguments: Any) -> Any:
-        """What `function` would return."""
+        """Returns what `function` would return."""
         name = self.get_concrete_function(*arguments)
         results = _results[name]
         if results is None:
@@ -65,7 +67,7 @@ class KeptFunction:
                                               results))
 
     def get_concrete_function(self, *arguments: Any) -> str:
-        """Has the function for arguments of these types ready, read or traced; returns its name."""
+        """Prepares the function for arguments of these types, by reading or tracing it; returns its name."""
         name = f"reglab_{self._key(arguments)}"
         with _lock:
             if name not in _results:
@@ -79,7 +81,7 @@ class KeptFunction:
         return hashlib.sha256("\n".join(whole).encode()).hexdigest()[:32]
 
     def _load(self, name: str, arguments: Any) -> int | None:
-        """Makes the function known to TensorFlow by its name; returns the number of its results."""
+        """Registers the function with TensorFlow under `name`; returns the number of its results, or None."""
         graph = self._read(name)
         if graph is None:
             graph = self._trace(name, arguments)
@@ -94,11 +96,11 @@ class KeptFunction:
         if content is None:
             return None
         graph = tf.compat.v1.GraphDef()
-        graph.ParseFromString(content)  # It is whole: its checksum is right.
+        graph.ParseFromString(content)  # Cannot fail: the checksum was right.
         return graph
 
     def _trace(self, name: str, arguments: Any) -> Any | None:
-        """The graph, which is also kept when the process ends; None if the function is not what `kept` asks for."""
+        """Traces the graph, to be stored when the process ends; returns None if it is not what `kept` asks for."""
         concrete = self._function.get_concrete_function(*arguments)
         results = concrete.structured_outputs
         if concrete.captured_inputs or not (type(results) is tuple and all(map(tf.is_tensor, results))):
@@ -111,13 +113,13 @@ class KeptFunction:
 
 
 _results: dict[str, int | None] = {}
-"""Name to the number of results, of all functions that this process has ready; None for what cannot be kept."""
-_lock = threading.RLock()  # Tracing a function may get another one ready.
+"""Maps the name of every function prepared in this process to the number of its results; None if it cannot be kept."""
+_lock = threading.RLock()  # Reentrant: tracing one function may prepare another.
 
 
 @functools.cache
 def source_digest() -> str:
-    """A digest of reglab's own source, and its versions of Python and TensorFlow."""
+    """A digest of reglab's own source and of the versions of Python and TensorFlow."""
     package = pathlib.Path(__file__).parents[1]
     digest = hashlib.sha256(f"{sys.version} {tf.__version__}".encode())
     for path in sorted(package.rglob("*.py")):
@@ -126,12 +128,12 @@ def source_digest() -> str:
 
 
 def _rename(functions: Any, name: str) -> None:
-    """Gives the functions of a graph, of which the first calls the others, names that depend on `name` alone."""
+    """Renames the functions of a graph, the first of which calls the others, so that names depend on `name` alone."""
     names = {function.signature.name: f"{name}_{k}" if k else name for k, function in enumerate(functions)}
     for function in functions:
         function.signature.name = names[function.signature.name]
         for node in function.node_def:
-            node.ClearField("experimental_debug_info")  # Names from before.
+            node.ClearField("experimental_debug_info")  # It contains the old names.
             for attribute in node.attr.values():
                 for called in (attribute.func, *attribute.list.func):
                     if called.name in names:
@@ -139,7 +141,7 @@ def _rename(functions: Any, name: str) -> None:
 
 
 def _type(value: Any) -> str:
-    """What tracing sees of an argument."""
+    """What tracing depends on in an argument: variable or tensor, dtype and shape."""
     kind = "variable" if isinstance(value, tf.Variable) else "tensor"
     return f"{kind} {tf.as_dtype(value.dtype).name} {list(value.shape)}"
 
@@ -149,6 +151,6 @@ def _tensor(value: Any) -> tf.Tensor:
 
 
 def _context() -> Any:
-    """TensorFlow's eager context: functions are called by their names nowhere else."""
+    """TensorFlow's eager context, the only interface that calls functions by name."""
     from tensorflow.python.eager import context
     return context.context()

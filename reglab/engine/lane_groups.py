@@ -1,7 +1,7 @@
-"""Many lanes as trainings of groups that share a program: the lanes of a group run as one, the groups side by side.
+"""Many lanes, in groups that share one program: the lanes of a group run as one training, the groups side by side.
 
-The lanes of a group are one compiled program over arrays with a lane axis (`step.over_lanes`). How many there are in a
-group, and where a group runs, is for `placement` to decide.
+A group is one compiled program over arrays with a lane axis (`step.over_lanes`). How many lanes a group has, and where
+it runs, is decided by `placement`.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ Given = TypeVar("Given")
 
 
 class LaneGroups:
-    """Lanes side by side, without summaries.
+    """Lanes trained side by side, without summaries.
 
     Args:
-      make_program: makes the program of a group of so many lanes; it is called once.
-      weights, hyper: where to start and with which hyper-parameters; every array has a leading lane axis.
-      placement: the devices, and how lanes are grouped on them. Where the lanes do not fill the last group, the last
-        lane is trained several times, unseen.
+      make_program: makes the program of a group, given its number of lanes; called once.
+      weights, hyper: initial weights and hyper-parameters; every array has a leading lane axis.
+      source: the batches, the same for all lanes.
+      placement: the devices, and how lanes are grouped on them. If the lanes do not fill the last group, copies of the
+        last lane fill it, and their results are dropped.
 
     Attributes:
-      trainings: those of the groups, in the order of the lanes.
-      group_size: the lanes of a group.
+      trainings: one for each group, in the order of the lanes.
+      group_size: the number of lanes in a group.
     """
 
     def __init__(self, make_program: Callable[[int], Program], weights: Weights, hyper: Hyperparameters,
@@ -47,30 +48,30 @@ class LaneGroups:
         self._pool = concurrent.futures.ThreadPoolExecutor(placement.at_work)
 
     def prepare(self) -> None:
-        """Has one group traced and compiled, which serves all on its device."""
+        """Traces and compiles one group on each device; the others on that device reuse it."""
         for training in {training.device: training for training in reversed(self.trainings)}.values():
             training.prepare()
 
     def use_data(self, source: Source) -> None:
-        """From now on other batches of the same layout, for every group."""
+        """Switches every group to other batches of the same layout."""
         for training in self.trainings:
             training.use_data(source)
 
     def restart(self, weights: Weights, hyper: Hyperparameters) -> None:
-        """Begins again with other weights and hyper-parameters; every array has a leading lane axis."""
+        """Starts again from other weights and hyper-parameters; every array has a leading lane axis."""
         for training, group in zip(self.trainings, self._split((weights, hyper)), strict=True):
             training.restart(*group)
 
     def run(self, epoch: int, first: int, count: int) -> np.ndarray:
-        """[steps, lanes] data losses: see `Training`."""
+        """Runs the steps in every group; returns [steps, lanes] data losses. See `Training.run`."""
         return self.joined(lambda training: training.run(epoch, first, count).data_losses)
 
     def each(self, function: Callable[[Training], Given]) -> list[Given]:
-        """What `function` gives for every group, called in a thread each."""
+        """Calls `function` for every group, each in its own thread; returns the results in order."""
         return list(self._pool.map(function, self.trainings))
 
     def joined(self, function: Callable[[Training], Given], axis: int = -1) -> Given:
-        """The same, where it is a structure of arrays with a lane axis: one structure of all lanes."""
+        """Like `each`, for a `function` that returns arrays with a lane axis: joins them along it, for all lanes."""
         def join(*groups: np.ndarray) -> np.ndarray:
             return np.split(np.concatenate(groups, axis), [self._lanes], axis)[0]
 
@@ -78,7 +79,7 @@ class LaneGroups:
         return joined
 
     def _split(self, lanes: Any) -> list[Any]:
-        """A structure of arrays over all lanes, as one for each group; the last lane fills what is left over."""
+        """Splits arrays over all lanes into one structure for each group; the last lane fills up the last group."""
         size = self.group_size
         starts = range(0, self._lanes, size)
         return [map_arrays(lambda array, at=at: tf.gather(array, np.minimum(np.arange(at, at + size),

@@ -1,5 +1,5 @@
-"""Many steps a call: the compiled loop. What stands between `Replicas.run` and its function happens once a step, what
-stands inside happens on every replica.
+"""The compiled loop, which takes many steps per call. Code in `Replicas.run` runs on every replica; code around it runs
+once per step.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ class Loop:
 
     Args:
       pieces: the parts of a step.
-      summary_every: steps between measured steps; 0 measures none.
-      jit: compile the parts with XLA where the whole cannot be.
+      summary_every: the interval between measured steps; 0 measures none.
+      jit: whether to compile the parts with XLA where the loop as a whole cannot be.
     """
 
     def __init__(self, pieces: Pieces, summary_every: int, jit: bool) -> None:
         self._pieces, self._replicas, self._summary_every = pieces, pieces.replicas, summary_every
-        # Where the examples of a batch are coupled, the pieces sum over replicas themselves, so they are none.
+        # If the model couples the examples of a batch, these functions sum over replicas, which a piece must not do.
         piece = no_piece if pieces.step.model.couples_examples else self._replicas.piece
         self._gradient_share = piece(pieces.gradient_share, jit)
         self._update = self._replicas.piece(pieces.update, jit)
         self._update_if_finite = self._replicas.piece(pieces.update_if_finite, jit)
-        # As pieces not by XLA, which would compile them anew for every device: they run too seldom to be worth that.
+        # These pieces are not compiled by XLA, once for every device: they run too rarely for that to pay off.
         self._measured_share = piece(pieces.measured_share, False)
         self._measurement = self._replicas.piece(pieces.measurement, False)
 
     def run_steps(self, variables: State, resident: Any, feed: Any, first: tf.Tensor, count: tf.Tensor,
                   hyper: Hyperparameters) -> tuple[tf.Tensor, tf.Tensor]:
-        """Takes `count` steps of an epoch from its step `first` on: see `Program.run`.
+        """Takes `count` steps of an epoch, starting at its step `first`: see `Program.run`.
 
-        They are stretches of steps with a measurement before each: the steps themselves carry no report.
+        The steps are taken in stretches with a measurement before each, so that plain steps carry no measurement.
         """
         replicas, layout, end = self._replicas, self._pieces.layout, first + count
         every = min(self._summary_every or layout.steps_per_epoch, tf.int64.max)
         lanes = self._pieces.lanes
         of_lanes = [] if lanes is None else [lanes]
-        # With the shapes of their elements: XLA's front end translates the loop twice where it has to find them out.
+        # Element shapes are given because XLA's front end translates the loop twice if it has to infer them.
         losses = tf.TensorArray(layout.dtype, layout.steps_per_epoch, element_shape=of_lanes)
         reports = tf.TensorArray(layout.dtype, layout.steps_per_epoch // every + 2,
                                  element_shape=[*of_lanes, self._pieces.packing.size])
@@ -57,7 +57,7 @@ class Loop:
             if self._summary_every:
                 report = replicas.run(self._measure_step, At(i, resident, feed), state, hyper)
                 reports = reports.write(k, replicas.first(report))
-            until_next = every - replicas.first(state["step"]) % every  # int64, as steps are.
+            until_next = every - replicas.first(state["step"]) % every  # int64, like the step.
             stop = i + tf.cast(tf.minimum(until_next, tf.cast(end - i, tf.int64)), tf.int32)
             i, state, losses = tf.while_loop(lambda i, *_: i < stop, take_step, (i, state, losses))
             return i, k + 1, state, losses, reports
@@ -69,7 +69,7 @@ class Loop:
         return losses.stack(), reports.stack() if self._summary_every else tf.zeros([0], layout.dtype)
 
     def measured_steps(self, start: int, count: int) -> list[int]:
-        """The steps of the run that `run_steps` measures: the first of the call, then each multiple."""
+        """The steps of the run that `run_steps` measures: the first of the call, then each multiple of the interval."""
         if not (self._summary_every and count):
             return []
         following = (start // self._summary_every + 1) * self._summary_every
@@ -77,7 +77,7 @@ class Loop:
 
     def data_gradient(self, variables: State, resident: Any, feed: Any, i: tf.Tensor,
                       hyper: Hyperparameters) -> tuple[tf.Tensor, Parameters]:
-        """Data loss and its gradient at step `i` of an epoch."""
+        """Returns the data loss and its gradient at step `i` of an epoch."""
         def gradient(at: At, state: State, hyper: Hyperparameters) -> Any:
             *shares, _ = self._gradient_share(at, self._replicas.index(), *self._shared_by(state, hyper))
             return self._replicas.sum(tuple(shares))
@@ -86,7 +86,7 @@ class Loop:
         return self._replicas.first(self._replicas.run(gradient, At(i, resident, feed), state, hyper))
 
     def _train_step(self, at: At, state: State, hyper: Hyperparameters) -> tuple[State, tf.Tensor]:
-        """One step of every lane on the same global batch."""
+        """Takes one step of every lane on the same global batch; returns the new state and the data loss."""
         replica = self._replicas.index()
         *shares, buffers = self._gradient_share(at, replica, *self._shared_by(state, hyper))
         data_loss, gradients = self._replicas.sum(tuple(shares))
@@ -95,12 +95,12 @@ class Loop:
         return self._update(state, gradients, hyper, buffers), data_loss
 
     def _measure_step(self, at: At, state: State, hyper: Hyperparameters) -> tf.Tensor:
-        """[numbers] or [lanes, numbers]: a packed `Measurement` of the step about to be taken."""
+        """Returns a packed `Measurement` of the step about to be taken: [numbers] or [lanes, numbers]."""
         replica = self._replicas.index()
         shares = self._replicas.sum(self._measured_share(at, replica, *self._shared_by(state, hyper)))
         return self._measurement(state, shares, hyper)
 
     def _shared_by(self, state: State, hyper: Hyperparameters) -> tuple[Weights, Any, Any]:
-        """What a share of a step is computed from: weights, and seed and number of the step if the model draws."""
+        """The inputs for a share of a step: the weights and, if the model draws, seed and number of the step."""
         drawn = (hyper.seed, state["step"]) if self._pieces.step.model.draws else ((), ())
         return Weights(state["parameters"], state["buffers"]), *drawn

@@ -1,4 +1,4 @@
-"""What TensorFlow's C++ writes to stderr, held back while it starts."""
+"""Holds back what TensorFlow's C++ code writes to stderr while it starts."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, Final
 
-# What TensorFlow's C++ logs, in the formats of absl ("I0000 00:00:1795.6 51 file.cc:1]") and of older releases
-# ("2026-01-31 12:00:00.0: I file.cc:1]"), and the two unmarked lines that go with it. Fatal lines stay.
+# What TensorFlow's C++ code logs, in absl's format ("I0000 00:00:1795.6 51 file.cc:1]") and in that of older releases
+# ("2026-01-31 12:00:00.0: I file.cc:1]"), and the two unmarked lines that go with it. Fatal messages are not matched.
 _NOISE: Final = re.compile(
     rb"[IWE]\d{4} \d\d:\d\d:\S+ +\d+ \S+:\d+\] |"
     rb"\d{4}-\d\d-\d\d \S+: [IWE] \S+:\d+\] |"
@@ -22,13 +22,13 @@ _NOISE: Final = re.compile(
 
 @contextlib.contextmanager
 def captured_stderr() -> Iterator[None]:
-    """Holds file descriptor 2 back: what TensorFlow's C++ logs to it is dropped, anything else shows at the end.
+    """Holds back file descriptor 2: log lines of TensorFlow's C++ code are dropped, anything else is shown at the end.
 
-    After an exception all of it shows, in the order it came. Python warnings and messages are no C++ logs, so they are
-    never lost. Does nothing where descriptor 2 is closed or there is no room for a temporary file.
+    If an exception is raised, everything is shown, in the original order. Python warnings and messages are not C++ log
+    lines, so they are never lost. Does nothing if descriptor 2 is closed or a temporary file cannot be created.
 
-    Should the process die inside (TensorFlow aborts on a processor it was not built for), what was held is lost; a
-    Python traceback still shows where.
+    If the process dies inside the block (TensorFlow aborts on a processor it was not built for), the held output is
+    lost; a Python traceback still shows where that happened.
     """
     with contextlib.ExitStack() as stack:
         held = _temporary_file()
@@ -57,7 +57,7 @@ def captured_stderr() -> Iterator[None]:
 
 def _temporary_file() -> IO[bytes] | None:
     try:
-        os.fstat(2)  # if descriptor 2 is closed, the file would become it
+        os.fstat(2)  # If descriptor 2 were closed, the temporary file would become descriptor 2.
         return tempfile.TemporaryFile()
     except OSError:
         return None
@@ -66,7 +66,7 @@ def _temporary_file() -> IO[bytes] | None:
 def _replay(held: IO[bytes], everything: bool) -> None:
     held.seek(0)
     shown = b"".join(line for line in held if everything or not _NOISE.match(line))
-    with contextlib.suppress(OSError):  # nobody reads stderr any more
+    with contextlib.suppress(OSError):  # The reader of stderr may be gone.
         while shown:
             shown = shown[os.write(2, shown):]
 

@@ -1,4 +1,4 @@
-"""How many steps a call of a program takes: the one place that paces calls."""
+"""How many steps one call of a program takes: the only place that paces calls."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-SECONDS_PER_CALL: Final = 0.5  # Short enough that Ctrl-C is answered and progress moves, long enough to cost nothing.
+SECONDS_PER_CALL: Final = 0.5  # Short enough for Ctrl-C and progress to respond, long enough to add no overhead.
 FIRST_CALL_STEPS: Final = 50
 
 
 class Pace:
-    """Steps a second, the first call apart: it traces and compiles.
+    """Measures steps per second, keeping the first call, which traces and compiles, apart.
 
     Attributes:
-      recent: of the last call; None before the second.
+      recent: steps per second in the last call; None before the second call.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Pace:
 
     @contextlib.contextmanager
     def measure(self, steps: int) -> Iterator[None]:
-        """Times a call of `steps` steps."""
+        """Times the block, a call of `steps` steps."""
         began = time.perf_counter()
         yield
         seconds = time.perf_counter() - began
@@ -40,10 +40,10 @@ class Pace:
 
     @property
     def steps_per_second(self) -> float:
-        """Over all calls but the first, or of the first if there was only one."""
+        """Steps per second over all calls but the first, or in the first if it was the only one."""
         return self._steps / self._seconds if self._seconds else self._first_rate
 
     @property
     def affordable_steps(self) -> int:
-        """How many steps take about `SECONDS_PER_CALL`."""
+        """The number of steps that take about `SECONDS_PER_CALL`; `FIRST_CALL_STEPS` until a rate is known."""
         return max(1, round(self.steps_per_second * SECONDS_PER_CALL)) if self._seconds else FIRST_CALL_STEPS

@@ -1,4 +1,4 @@
-"""A structure of small arrays as one flat array, for the way home from the compiled program, and back."""
+"""Packs a structure of small arrays into one flat array, to return it from the compiled program, and unpacks it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import tensorflow as tf
 
 
 class Packing:
-    """Both directions follow from one template.
+    """Packs and unpacks structures that are like one template.
 
     Args:
       template: a structure of `tf.TensorSpec`s.
 
     Attributes:
-      size: numbers that the flat array has.
+      size: the number of entries in the flat array.
     """
 
     def __init__(self, template: Any) -> None:
@@ -27,12 +27,12 @@ class Packing:
         self.size = sum(self._sizes)
 
     def pack(self, arrays: Any) -> tf.Tensor:
-        """[numbers]: all entries of a structure like the template, which have one dtype."""
+        """Returns [numbers], all entries of a structure like the template, whose arrays have one dtype."""
         tf.nest.assert_same_structure(arrays, self._template)
         return tf.concat([tf.reshape(array, [-1]) for array in tf.nest.flatten(arrays)], 0)
 
     def unpack(self, numbers: np.ndarray) -> Any:
-        """The structure in [..., numbers], whose arrays have the leading axes too."""
+        """Returns the structure packed in [..., numbers]; its arrays keep the leading axes."""
         parts = np.split(numbers, list(itertools.accumulate(self._sizes))[:-1], axis=-1)
         return tf.nest.pack_sequence_as(self._template, [
             part.reshape((*numbers.shape[:-1], *shape)) for part, shape in zip(parts, self._shapes, strict=True)])

@@ -1,4 +1,4 @@
-"""The parts of a step as they run on one replica, over all lanes. What stands between them sums over replicas."""
+"""The parts of a step that run on one replica, for all lanes; between them, the caller sums over replicas."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from reglab.engine.sources.base import Layout, Share
 
 
 class At(NamedTuple):
-    """A global batch: what it is made of.
+    """What a global batch is made from.
 
     Attributes:
-      i: its place in the epoch.
+      i: the place of the batch in the epoch.
       resident, feed: see `Source`.
     """
 
@@ -29,16 +29,16 @@ class At(NamedTuple):
 
 
 class Pieces:
-    """The parts.
+    """The parts of a step.
 
     Args:
       step: the functions of one lane.
       layout: how batches are made.
-      lanes: how many there are, or None for one without a lane axis.
+      lanes: the number of lanes, or None for one lane without a lane axis.
       replicas: the devices.
 
     Attributes:
-      packing: of a `Measurement`.
+      packing: packs a `Measurement` of one lane.
     """
 
     def __init__(self, step: Step, layout: Layout, lanes: int | None, replicas: Replicas) -> None:
@@ -49,10 +49,10 @@ class Pieces:
 
     def gradient_share(self, at: At, replica: Any, weights: Weights, seed: Any,
                        taken: Any) -> tuple[tf.Tensor, Parameters, Buffers]:
-        """This replica's share of data loss and gradient, and the buffers after the step.
+        """Returns this replica's share of data loss and gradient, and the new buffers.
 
         Args:
-          seed, taken: that of the hyper-parameters and the number of updates so far; empty if the model draws nothing.
+          seed, taken: the seed of the hyper-parameters and the number of updates so far; () if the model draws nothing.
         """
         batch = self._batch(at, replica)
 
@@ -61,13 +61,13 @@ class Pieces:
             mode = self.step.mode(batch, seed, taken, self.replicas.sum)
             return self.step.data_gradient(parameters, batch._replace(x=x), buffers, mode)
 
-        # Every lane gets its copy of x: of a shared one the map makes a single wide product, for which it transposes
-        # the kernels of all lanes to and fro, many times the size of x (8 lanes on MNIST: 7 % of the step).
+        # Every lane gets its own copy of x: with a shared x the map makes one wide product, for which it transposes the
+        # kernels of all lanes back and forth, many times the size of x (8 lanes on MNIST: 7 % of the step).
         x = batch.x if self.lanes is None else tf.tile(batch.x[None], [self.lanes, *[1] * len(batch.x.shape)])
         return over_lanes(share, self.lanes)((weights, seed, x), taken)
 
     def measured_share(self, at: At, replica: Any, weights: Weights, seed: Any, taken: Any) -> tuple[Any, ...]:
-        """This replica's share of data loss, gradient and accuracy; arguments as those of `gradient_share`."""
+        """Returns this replica's share of data loss, gradient and accuracy; arguments as in `gradient_share`."""
         batch = self._batch(at, replica)
 
         def share(lane: tuple[Any, ...], taken: Any) -> tuple[Any, ...]:
@@ -79,7 +79,7 @@ class Pieces:
         return over_lanes(share, self.lanes)((weights, seed), taken)
 
     def update(self, state: State, gradients: Parameters, hyper: Hyperparameters, buffers: Buffers) -> State:
-        """`Step.update` of every lane, on this replica."""
+        """Makes `Step.update` in every lane, on this replica."""
         def update(lane: tuple[Any, ...], taken: tf.Tensor) -> Any:
             own, *others = lane
             return _without_step(self.step.update(_with_step(own, taken), *others))
@@ -89,7 +89,7 @@ class Pieces:
 
     def update_if_finite(self, state: State, data_loss: tf.Tensor, gradients: Parameters, hyper: Hyperparameters,
                          buffers: Buffers) -> tuple[State, tf.Tensor]:
-        """`Step.update_if_finite` of every lane, on this replica."""
+        """Makes `Step.update_if_finite` in every lane, on this replica."""
         def update(lane: tuple[Any, ...], taken: tf.Tensor) -> tuple[Any, tf.Tensor]:
             own, *others = lane
             new, data_loss = self.step.update_if_finite(_with_step(own, taken), *others)
@@ -100,7 +100,7 @@ class Pieces:
         return _with_step(new, state["step"] + 1), data_loss
 
     def measurement(self, state: State, shares: tuple[Any, ...], hyper: Hyperparameters) -> tf.Tensor:
-        """[numbers] or [lanes, numbers]: a packed `Measurement`, given the sum of the `measured_share`s."""
+        """Packs a `Measurement`, given the sum of the `measured_share`s: [numbers] or [lanes, numbers]."""
         def measure(lane: tuple[Any, ...], taken: tf.Tensor) -> tf.Tensor:
             own, (data_loss, gradients, accuracy), hyper = lane
             return self.packing.pack(self.step.measure(_with_step(own, taken), data_loss, accuracy, gradients, hyper))
@@ -114,16 +114,16 @@ class Pieces:
 
 
 def no_piece(function: Callable[..., Any], jit: bool) -> Callable[..., Any]:
-    """`function` as it is, where it is part of the program around it: see `Replicas.piece`."""
+    """Returns `function` unchanged, to be compiled with the surrounding program: see `Replicas.piece`."""
     del jit
     return function
 
 
 def _without_step(state: State) -> dict[str, Any]:
-    """What each lane has of its own."""
+    """The part of the state that each lane has for itself."""
     return {name: arrays for name, arrays in state.items() if name != "step"}
 
 
 def _with_step(own: dict[str, Any], step: tf.Tensor) -> State:
-    """The inverse of `_without_step`."""
+    """Inverts `_without_step`."""
     return cast(State, {**own, "step": step})

@@ -1,6 +1,6 @@
-"""What runs where, decided here alone: the replicas of a run, or lanes over devices and cores.
+"""Decides what runs where: the replicas of a run, or lanes over devices and cores. Nothing else decides this.
 
-TensorFlow places what asks for a missing device on another one without a word, so everything is checked here.
+If code asks for a device that does not exist, TensorFlow silently uses another, so everything is checked here.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from reglab.engine.replicas import Replicas
 from reglab.signals.stop import StopRequest
 
 CACHE_BYTES: Final = 8 * 2**20
-"""What the states of all groups of lanes at work may take on a CPU, parameters, slots and gradients."""
+"""Upper bound for the states of all active lane groups on a CPU: parameters, slots and gradients."""
 
 
 def place_run(config: Config, cluster: Cluster | None, stop: StopRequest | None = None) -> Replicas:
-    """The replicas that a configuration asks for, on devices that exist.
+    """Returns the replicas that a configuration asks for, on devices that exist.
 
     Args:
-      stop: heeded until all workers are there. From then on they can only stop together, at `gather_numbers`.
+      stop: obeyed until all workers are there. After that they can only stop together, at `gather_numbers`.
 
     Raises:
       ConfigError: the devices do not exist.
       RendezvousError: a worker of the cluster did not appear.
-      EarlyStop: a stop signal came to one that was there.
+      EarlyStop: one of the workers that had appeared received a stop signal.
     """
     _split_cpu(config)
     if config.deterministic:
@@ -48,17 +48,17 @@ def place_run(config: Config, cluster: Cluster | None, stop: StopRequest | None 
 
 @dataclasses.dataclass(frozen=True)
 class LanePlacement:
-    """Where lanes run, in groups that are at work side by side.
+    """Where lanes run, in groups that are trained side by side.
 
-    On a CPU every core takes a group of its own, since cores that work on different lanes never wait for each other,
-    while those that share the small products of one step mostly do; and a group is small enough that the states at
-    work stay in the cache. MNIST, batch 32, two cores, time a lane over that of a run alone: 0.66-0.80 for 16 lanes in
-    groups of 2, 0.79-1.04 in groups of 8, 1.16 as one group. A GPU takes all its lanes as one group.
+    On a CPU every core takes a group of its own: cores working on different lanes never wait for each other, whereas
+    cores that share the small products of one step mostly do. A group is small enough that all active states stay in
+    the cache. On MNIST with batch 32 and two cores, the time per lane relative to a single run is 0.66-0.80 for 16
+    lanes in groups of 2, 0.79-1.04 in groups of 8, and 1.16 as one group. A GPU takes all its lanes as one group.
 
     Attributes:
-      devices: of this machine, all of one kind; group after group goes to the next one.
-      groups_each: how many groups are at work on a device at the same time.
-      state_bytes: what their states may take, all together; None for no bound.
+      devices: devices of this machine, all of one kind; successive groups go to successive devices, in rotation.
+      groups_each: how many groups run on a device at the same time.
+      state_bytes: upper bound for the states of these groups, all together; None for no bound.
     """
 
     devices: tuple[str, ...]
@@ -67,31 +67,32 @@ class LanePlacement:
 
     @property
     def at_work(self) -> int:
-        """The groups at work at the same time."""
+        """The number of groups that run at the same time."""
         return len(self.devices) * self.groups_each
 
     def group_size(self, lanes: int, bytes_each: int) -> int:
-        """Lanes of a group: as few as keep all at work, in as few rounds as the states allow.
+        """Returns the lanes per group: the fewest that keep `at_work` groups busy, in as few rounds as states allow.
 
         Args:
-          bytes_each: what the state of a lane takes.
+          lanes: the number of lanes.
+          bytes_each: the size of one lane's state.
         """
         largest = lanes if self.state_bytes is None else max(1, self.state_bytes // (self.at_work * bytes_each))
         rounds = -(-lanes // (self.at_work * largest))
         return min(largest, -(-lanes // (self.at_work * rounds)))
 
     def device_of(self, group: int) -> str | None:
-        """Where a group runs; None for where TensorFlow runs all else, if that is the only device."""
+        """The device of a group, or None, which means TensorFlow's default, if there is only one device."""
         return self.devices[group % len(self.devices)] if len(self.devices) > 1 else None
 
     def describe(self) -> str:
-        """For people: ", lanes on CPU:0 and CPU:1"; nothing to say of a single device."""
+        """For display: ", lanes on CPU:0 and CPU:1", or nothing for a single device."""
         *most, last = self.devices
         return f", lanes on {', '.join(most)} and {last}" if most else ""
 
 
 def place_lanes(config: Config) -> LanePlacement:
-    """All devices of this machine, or the first `num_devices`; `strategy`, which is about replicas, does not count.
+    """Places lanes on all devices of this machine or the first `num_devices`; ignores `strategy`, meant for replicas.
 
     Raises:
       ConfigError: the devices do not exist.
@@ -104,15 +105,15 @@ def place_lanes(config: Config) -> LanePlacement:
 
 
 def lane_bytes(weights: Weights) -> int:
-    """What the states of lanes take that begin with these weights: with gradient and slots, as Adam has them."""
+    """The size of the states of lanes with these weights, including gradients and the two slots of Adam."""
     return 4 * sum(array.shape.num_elements() * array.dtype.size for array in tf.nest.flatten(weights))
 
 
 def _devices(wanted: int | None) -> tuple[str, ...]:
-    """So many devices of this machine, GPUs if it has any; all for None.
+    """Returns the first `wanted` devices of this machine, or all for None; GPUs if it has any, else CPUs.
 
     Raises:
-      ConfigError: there are not as many as asked for.
+      ConfigError: there are fewer devices than asked for.
     """
     kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     devices = tuple(f"{kind}:{i}" for i in range(len(tf.config.list_logical_devices(kind))))
@@ -126,7 +127,7 @@ def _split_cpu(config: Config) -> None:
     cpu = tf.config.list_physical_devices("CPU")[0]
     try:
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * config.cpu_devices)
-    except RuntimeError:  # TensorFlow has started its devices already, in this process.
+    except RuntimeError:  # TensorFlow has already started its devices in this process.
         found = len(tf.config.list_logical_devices("CPU"))
         if found != config.cpu_devices:
             raise ConfigError(f"--cpu_devices={config.cpu_devices}, but TensorFlow already runs with {found}: "

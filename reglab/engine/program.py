@@ -1,7 +1,7 @@
-"""The compiled functions of a shape: many steps a call, evaluation, and what is measured.
+"""The compiled functions for given shapes: training many steps per call, evaluating, and measuring.
 
-All that varies from run to run and from call to call (state, data, positions, counts, penalties, learning rates) is an
-input, so each function is traced and compiled once, and any number of trainings of the same shapes share it.
+Everything that varies between runs and calls (state, data, positions, counts, strengths, learning rates) is an input,
+so each function is traced and compiled once, and any number of trainings of the same shapes share it.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from reglab.engine.sources.base import Layout
 
 
 class Program:
-    """Functions without state, strengths and data, to be called from any thread; `Training` calls them.
+    """Functions without state, strengths or data, which any thread may call; `Training` calls them.
 
     Args:
       step: the functions of one lane.
       layout: how batches are made.
-      summary_every: steps between measured steps; 0 measures none.
-      lanes: how many lanes there are, or None for one without a lane axis.
-      jit: compile with XLA.
+      summary_every: the interval between measured steps; 0 measures none.
+      lanes: the number of lanes, or None for one lane without a lane axis.
+      jit: whether to compile with XLA.
       replicas: the devices.
 
     Attributes:
-      run: (state's variables, resident, feed, first, count, hyper) to ([steps of an epoch] data losses, of which those
-        of the steps first … first + count − 1 are set, and [measured steps] packed measurements). Takes the steps, in
-        the variables. Lanes have an axis after the first.
-      evaluate: (weights, resident, feed, first, count, examples of the split) to the sums of cross-entropy and of right
-        predictions over so many batches of a split.
-      data_gradient: (state, resident, feed, step of the epoch, hyper) to data loss and its gradient. Not fast.
-      kernel_sums: parameters to `Step.measure_kernels` of them.
+      run: takes `count` steps from step `first` of an epoch on, updating the variables of the state. Maps (state,
+        resident, feed, first, count, hyper) to the data losses, [steps of an epoch], of which only the entries first …
+        first + count − 1 are set, and the packed measurements, [measured steps, numbers]. Lanes are the second axis.
+      evaluate: maps (weights, resident, feed, first, count, examples of the split) to the sums of cross-entropy and of
+        right predictions over `count` batches of the split.
+      data_gradient: maps (state, resident, feed, step of the epoch, hyper) to the data loss and its gradient. Slow.
+      kernel_sums: maps parameters to the result of `Step.measure_kernels`.
     """
 
     def __init__(self, step: Step, layout: Layout, *, summary_every: int, lanes: int | None = None, jit: bool = True,
@@ -50,19 +50,19 @@ class Program:
         self._loop = Loop(self._pieces, summary_every, jit)
         baked = step, layout, summary_every, lanes
         self.run = self.replicas.program(self._loop.run_steps, jit, *baked)
-        # Not by XLA: large batches run as fast without, and there is nothing to wait for.
+        # Not compiled by XLA: large batches run just as fast without, and there is no compilation to wait for.
         self.evaluate = self.replicas.program(Evaluation(self._pieces).evaluate, False, *baked)
         self.data_gradient = traced(self._loop.data_gradient)
         self.kernel_sums = self.replicas.program(self._kernel_sums, False, *baked)
 
     def reports(self, packed: np.ndarray, start: int, count: int,
                 hyper: Hyperparameters) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Which steps of a call of `run` count as measured, [reports], and tag to [reports] values.
+        """Returns the steps of a call of `run` that count as measured, [reports] int64, and {tag: [reports] values}.
 
         Args:
-          packed: what `run` gave.
-          start: the updates before the call.
-          count: the steps of the call.
+          packed: the measurements that `run` returned.
+          start: the number of updates before the call.
+          count: the number of steps in the call.
         """
         measured = self._loop.measured_steps(start, count)
         kept = [k for k, at in enumerate(measured) if at % self.summary_every == 0]
@@ -72,7 +72,7 @@ class Program:
         return steps, self.reporter(hyper).of_step(self._pieces.packing.unpack(packed[kept]))
 
     def reporter(self, hyper: Hyperparameters) -> Reporter:
-        """What makes reports of the sums of a training with these hyper-parameters."""
+        """Returns the reporter for trainings with these hyper-parameters."""
         return Reporter.of(self.step, {name: strength.numpy() for name, strength in hyper.strengths.items()})
 
     def _kernel_sums(self, parameters: Parameters) -> tuple[tf.Tensor, ...]:

@@ -1,8 +1,8 @@
-"""Replicas: how one program runs on one device, on several, or on several machines. The engine is `tf.distribute`.
+"""Replicas: how one program runs on one device, several devices, or several machines. Built on `tf.distribute`.
 
-A program is written for one replica and calls `sum` where the whole global batch counts. On one device that is
-nothing at all and XLA compiles the whole loop; under a strategy it is one all-reduce of all arrays together, with
-XLA compiling what lies between, since it can hold no collective of several devices.
+A program is written for one replica and calls `sum` wherever it needs the whole global batch. On one device `sum` does
+nothing, and XLA compiles the whole loop; under a strategy it is one all-reduce of all arrays together, and XLA compiles
+only the code in between, because it cannot contain a collective over several devices.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from reglab.engine.kept_functions import kept
 
 
 def traced(function: Callable[..., Any], jit: bool = False) -> Any:
-    """`function` as a TensorFlow function with a count of tracings of its own.
+    """Returns `function` as a TensorFlow function with its own count of tracings.
 
-    TensorFlow counts them by code, so a process that trains a few networks in turn would be warned of retracing; a
-    partial has no code of its own.
+    TensorFlow counts tracings per code object, so a process that trains several networks in turn would get warnings
+    about retracing; a partial has no code object.
     """
     return tf.function(functools.partial(function), jit_compile=jit, autograph=False)
 
 
 class Replicas:
-    """One device: everything is itself.
+    """A single device, for which most methods return their argument.
 
     Attributes:
-      count: replicas in sync, over all workers.
-      devices: their names, of all workers; empty for whatever TensorFlow takes first.
-      workers: processes that train together.
-      worker: this process's place among them; 0 is the chief.
-      name: of the strategy, for people.
-      compiles_whole: whether a program is compiled as one, and not piece by piece when these first run.
+      count: the number of replicas in sync, over all workers.
+      devices: the names of the devices of all workers; empty for TensorFlow's default device.
+      workers: the number of processes that train together.
+      worker: the place of this process among them; 0 is the chief.
+      name: the name of the strategy, for display.
+      compiles_whole: whether a program is compiled as a whole, rather than piece by piece as the pieces first run.
     """
 
     count: int = 1
@@ -48,48 +48,48 @@ class Replicas:
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process writes the files and the progress."""
+        """Whether this process writes files and shows progress."""
         return self.worker == 0
 
     def program(self, function: Callable[..., Any], jit: bool, *baked: Any) -> Any:
-        """`function`, which loops and may call `run`, as a TensorFlow function.
+        """Returns `function`, which loops and may call `run`, as a TensorFlow function.
 
         Args:
-          baked: all that its graph depends on besides the types of its arguments; see `kept`.
+          baked: everything that its graph depends on apart from the types of its arguments; see `kept`.
         """
         return kept(traced(function, jit), function.__qualname__, jit, *baked)
 
     def piece(self, function: Callable[..., Any], jit: bool) -> Callable[..., Any]:
-        """`function`, which is called inside `run` and sums nothing, compiled if the program around it is not."""
+        """Returns `function`, called inside `run` and without sums, compiled unless the program around it is."""
         del jit
         return function
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """`function(*arguments)` on every replica; its results stay where they are, as arguments of the next `run`."""
+        """Calls `function(*arguments)` on every replica; results stay there and can be passed to the next `run`."""
         return function(*arguments)
 
     def sum(self, arrays: Any) -> Any:
-        """Inside `run`: the sum over all replicas of each array of a structure, on every replica."""
+        """Inside `run`: sums each array of a structure over all replicas; every replica gets the result."""
         return arrays
 
     def index(self) -> Any:
-        """Inside `run`: which replica this is, from 0 to `count` − 1."""
+        """Inside `run`: the index of this replica, from 0 to `count` − 1."""
         return 0
 
     def first(self, results: Any) -> Any:
-        """Outside `run`: what this process's first replica returned."""
+        """Outside `run`: the result of this process's first replica."""
         return results
 
     def everywhere(self, arrays: Any) -> Any:
-        """Each array of a structure on the device of every replica, for arguments of `run`."""
+        """Copies each array of a structure to the device of every replica, for use as an argument of `run`."""
         return arrays
 
     def gather_numbers(self, *numbers: float) -> np.ndarray:
-        """[workers, numbers]: the numbers of every worker, for decisions that all must take alike."""
+        """Returns [workers, numbers] float64, the numbers of all workers, for decisions that all must make alike."""
         return np.array([numbers], np.float64)
 
     def from_chief(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
-        """The chief's arrays, in every worker: each brings arrays of the same shapes and dtypes."""
+        """Returns the chief's arrays in every worker; each worker passes arrays of the same shapes and dtypes."""
         return arrays
 
 
@@ -106,23 +106,23 @@ class StrategyReplicas(Replicas):
         self._sum_of_workers = traced(self._sum_one_replica_a_worker)
 
     def program(self, function: Callable[..., Any], jit: bool, *baked: Any) -> Any:
-        """`function` as a TensorFlow function; what lies between sums is compiled piece by piece."""
-        del jit, baked  # Neither its pieces nor its collectives are kept.
+        """Returns `function` as a TensorFlow function; the code between sums is compiled piece by piece."""
+        del jit, baked  # Functions with pieces and collectives are not kept on disk.
         return traced(function)
 
     def piece(self, function: Callable[..., Any], jit: bool) -> Callable[..., Any]:
-        """`function` as a TensorFlow function of its own, compiled by XLA if `jit`."""
+        """Returns `function` as a TensorFlow function of its own, compiled by XLA if `jit`."""
         return traced(function, jit)
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """`function(*arguments)` on every replica of the strategy."""
+        """Calls `function(*arguments)` on every replica of the strategy."""
         return self.strategy.run(function, arguments)
 
     def sum(self, arrays: Any) -> Any:
-        """The sum over replicas: one collective for each dtype, whatever the number of arrays."""
+        """Sums over replicas, with one collective per dtype, however many arrays there are."""
         flat = tf.nest.flatten(arrays)
         summed = list(flat)
-        for dtype in dict.fromkeys(array.dtype for array in flat):  # In one order in all workers.
+        for dtype in dict.fromkeys(array.dtype for array in flat):  # In the same order on all workers.
             places = [k for k, array in enumerate(flat) if array.dtype == dtype]
             joined = tf.concat([tf.reshape(flat[k], [-1]) for k in places], 0)
             total = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, joined)
@@ -132,19 +132,19 @@ class StrategyReplicas(Replicas):
         return tf.nest.pack_sequence_as(arrays, summed)
 
     def everywhere(self, arrays: Any) -> Any:
-        """A copy of each array on every replica's device."""
+        """Copies each array to every replica's device."""
         return self._copy(arrays) if tf.executing_eagerly() else self._copied(arrays)
 
     def index(self) -> Any:
-        """This replica's place among all."""
+        """The index of this replica among all."""
         return tf.distribute.get_replica_context().replica_id_in_sync_group
 
     def first(self, results: Any) -> Any:
-        """What this process's first replica returned."""
+        """The result of this process's first replica."""
         return map_arrays(lambda result: self.strategy.experimental_local_results(result)[0], results)
 
     def gather_numbers(self, *numbers: float) -> np.ndarray:
-        """[workers, numbers]: the numbers of every worker, by one sum."""
+        """Returns [workers, numbers], the numbers of all workers, using one sum."""
         if self.workers == 1:
             return super().gather_numbers(*numbers)
         table = np.zeros([self.workers, len(numbers)])
@@ -152,7 +152,7 @@ class StrategyReplicas(Replicas):
         return self._sum_of_workers(tf.constant(table)).numpy()
 
     def from_chief(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
-        """The chief's arrays: a sum to which only the chief brings anything, of bits, so that −0 stays −0."""
+        """Returns the chief's arrays, using a sum to which the others add zeros; of the bits, so that −0 stays −0."""
         if self.workers == 1:
             return arrays
         totals: dict[int, np.ndarray] = {}
@@ -171,7 +171,7 @@ class StrategyReplicas(Replicas):
         return self.run(lambda same: map_arrays(tf.identity, same), arrays)
 
     def _sum_one_replica_a_worker(self, table: tf.Tensor) -> tf.Tensor:
-        """The sum over workers of their tables, brought by the first replica of each."""
+        """Sums the workers' tables, each contributed by the worker's first replica."""
         def bring(table: tf.Tensor) -> tf.Tensor:
             first_of_worker = tf.equal(self.index() % (self.count // self.workers), 0)
             return self.sum(tf.where(first_of_worker, table, tf.zeros_like(table)))

@@ -1,8 +1,8 @@
-"""Importing TensorFlow quickly and quietly.
+"""Imports TensorFlow quickly and quietly.
 
 `import tensorflow` takes as long as all the rest of a small run, since it imports all of Keras, only to register Keras'
-optimizers with its checkpoints. Nothing here needs that, and it is as ever afterwards: whoever asks for `tf.keras` or
-`import keras` gets it then.
+optimizers with its checkpoints. Nothing here needs that, and nothing is different afterwards: code that uses `tf.keras`
+or `import keras` gets Keras then.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from reglab.engine.noise import captured_stderr
 
 
 def quiet_tensorflow(*, whole_process: bool = False) -> ModuleType:
-    """Imports TensorFlow, showing nothing unless that fails; returns the module. One that is imported already stays.
+    """Imports TensorFlow, silently unless that fails, and returns the module; if already imported, returns it as it is.
 
-    The first lines that TensorFlow logs obey no environment variable, so they are held back (`captured_stderr`). Later
-    ones do: `TF_CPP_MIN_LOG_LEVEL` is set to 3, since TensorFlow logs as an error that it has read compiled code from
-    disk; true errors are Python exceptions too. A user who set the variable to 0 or 1 sees all of the noise.
+    TensorFlow's first log lines ignore every environment variable, so they are held back (`captured_stderr`). Later
+    ones do not: `TF_CPP_MIN_LOG_LEVEL` is set to 3, since TensorFlow logs the reading of compiled code from disk as an
+    error; true errors are also Python exceptions. Users who set the variable to 0 or 1 see all the log lines.
 
     Args:
-      whole_process: nobody but reglab uses this process. Then the garbage collector passes over what was imported.
+      whole_process: whether reglab is the only user of this process. If so, the garbage collector will skip everything
+        that was imported.
     """
     global _whole_process
     loaded = sys.modules.get("tensorflow")
@@ -39,7 +40,7 @@ def quiet_tensorflow(*, whole_process: bool = False) -> ModuleType:
         tensorflow = _import_tensorflow()
     if whole_process:
         _whole_process = True
-        gc.freeze()  # Half a million objects that live to the end, and that each collection would look at.
+        gc.freeze()  # Half a million objects that live to the end, which every collection would have to visit.
     return tensorflow
 
 
@@ -47,16 +48,16 @@ _whole_process = False
 
 
 def is_whole_process() -> bool:
-    """Whether nobody but reglab uses this process: then its code is what stands in its files."""
+    """Whether reglab is the only user of this process, so that its running code is the code in its files."""
     return _whole_process
 
 
 def start_devices(compile_cache: str | None, warn: Callable[[str], None]) -> None:
-    """Has TensorFlow look for its devices, quietly, after telling it where compiled code is kept.
+    """Makes TensorFlow find its devices, quietly, after telling it where compiled code is kept.
 
     Args:
-      compile_cache: see `Config.compile_cache`. TensorFlow hears of it only once a process: what was said first holds.
-      warn: told, in a line, if the folder of compiled code cannot be used.
+      compile_cache: see `Config.compile_cache`. Only the first call in a process has an effect.
+      warn: called with a line of text if the folder of compiled code cannot be used.
     """
     import tensorflow as tf
     problem = use_compile_cache(compile_cache)
@@ -67,11 +68,11 @@ def start_devices(compile_cache: str | None, warn: Callable[[str], None]) -> Non
 
 
 def _import_tensorflow() -> ModuleType:
-    """TensorFlow, imported with less; should it not bear that, in the plain way."""
+    """Imports TensorFlow without Keras or, if that fails, in the ordinary way."""
     if "keras" in sys.modules:
         return importlib.import_module("tensorflow")
     was_enabled = gc.isenabled()
-    gc.disable()  # Nothing that an import makes is garbage.
+    gc.disable()  # Nothing that an import creates is garbage.
     finder = _HoldKerasBack()
     sys.meta_path.insert(0, finder)
     try:
@@ -85,23 +86,23 @@ def _import_tensorflow() -> ModuleType:
 
 
 class _HoldKerasBack:
-    """Refuses the modules of Keras to the thread that made it: TensorFlow goes on without them."""
+    """Refuses to import Keras' modules in the thread that created it; TensorFlow carries on without them."""
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> None:
-        """Finds nothing.
+        """Returns None for every other module.
 
         Raises:
-          ImportError: the module is one of Keras'.
+          ImportError: the module belongs to Keras.
         """
-        # Not `keras` itself: TensorFlow asks where that lies.
+        # Not for `keras` itself: TensorFlow looks up where it is installed.
         if name.startswith("keras.") and threading.get_ident() == self._thread:
             raise ImportError(f"{name} is imported when it is used", name=name)
 
 
 def _quiet() -> contextlib.AbstractContextManager[None]:
-    """Holds noise back unless the user wants to see it."""
+    """Holds back log lines unless the user asked for them."""
     wanted = os.environ.get("TF_CPP_MIN_LOG_LEVEL") in ("0", "1")
     return contextlib.nullcontext() if wanted else captured_stderr()

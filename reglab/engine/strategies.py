@@ -1,4 +1,4 @@
-"""How the strategies of `tf.distribute` are made: replicas on devices that were chosen, here or in a cluster."""
+"""Creates the strategies of `tf.distribute`: replicas on given devices, on this machine or in a cluster."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from reglab.config import HANDLING_FIELDS, Config
 from reglab.engine.replicas import Replicas, StrategyReplicas
 from reglab.signals.stop import StopRequest, deferred
 
-COLLECTIVE_TIMEOUT: Final = 25.0  # Seconds that a collective waits for a peer which neither comes nor dies.
+COLLECTIVE_TIMEOUT: Final = 25.0  # Seconds that a collective waits for a peer that neither arrives nor dies.
 
 
 def mirrored(devices: Sequence[str]) -> Replicas:
-    """One replica on each of these devices of this machine, which are of one kind."""
-    # Parts of one CPU share its memory: a plain sum takes half the time of TensorFlow's ring. GPUs have NCCL.
+    """Returns one replica on each of these devices of this machine, which are all of one kind."""
+    # Logical CPUs share memory: a plain sum takes half the time of TensorFlow's ring. GPUs have NCCL.
     summing = tf.distribute.ReductionToOneDevice() if devices[0].startswith("CPU") else None
     strategy = tf.distribute.MirroredStrategy(list(devices), cross_device_ops=summing)
     return StrategyReplicas(strategy, "mirrored", tuple(devices))
 
 
 def multi_worker(config: Config, cluster: Cluster, gpus: Sequence[Any], stop: StopRequest) -> Replicas:
-    """One replica on each of this worker's `gpus`, which alone are visible, or on its CPU; the same in all workers.
+    """Returns one replica on each of this worker's `gpus`, the only visible ones, or on its CPU; likewise elsewhere.
 
     Raises:
       RendezvousError: a worker of the cluster did not appear.
-      EarlyStop: a stop signal came to one that was there.
+      EarlyStop: one of the workers that had appeared received a stop signal.
     """
     wait_for_peers(cluster, config.rendezvous_timeout, _digest(config), stop)
     os.environ["TF_CONFIG"] = cluster.tf_config()
-    # All workers were there a moment ago. Should one die right now, TensorFlow would wait for it deaf to all signals.
+    # All workers were there a moment ago. If one dies now, TensorFlow waits for it and ignores all signals.
     faulthandler.dump_traceback_later(config.rendezvous_timeout + 30, exit=True, file=2)
     try:
         options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=COLLECTIVE_TIMEOUT)
-        with deferred():  # Its servers take SIGTERM for themselves.
+        with deferred():  # TensorFlow's servers install their own SIGTERM handler.
             strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
     finally:
         faulthandler.cancel_dump_traceback_later()
@@ -49,6 +49,6 @@ def multi_worker(config: Config, cluster: Cluster, gpus: Sequence[Any], stop: St
 
 
 def _digest(config: Config) -> str:
-    """What must be equal in all workers: the experiment and the version of TensorFlow."""
+    """A digest of what must be equal on all workers: the experiment and the version of TensorFlow."""
     fields = {name: value for name, value in sorted(config.to_dict().items()) if name not in HANDLING_FIELDS}
     return hashlib.sha256(f"{tf.__version__} {fields}".encode()).hexdigest()

@@ -1,6 +1,6 @@
-"""One run, or one group of lanes, on its device: a program with the state, the strengths and the data it works on.
+"""One run, or one group of lanes, on its device: a program together with the state, strengths and data it works on.
 
-The state is held by `tf.Variable`s between calls and by the loop's tensors within one.
+The state is held in `tf.Variable`s between calls, and in tensors of the loop during a call.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from reglab.engine.sources.base import Source
 
 @dataclasses.dataclass(frozen=True)
 class Calls:
-    """What one call of `Training.run` brings back; lane axis last where there are lanes.
+    """The results of one call of `Training.run`; if there are lanes, they are the last axis.
 
     Attributes:
-      data_losses: [steps] data loss of each step's batch, before its update; with `Step.skip_nonfinite` NaN where
-        that was left out.
-      report_steps: [reports] the global steps that were measured, multiples of `summary_every`.
-      reports: tag to [reports] values, measured at those steps before their update.
+      data_losses: [steps], the data loss of each step's batch before its update; NaN if the update was skipped because
+        of `Step.skip_nonfinite`.
+      report_steps: [reports] int64, the global steps that were measured, multiples of `summary_every`.
+      reports: maps each tag to its [reports] values, measured at those steps before their update.
     """
 
     data_losses: np.ndarray
@@ -37,16 +37,17 @@ class Calls:
 
 
 class Training:
-    """What `Program` leaves open. Trainings of one program may run at the same time, in different threads.
+    """State, strengths and data for a `Program`. Several trainings of one program may run at once in different threads.
 
     Args:
-      weights: where to start; with a leading lane axis if the program has lanes.
+      program: the compiled functions.
+      weights: the initial weights; with a leading lane axis if the program has lanes.
       hyper: the hyper-parameters, each with a leading lane axis if the program has lanes.
-      source: the batches; its layout is that of the program.
-      device: where state and data are; None for what TensorFlow takes.
+      source: the batches; its layout must be that of the program.
+      device: where state and data are; None for TensorFlow's default.
 
     Attributes:
-      state: the variables, a `State`, on this process's first device where there are several replicas.
+      state: the variables, a `State`; with several replicas, on this process's first device.
     """
 
     def __init__(self, program: Program, weights: Weights, hyper: Hyperparameters, source: Source,
@@ -59,33 +60,33 @@ class Training:
 
     @property
     def steps_taken(self) -> int:
-        """The updates so far."""
+        """The number of updates so far."""
         return int(self.state["step"])
 
     @property
     def steps_per_epoch(self) -> int:
-        """The steps of an epoch: as many as its batches."""
+        """The number of steps in an epoch: one for each batch."""
         return self.program.layout.steps_per_epoch
 
     def use_data(self, source: Source) -> None:
-        """From now on these batches, of the same layout; compiles nothing anew."""
+        """Switches to other batches of the same layout, without recompiling."""
         assert source.layout == self.program.layout, "a program serves sources of one layout"
         self.source = source
         with tf.device(self.device):
             self._resident = self.program.replicas.everywhere(source.resident(self.device))
 
     def restart(self, weights: Weights, hyper: Hyperparameters) -> None:
-        """Begins again with other weights and hyper-parameters of the same shapes; compiles nothing anew."""
+        """Starts again from other weights and hyper-parameters of the same shapes, without recompiling."""
         self.hyper = hyper
         map_arrays(lambda variable, value: variable.assign(value), self.state,
                    initial_state(self.program.step, weights))
 
     def prepare(self) -> None:
-        """Traces all functions, and has XLA compile the loop in a thread meanwhile, which the first `run` waits for.
+        """Traces all functions while XLA compiles the loop in a thread, which the first `run` waits for.
 
-        By calls of no step and no example: they change nothing. XLA does not hold the interpreter, so whatever the
-        caller does before `run` costs no time, but it must not change the state. A program of several replicas
-        compiles its pieces when they first run, so for it this does nothing.
+        This is done with calls of no steps and no examples, which change nothing. XLA does not hold the interpreter
+        lock, so whatever the caller does before `run` costs no extra time; but it must not change the state. With
+        several replicas, pieces are compiled when they first run, and only `name_alike` is called.
         """
         name_alike()
         program = self.program
@@ -101,7 +102,7 @@ class Training:
         self._kernel_sums()
 
     def run(self, epoch: int, first: int, count: int) -> Calls:
-        """Takes `count` steps of one epoch, from its step `first` on: `Layout.most_batches` of them at the most."""
+        """Takes `count` steps, at most `Layout.most_batches`, of one epoch, starting at its step `first`."""
         if self._compiling is not None:
             self._compiling.result()
             self._compiling = None
@@ -111,7 +112,11 @@ class Training:
                      *self.program.reports(packed.numpy(), start, count, self.hyper))
 
     def evaluate(self, split: str) -> dict[str, np.ndarray]:
-        """Mean cross-entropy ("data_loss") and accuracy over every example of "train" or "validation", each once."""
+        """Returns mean cross-entropy ("data_loss") and "accuracy", taking each example of the split exactly once.
+
+        Args:
+          split: "train" or "validation".
+        """
         layout, replicas = self.program.layout, self.program.replicas
         examples = layout.sizes[split]
         batches = steps_per_epoch(examples, layout.evaluation_batch_size(replicas.count))
@@ -121,7 +126,7 @@ class Training:
         return {"data_loss": data_loss, "accuracy": accuracy}
 
     def data_gradient(self, epoch: int, first: int) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
-        """Data loss and its gradient at step `first` of an epoch, of the state as it is, which stays. Not fast."""
+        """Returns the data loss and its gradient at step `first` of an epoch, leaving the state unchanged. Slow."""
         with tf.device(self.device):
             gradient = self.program.data_gradient(self.state, self._resident,
                                                   self.source.feed("train", epoch, first, 1),
@@ -130,17 +135,17 @@ class Training:
         return data_loss, gradients
 
     def measure_weights(self) -> dict[str, np.ndarray]:
-        """Penalties, norms and sparsity of the weights as they are now, by TensorBoard tag."""
+        """Returns penalties, norms and sparsity of the current weights, by TensorBoard tag."""
         sums = map_arrays(lambda sums: sums.numpy(), self._kernel_sums())
         return self.program.reporter(self.hyper).of_weights(sums)
 
     def weights(self) -> Weights:
-        """The weights as they are now, as NumPy arrays."""
+        """Returns the current weights as NumPy arrays."""
         arrays: Weights = map_arrays(lambda variable: variable.numpy(), self._weights)
         return arrays
 
     def parameters(self) -> dict[str, dict[str, np.ndarray]]:
-        """Those that are trained."""
+        """Returns the current parameters, without the buffers, as NumPy arrays."""
         return self.weights().parameters
 
     @property
@@ -148,17 +153,17 @@ class Training:
         return Weights(self.state["parameters"], self.state["buffers"])
 
     def _arguments(self, epoch: int, first: int, count: int) -> tuple[Any, ...]:
-        """What the program's `run` takes, from what ours does."""
+        """Converts the arguments of `run` to those of the program's `run`."""
         return (self.state, self._resident, self.source.feed("train", epoch, first, count),
                 tf.constant(first, tf.int32), tf.constant(count, tf.int32), self.hyper)
 
     def _call_run(self, arguments: tuple[Any, ...]) -> tuple[tf.Tensor, tf.Tensor]:
-        with tf.device(self.device):  # Of this thread alone.
+        with tf.device(self.device):  # Applies only to the current thread.
             losses, packed = self.program.run(*arguments)
         return losses, packed
 
     def _sums(self, split: str, first: int, count: int) -> tuple[np.ndarray, ...]:
-        """Of cross-entropy and right predictions, over some batches of an evaluation."""
+        """Returns the sums of cross-entropy and right predictions over some batches of an evaluation."""
         feed = self.source.feed(split, None, first, count)
         with tf.device(self.device):
             sums = self.program.evaluate(self._weights, self._resident, feed, tf.constant(first), tf.constant(count),

@@ -1,1 +1,1 @@
-"""What users give: read within bounds, put into messages on one line, and refused with an exit code."""
+"""User input: read within limits, quoted in messages on one line, and refused with an exit code."""

@@ -1,4 +1,4 @@
-"""Automata that read a name and follow all ways through it at once (Thompson 1968)."""
+"""Finite automata that read a name and follow all possible paths at once (Thompson 1968)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Final
 _MOST_STATES: Final = 2000
 
 Test = Callable[[str], bool]
-"""Whether a character is read."""
+"""Whether a state accepts a character."""
 Build = Callable[[int], int]
-"""A part of a pattern: from the state that follows it to the state that it begins with."""
+"""A part of a pattern: maps the state that follows it to the state that it begins with."""
 
 
 class BadPattern(ValueError):
@@ -21,13 +21,13 @@ class BadPattern(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Pattern:
-    """An automaton. State 0 accepts; each other state either reads a character, or passes on without reading one.
+    """An automaton. State 0 accepts; every other state either reads a character, or passes on without reading one.
 
     Attributes:
       start: the first state.
-      reads: state to (test of the character, next state).
-      forks: state to the states that it stands for.
-      begins, ends: state to the state that it stands for at the beginning, or at the end, of a name.
+      reads: maps a state to (test of the character, next state).
+      forks: maps a state to the states that it stands for.
+      begins, ends: map a state to the states that it stands for at the beginning, or at the end, of a name.
     """
 
     start: int
@@ -37,8 +37,8 @@ class Pattern:
     ends: dict[int, tuple[int, ...]]
 
     def matching(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Those of `names` that match from beginning to end; names have a character at least."""
-        step = functools.lru_cache(None)(self._step)  # Names of layers begin alike.
+        """Returns those of `names`, none of them empty, that match from beginning to end."""
+        step = functools.lru_cache(None)(self._step)  # Names of layers share prefixes.
 
         def matches(name: str) -> bool:
             states = self._closure([self.start], self.forks, self.begins)
@@ -64,7 +64,7 @@ class Pattern:
 
 
 class Builder:
-    """The states of an automaton that grows from its end: each part is told which state follows it."""
+    """Builds an automaton from its end: each part is given the state that follows it."""
 
     def __init__(self) -> None:
         self._states = 0
@@ -74,11 +74,11 @@ class Builder:
         self._ends: dict[int, tuple[int, ...]] = {}
 
     def finish(self, build: Build) -> Pattern:
-        """The automaton that accepts after this part."""
+        """Returns the automaton that accepts after this part."""
         return Pattern(build(0), self._reads, self._forks, self._begins, self._ends)
 
     def read(self, test: Test) -> Build:
-        """One character that passes the test."""
+        """Matches one character that passes the test."""
         def build(after: int) -> int:
             state = self._new_state()
             self._reads[state] = (test, after)
@@ -86,15 +86,15 @@ class Builder:
         return build
 
     def edge(self, mark: str) -> Build:
-        """No character, at the beginning (^) or at the end ($) of a name alone."""
+        """Matches no character, but only at the beginning (^) or at the end ($) of a name."""
         return functools.partial(self._pass_on, self._begins if mark == "^" else self._ends)
 
     def choice(self, choices: list[Build]) -> Build:
-        """One of several parts."""
+        """Matches one of several parts."""
         return lambda after: self._pass_on(self._forks, *(build(after) for build in choices))
 
     def repeated(self, part: Build, least: int, most: int | None) -> Build:
-        """A part so many times; None is no bound."""
+        """Matches a part at least `least` and at most `most` times; None means no upper bound."""
         def build(after: int) -> int:
             if most is None:
                 after = self._loop(part, after)

@@ -1,4 +1,4 @@
-"""Numbers as users write them, and what a precision can hold of them."""
+"""Numbers as users write them, and the range that each precision can hold."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Final
 _MOST_DIGITS: Final = 400
 _HOLDS: Final = {"float32": (1.1754943508222875e-38, 3.4028234663852886e38),
                  "float64": (sys.float_info.min, sys.float_info.max)}
-"""The smallest and the largest positive number with all its digits; processors may flush smaller ones to 0."""
+"""The smallest and the largest positive number with full precision; processors may flush smaller ones to 0."""
 
 
 def read_integer(text: str) -> int:
-    """A whole number: decimal, 0x or 0o.
+    """Parses an integer: decimal, hexadecimal (0x) or octal (0o).
 
     Raises:
-      ValueError: it is none, or has more than 400 digits; the message is a clause.
+      ValueError: it is not an integer, or has more than 400 characters; the message is a clause.
     """
-    if len(text.strip()) > _MOST_DIGITS:  # Python itself refuses at 4,300, with a hint for its developers.
+    if len(text.strip()) > _MOST_DIGITS:  # Python itself refuses more than 4,300 digits, with a hint for developers.
         raise ValueError(f"it has {len(text.strip()):,} characters, more than any number reglab takes")
     base = {"0x": 16, "0o": 8}.get(text.strip()[:2].lower(), 10)
     try:
@@ -30,10 +30,11 @@ def read_integer(text: str) -> int:
 
 
 def read_float(text: str) -> float:
-    """A number; inf and nan are numbers here, and refused by those who cannot use them.
+    """Parses a number; inf and nan are accepted, and left to callers to refuse.
 
     Raises:
-      ValueError: it is none, or float64 would make it infinite or 0; the message is a clause.
+      ValueError: it is not a number, has more than 400 characters, or float64 would make it infinite or 0; the message
+        is a clause.
     """
     if len(text.strip()) > _MOST_DIGITS:
         raise ValueError(f"it has {len(text.strip()):,} characters, more than any number reglab takes")
@@ -49,9 +50,9 @@ def read_float(text: str) -> float:
 
 
 def beyond(value: float, precision: str) -> str | None:
-    """Why a finite number cannot be used in a precision, as a clause; None if it can.
+    """Returns why a finite number cannot be used in a precision, as a clause; None if it can.
 
-    Subnormal numbers cannot: they have lost digits, and XLA takes them for 0.
+    Subnormal numbers are refused: they have fewer digits, and XLA treats them as 0.
     """
     dtype = "float64" if precision == "float64" else "float32"
     least, largest = _HOLDS[dtype]
@@ -64,7 +65,7 @@ def beyond(value: float, precision: str) -> str | None:
 
 
 def rounded(value: float, precision: str) -> float:
-    """The nearest number of a precision to a number within its range."""
+    """Rounds a number within the range of a precision to the nearest number that it can hold."""
     return value if precision == "float64" else float(struct.unpack("f", struct.pack("f", value))[0])
 
 

@@ -1,4 +1,4 @@
-"""Paths and files that a user names: what cannot be one is refused untouched, and nothing endless is read."""
+"""Paths and files that users name: impossible ones are refused untouched, and nothing is read without a limit."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from typing import IO, Final
 from reglab.inputs.texts import shown
 
 MOST_TEXT: Final = 4096
-"""Characters of a text such as a path or a pattern: as many as Linux allows a path."""
+"""The largest number of characters in a text such as a path or a pattern: Linux's limit for a path."""
 MOST_SMALL_FILE: Final = 2**20
-"""Bytes of a file of flags or of a configuration."""
-_PIECE: Final = 2**20  # Python sets aside at once what is asked for.
+"""The largest size in bytes of a file with flags or a configuration."""
+_PIECE: Final = 2**20  # Python allocates as much as a read asks for.
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 class Unusable(ValueError):
-    """A text or file of the user's cannot be used; the message is a clause that says why."""
+    """A user's text or file cannot be used; the message is a clause that says why."""
 
 
 def check_text(text: str, most: int = MOST_TEXT) -> None:
-    """Raises:
-      Unusable: it has characters that no text of a flag has, or too many.
+    """Checks the text of a flag.
+
+    Raises:
+      Unusable: it contains characters that no flag may have, or too many characters.
     """
     if len(text) > most:
         raise Unusable(f"it has {len(text):,} characters, and at most {most:,} are taken")
@@ -39,8 +41,10 @@ def check_text(text: str, most: int = MOST_TEXT) -> None:
 
 
 def check_path(path: str) -> None:
-    """Raises:
-      Unusable: it is an address such as gs://bucket/x, or no text. reglab reads and writes plain files alone.
+    """Checks a path. reglab reads and writes plain files only.
+
+    Raises:
+      Unusable: it is an address such as gs://bucket/x, or fails `check_text`.
     """
     check_text(path)
     if scheme := _SCHEME.match(path):
@@ -48,10 +52,10 @@ def check_path(path: str) -> None:
 
 
 def place_of(path: str) -> pathlib.Path:
-    """Where a path of the user's is, with `~` resolved; there need not be anything.
+    """Returns the place of a user's path, with `~` resolved; nothing needs to exist there.
 
     Raises:
-      Unusable: there cannot be: no such user, a name too long, a circle of links, or nobody lets us look.
+      Unusable: nothing can exist there (no such user, a name too long, a cycle of links), or access is denied.
     """
     try:
         place = pathlib.Path(path).expanduser()
@@ -63,15 +67,15 @@ def place_of(path: str) -> pathlib.Path:
 
 
 def open_regular(path: str | os.PathLike[str], most: int | None = None) -> IO[bytes]:
-    """A regular file, opened for reading: no folder, pipe or device, which might have no end.
+    """Opens a regular file for reading; refuses folders, and pipes and devices, which might never end.
 
     Raises:
-      Unusable: it is no regular file, or has more than `most` bytes.
+      Unusable: it is not a regular file, or has more than `most` bytes.
       OSError: the system refuses.
     """
-    try:  # Without O_NONBLOCK, opening a pipe would wait for somebody to write into it.
+    try:  # Without O_NONBLOCK, opening a pipe would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except ValueError as error:  # A zero byte.
+    except ValueError as error:  # The path contains a null byte.
         raise Unusable(str(error)) from None
     try:
         found = os.fstat(descriptor)
@@ -88,17 +92,17 @@ def open_regular(path: str | os.PathLike[str], most: int | None = None) -> IO[by
 
 
 def read_regular(path: str | os.PathLike[str], most: int = MOST_SMALL_FILE) -> bytes:
-    """The content of a regular file of at most `most` bytes.
+    """Returns the content of a regular file of at most `most` bytes.
 
     Raises:
-      Unusable: it is no regular file, or has more bytes.
+      Unusable: it is not a regular file, or has more bytes.
       OSError: the system refuses.
     """
     content = bytearray()
-    with open_regular(path, most) as file:  # Its size is not to be trusted: files grow, and those in /proc say 0.
+    with open_regular(path, most) as file:  # The reported size is not reliable: files grow, and those in /proc say 0.
         while piece := file.read(min(_PIECE, most + 1 - len(content))):
             content += piece
-        if piece is None:  # The system has nothing at the moment, as of a log that grows.
+        if piece is None:  # No data is available right now, although the file has not ended.
             raise Unusable("it is no plain file")
     if len(content) > most:
         raise Unusable(f"it has more than {most:,} bytes")
@@ -106,5 +110,5 @@ def read_regular(path: str | os.PathLike[str], most: int = MOST_SMALL_FILE) -> b
 
 
 def reason(error: OSError | RuntimeError | ValueError) -> str:
-    """Why a file cannot be used, as a clause."""
+    """Returns why a file cannot be used, as a clause."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

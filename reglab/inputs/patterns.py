@@ -1,8 +1,8 @@
-"""Patterns on layer names: regular expressions in the true sense, matched in time linear in their length.
+"""Patterns for layer names: true regular expressions, matched in time linear in the length of the name.
 
-Python's `re` tries one way after another and may take years for a short pattern such as ((.*)*)*x. Here a pattern
-becomes an automaton that follows all ways at once (`automaton.py`). What an automaton cannot do, back-references and
-lookarounds, is refused; all else means what it means to `re.fullmatch`.
+Python's `re` tries one path after another, and may take years for a short pattern such as ((.*)*)*x. Here a pattern
+becomes an automaton that follows all paths at once (`automaton.py`). What an automaton cannot do, back-references and
+lookarounds, is refused; everything else means what it means to `re.fullmatch`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def compile_pattern(text: str) -> Pattern:
     """Compiles a pattern.
 
     Raises:
-      BadPattern: it is none, is too long, or asks for what is not supported.
+      BadPattern: it is not a valid pattern, is too long, or uses something that is not supported.
     """
     if len(text) > MOST_CHARACTERS:
         raise BadPattern(f"it has {len(text):,} characters, and at most {MOST_CHARACTERS} are taken")
@@ -35,7 +35,7 @@ def compile_pattern(text: str) -> Pattern:
 
 
 class _Parser:
-    """Recursive descent. Parts are functions, so that a repeated part can be built several times."""
+    """A recursive-descent parser. Parts are functions, so that a repeated part can be built several times."""
 
     def __init__(self, text: str) -> None:
         self._text, self._at, self._depth = text, 0, 0
@@ -48,7 +48,7 @@ class _Parser:
         return self._builder.finish(build)
 
     def _choice(self) -> Build:
-        """One or several sequences with | between them."""
+        """Parses one or more sequences separated by |."""
         choices = [self._sequence()]
         while self._take("|"):
             choices.append(self._sequence())
@@ -66,7 +66,7 @@ class _Parser:
         return build
 
     def _edge(self) -> Build | None:
-        """^ or $, if one comes next."""
+        """Parses ^ or $; returns None if neither comes next."""
         for mark in ("^", "$"):
             if self._take(mark):
                 if self._peek() in ("*", "+", "?") or self._counted() is not None:
@@ -75,7 +75,7 @@ class _Parser:
         return None
 
     def _repeated(self, part: Build) -> Build:
-        """An atom with at most one *, +, ? or {m,n}; a ? behind it only says which way `re` is to try first."""
+        """Parses what may follow an atom: *, +, ? or {m,n}, then a ?, which only tells `re` which way to try first."""
         bounds = self._bounds()
         if bounds is None:
             return part
@@ -86,7 +86,7 @@ class _Parser:
         return self._builder.repeated(part, least, most)
 
     def _bounds(self) -> tuple[int, int | None] | None:
-        """How often the atom before may and must occur; None if it is not repeated."""
+        """Parses how often the preceding atom must and may occur; returns None if it is not repeated."""
         known: dict[str, tuple[int, int | None]] = {"*": (0, None), "+": (1, None), "?": (0, 1)}
         if self._peek() in known:
             return known[self._next()]
@@ -101,7 +101,7 @@ class _Parser:
         return least, most
 
     def _counted(self) -> tuple[int, int, int | None] | None:
-        """Where {m}, {m,}, {,n} or {m,n} ends, and its bounds; None if what comes next is none of them."""
+        """Returns the end and the bounds of {m}, {m,}, {,n} or {m,n}; None if something else comes next."""
         end = self._text.find("}", self._at)
         if self._peek() != "{" or end < 0:
             return None
@@ -136,7 +136,7 @@ class _Parser:
         return build
 
     def _set(self) -> Test:
-        """What stands in brackets: characters, ranges and classes."""
+        """Parses the contents of brackets: characters, ranges and classes."""
         negated, tests = self._take("^"), [self._member()]
         while not self._take("]"):
             tests.append(self._member())
@@ -157,7 +157,7 @@ class _Parser:
         return self._escaped() if c == "\\" else (c.__eq__, c)
 
     def _escaped(self) -> tuple[Test, str]:
-        """What stands behind a backslash: a class, or a character that then stands for itself."""
+        """Parses what follows a backslash: a class, or a character that stands for itself."""
         c = self._next("bad escape (end of pattern)")
         members = _CLASSES.get(c.lower())
         if members is not None:

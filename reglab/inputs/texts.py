@@ -1,4 +1,4 @@
-"""What a user gave, as part of a message: always on one line, always of bounded length, without control characters."""
+"""User input quoted in messages: always on one line, always of bounded length, without control characters."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Iterable
 from typing import Final
 
 MOST_SHOWN: Final = 160
-"""Characters of a value in a message."""
+"""The largest number of characters of a value in a message."""
 MOST_IN_LINE: Final = 500
-"""Characters of a message."""
+"""The largest number of characters in a message."""
 _MOST_ITEMS: Final = 40
 _MOST_NESTED: Final = 2
 _MOST_COMPARED: Final = 40
 _LIKE: Final = 0.6  # As in `difflib.get_close_matches`.
-_LIKE_WHERE_SHORT: Final = 0.5  # One letter of two.
+_LIKE_WHERE_SHORT: Final = 0.5  # One letter of two agrees.
 
 
 def shown(value: object, most: int = MOST_SHOWN, *, nested: int = 0) -> str:
-    """A value as messages quote it: itself, or its ends where it is long; control characters are escaped.
+    """Returns a value as messages quote it, with control characters escaped and the middle of a long text left out.
 
-    Lists and tuples are shown as on the command line, with commas. Never raises, whatever the value.
+    Lists and tuples are shown as on the command line, separated by commas. Never raises, whatever the value.
 
     Args:
-      most: how many characters.
-      nested: how many lists the value is within.
+      most: the largest number of characters.
+      nested: how many lists contain the value.
     """
     if isinstance(value, str):
         return _shortened(value, most)
@@ -35,19 +35,19 @@ def shown(value: object, most: int = MOST_SHOWN, *, nested: int = 0) -> str:
         note = f"... ({len(value):,} values)"
         is_whole = len(value) <= _MOST_ITEMS and len(items) <= most
         return items if is_whole else items[:most - len(note)] + note
-    if isinstance(value, int) and value.bit_length() > 10_000:  # Python refuses to write out more than 4,300 digits.
+    if isinstance(value, int) and value.bit_length() > 10_000:  # Python refuses to print more than 4,300 digits.
         return f"(a whole number of some {int(value.bit_length() * 0.30103):,} digits)"
     try:
         text = str(value) if value is None or isinstance(value, int | float) else _LIMITED.repr(value)
-    except Exception:  # Whatever a foreign __repr__ raises.
+    except Exception:  # The value's own __repr__ may raise anything.
         text = f"<{type(value).__name__}>"
     return _shortened(text, most)
 
 
 def one_line(text: object, most: int = MOST_IN_LINE) -> str:
-    """A message on one line of bounded length: the middle is left out, as the end says what to do.
+    """Returns a message on one line of bounded length; the middle is cut, since the end says what to do.
 
-    An exception stands for what it says, or for its type where it says nothing.
+    For an exception, the message is its text, or the name of its type if it has none.
     """
     try:
         line = str(text)
@@ -60,14 +60,14 @@ def one_line(text: object, most: int = MOST_IN_LINE) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str], mark: str = "") -> str:
-    """The end of a refusal: `; did you mean train?`, of the known name that is nearest; empty where none is near.
+    """Returns the end of a refusal, `; did you mean train?`, with the closest known name; "" if none is close.
 
-    The initials of a name are near: `lr` is `learning_rate`. Among equals the first counts.
+    The initials of a name are close to it: `lr` is `learning_rate`. In a tie the first name wins.
 
     Args:
-      mark: what stands before a name, such as --.
+      mark: the prefix of names, such as --.
     """
-    from difflib import SequenceMatcher  # It takes a while to import, and only a refusal needs it.
+    from difflib import SequenceMatcher  # Slow to import, and only needed for a refusal.
 
     word, known = word[:_MOST_COMPARED].lower(), list(known)
     near = [name for name in known if len(word) > 1 and word == "".join(part[:1] for part in name.split("_"))]

@@ -37,14 +37,14 @@ ended too. The exit code is that of the first to fail, and 128 + the signal's nu
 --help     Show this help.
 --version  Show the version."""
 
-# Below the ports that Linux gives to outgoing connections, any of which could take a port before its worker does.
+# Below the ports that Linux uses for outgoing connections, which could take a port before its worker opens it.
 _PORTS: Final = range(20_000, 32_000)
 MOST_WORKERS: Final = 256
 _MOST_GRACE: Final = 10**6
 
 
 def main(argv: list[str]) -> int:
-    """Parses the command line, runs the workers, and returns the first failure's exit code."""
+    """Parses the command line, runs the workers, and returns the exit code of the first that failed."""
     return run_command(_main, argv)
 
 
@@ -58,16 +58,20 @@ def _main(argv: list[str]) -> int:
 
 
 def launch(module: str, arguments: Sequence[str], workers: int, grace: float = 5.0) -> int:
-    """Runs `python -m module arguments` as each of some workers of one cluster, and waits for them.
+    """Runs `python -m module arguments` as each worker of a cluster on this machine, and waits for them all.
+
+    Args:
+      workers: the number of workers.
+      grace: seconds between SIGTERM and SIGKILL for the others when one has failed.
 
     Returns:
-      The exit code of the first that failed, or 0.
+      The exit code of the first worker that failed, or 0.
 
     Raises:
-      ConfigError: there are not enough ports.
+      ConfigError: there are not enough free ports.
     """
     addresses = tuple(f"127.0.0.1:{port}" for port in _free_ports(workers))
-    # Unbuffered, as a line should show when it is written and not when the pipe's buffer is full.
+    # Unbuffered, so that a line appears when it is written and not when the pipe's buffer is full.
     environments = [{"TF_CONFIG": Cluster(addresses, i, "TF_CONFIG").tf_config(), "PYTHONUNBUFFERED": "1"}
                     for i in range(workers)]
     group = ProcessGroup([sys.executable, "-m", module, *arguments], environments, plain_first=_wants_json(arguments))
@@ -99,7 +103,7 @@ def _parse(own: Sequence[str]) -> Any:
 
 
 def _exists(module: str) -> bool:
-    """Whether `python -m` would find a module. Nothing is imported."""
+    """Whether `python -m` would find a module, without importing anything."""
     parts = module.split(".")
     if len(module) > 200 or not all(part.isidentifier() for part in parts):
         return False
@@ -113,11 +117,11 @@ def _exists(module: str) -> bool:
 
 
 def _spec(name: str, places: Sequence[str]) -> ModuleSpec | None:
-    """Where a module is, by every finder in turn: one installed with `pip install -e` is on no path."""
+    """Looks for a module with every finder in turn, since one installed by `pip install -e` may be on no path."""
     for finder in sys.meta_path:
         try:
             spec = finder.find_spec(name, places)
-        except Exception:  # A damaged folder or archive on the path.
+        except Exception:  # There may be a damaged folder or archive on the path.
             continue
         if spec is not None:
             return spec
@@ -125,7 +129,7 @@ def _spec(name: str, places: Sequence[str]) -> ModuleSpec | None:
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:
-    """Whether --json is among the workers' flags, in any of the ways to write it, or in their flag file."""
+    """Whether --json is among the workers' flags, however it is written, or in their flag file."""
     values = Arguments()
     flags.DEFINE_bool("json", False, "", flag_values=values)
     flags.DEFINE_string("flagfile", "", "", flag_values=values)
@@ -133,15 +137,15 @@ def _wants_json(arguments: Sequence[str]) -> bool:
     try:
         values.parsed(arguments, known_only=True)
     except ConfigError:
-        return False  # the workers will say what is wrong
+        return False  # The workers will report what is wrong.
     return bool(values.json)
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that are free now.
+    """Returns `count` ports that are free now.
 
     Raises:
-      ConfigError: there are not so many.
+      ConfigError: there are not enough.
     """
     ports: list[int] = []
     for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):

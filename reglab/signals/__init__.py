@@ -1,1 +1,1 @@
-"""Signals as requests to stop, and processes that live and die together."""
+"""Signals as requests to stop, and processes that start and end together."""

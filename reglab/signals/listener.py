@@ -1,13 +1,13 @@
-"""Stop signals of a command: heard by a thread of their own, from its first line until the process ends.
+"""Stop signals of a command, received by a separate thread from the command's first line until the process ends.
 
-The signals are blocked in the main thread and so in every thread that it or TensorFlow starts later; `sigwait` takes
-them in one thread that does nothing else. So no handler of a library swallows one, the second Ctrl-C is answered while
-compiled code runs, and none meets Python or TensorFlow as they shut down. A command has two states:
+The signals are blocked in the main thread and so in every thread that it or TensorFlow starts later; one thread, which
+does nothing else, receives them with `sigwait`. So no library's handler swallows a signal, a second Ctrl-C is answered
+even while compiled code runs, and no signal interrupts Python or TensorFlow as they shut down. There are two states:
 
-- At first there is nothing to lose: a signal raises `EarlyStop` in the main thread, wherever that is. Where it does
-  not arrive (an import catches everything, a library is deaf), the process ends by itself `GRACE` seconds later.
-- Once something holds the request (`signals.stop_request`), it is noted, and looked at where all can be saved. What
-  can be made again, such as a picture, may be interrupted all the same (`StopRequest.interruptible`).
+- At first there is nothing to lose: a signal raises `EarlyStop` in the main thread, wherever that is. If the exception
+  has no effect (an import catches everything, a library does not react), the process is ended `GRACE` seconds later.
+- Once the request is on hold (`signals.stop_request`), a signal is only noted, and checked where everything can be
+  saved. Work that can be redone, such as a picture, may still be interrupted (`StopRequest.interruptible`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from reglab.signals.stop import (
 )
 
 GRACE: Final = 3.0
-"""Seconds that the main thread has to end by itself while there is nothing to save."""
+"""Seconds that the main thread has to end on its own while there is nothing to save."""
 
 _SHOW_CURSOR: Final = "\x1b[?25h"
 
@@ -41,7 +41,7 @@ class CommandRequest(StopRequest):
     """The stop request of a command.
 
     Args:
-      numbers: the signals to listen to. They must be blocked in all threads that matter.
+      numbers: the signals to listen for. They must be blocked in all threads that matter.
     """
 
     def __init__(self, numbers: list[signal.Signals]) -> None:
@@ -51,19 +51,19 @@ class CommandRequest(StopRequest):
         self._error: Callable[[str], KeyboardInterrupt] | None = None  # What a signal raises; None while on hold.
         self._advice = STARTS_AGAIN
         self._relayed: set[int] = set()
-        self._stderr = _copy_of_stderr()  # What else is written there may be held back (`startup.captured_stderr`).
+        self._stderr = _copy_of_stderr()  # A copy, because descriptor 2 may be held back (`startup.captured_stderr`).
         self._timer: threading.Timer | None = None
         self._thread = threading.Thread(target=self._listen, name="signals", daemon=True)
 
     def start(self) -> None:
-        """Listens from now on."""
+        """Starts listening."""
         for number in self._numbers:
             signal.signal(number, self._handle)
         if self._numbers:
             self._thread.start()
 
     def close(self) -> None:
-        """Listens no more."""
+        """Stops listening."""
         self.hold()
         if self._numbers:
             self._closed = True
@@ -73,33 +73,33 @@ class CommandRequest(StopRequest):
             os.close(self._stderr)
 
     def end(self) -> None:
-        """The exit code is known, so that no signal changes it any more."""
+        """Makes signals have no further effect, because the exit code is known."""
         self._over = True
         self.hold()
 
     def hold(self) -> None:
-        """From now on a signal is only noted: nothing is raised, and no timer ends the process."""
+        """Makes signals only be noted from now on: nothing is raised, and no timer ends the process."""
         self._error = None
         if self._timer is not None:
             self._timer.cancel()
 
     @contextlib.contextmanager
     def interruptible(self, error: Callable[[str], KeyboardInterrupt], advice: str) -> Iterator[None]:
-        """A block that a signal ends at once with `error`; after it, or once it is held, signals are only noted."""
+        """In the block, a signal raises `error` at once; after it, or once on hold, signals are only noted."""
         try:
             self._error, self._advice = error, advice
             if self:
                 raise error(self.name)
             yield
         except Exception:
-            if self._raised:  # Where a compiled module was interrupted, it may have made an error of its own of that.
+            if self._raised:  # An interrupted compiled module may have replaced the exception by one of its own.
                 raise error(self.name) from None
             raise
         finally:
             self.hold()
 
     def receive(self, number: int, frame: FrameType | None = None) -> None:
-        """Notes the first signal; the second Ctrl-C ends the process at once, saved or not."""
+        """Notes the first signal; a second Ctrl-C ends the process at once, saved or not."""
         del frame
         if self._over:
             return
@@ -119,10 +119,10 @@ class CommandRequest(StopRequest):
                 return
             self.receive(number)
             self._relayed.add(number)
-            _thread.interrupt_main(number)  # Runs `_handle` there.
+            _thread.interrupt_main(number)  # Runs `_handle` in the main thread.
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        """In the main thread, after `receive`; or before it where a thread from before the command took the signal."""
+        """Runs in the main thread, after `receive`, or before it if a thread older than the command got the signal."""
         del frame
         if number not in self._relayed:
             self.receive(number)
@@ -144,7 +144,7 @@ class CommandRequest(StopRequest):
 
 
 def listen_for_good() -> CommandRequest:
-    """Listens from now on and until the process is gone, so that a signal changes nothing while it ends.
+    """Listens from now until the process is gone, so that a signal while it ends changes nothing.
 
     To be called once, in the main thread.
     """
@@ -153,9 +153,9 @@ def listen_for_good() -> CommandRequest:
 
 @contextlib.contextmanager
 def listening() -> Iterator[StopRequest]:
-    """The command's request, on hold at first, while the signals are listened to; outside the main thread none comes.
+    """Listens for signals during the block and yields the command's request, which at first is on hold.
 
-    Inside a process that listens for good, or another command, it is that one's.
+    Yields an existing request, if any; outside the main thread, where no signals arrive, one that is never set.
     """
     running = command_request()
     if running is not None or threading.current_thread() is not threading.main_thread():
@@ -170,7 +170,7 @@ def listening() -> Iterator[StopRequest]:
         set_command_request(None)
         request.close()
         for number, handler in former.items():
-            if handler is not None:  # None: set by no Python code, so nothing that Python could put back.
+            if handler is not None:  # None: not set from Python, so Python cannot restore it.
                 signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
@@ -185,7 +185,7 @@ def _start(numbers: list[signal.Signals]) -> CommandRequest:
 
 @contextlib.contextmanager
 def heard_by_children() -> Iterator[None]:
-    """Processes that are started inside the block hear stop signals, which otherwise they would inherit as blocked."""
+    """Processes started inside the block receive stop signals, which they would otherwise inherit as blocked."""
     mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, COMMAND_SIGNALS)
     try:
         yield

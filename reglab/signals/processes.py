@@ -1,4 +1,4 @@
-"""Processes that live and die together, and speak through the standard streams of this one."""
+"""Processes that start and end together, and write to the standard streams of this one."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from typing import IO, Any, Final
 
 from reglab.signals.stop import COMMAND_SIGNALS
 
-_KILL_DELAY: Final = 1.0  # seconds that a second Ctrl-C leaves the processes to end by themselves
+_KILL_DELAY: Final = 1.0  # Seconds that the processes have to end on their own after a second Ctrl-C.
 _PR_SET_PDEATHSIG: Final = 1
 
 
 class ProcessGroup:
-    """Some processes, started at once. Make it in the main thread, as it handles signals from then on.
+    """Several processes, started together. Create it in the main thread, since it handles signals from then on.
 
-    Every line that they print comes out whole, marked [0], [1] and so on.
+    Every line that they print comes out whole, marked with [0], [1] and so on.
 
     Args:
-      command: what each runs.
-      environments: what each finds in its environment beside what is in that of this process.
-      plain_first: bring the standard output of the first one out unmarked and alone; what the others print there goes
-        to standard error.
+      command: the command that each process runs.
+      environments: for each process, the variables added to the environment of this one.
+      plain_first: let the standard output of the first process come out unmarked and on its own; what the others print
+        there goes to standard error.
     """
 
     def __init__(self, command: Sequence[str], environments: Sequence[dict[str, str]], *,
@@ -38,13 +38,13 @@ class ProcessGroup:
         self._ended: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._writing = threading.Lock()
         self._was_asked = False
-        # Signals wait until there is somebody to pass them on to.
+        # Signals wait until there are processes to pass them on to.
         signal.pthread_sigmask(signal.SIG_BLOCK, COMMAND_SIGNALS)
         try:
-            # All before the first thread of its own starts, as a fork among threads can deadlock.
+            # All start before this process has further threads, since forking among threads can deadlock.
             self._processes = [_start(command, environment) for environment in environments]
             for number in COMMAND_SIGNALS:
-                if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                if signal.getsignal(number) is not signal.SIG_IGN:  # Ignored under nohup, for instance.
                     signal.signal(number, self.pass_on)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, COMMAND_SIGNALS)
@@ -56,10 +56,10 @@ class ProcessGroup:
             threading.Thread(target=self._await, args=(i,), daemon=True).start()
 
     def wait(self, grace: float) -> int:
-        """Waits until all have ended. When one fails the others get SIGTERM, and SIGKILL after `grace` seconds.
+        """Waits until all have ended. When one fails, the others get SIGTERM, and after `grace` seconds SIGKILL.
 
         Returns:
-          The exit code of the first that failed, 128 + the signal's number if one killed it; 0 if none failed.
+          The exit code of the first process that failed (128 + the number of the signal that killed it), or 0.
         """
         code, deadline, left = 0, float("inf"), len(self._processes)
         while left:
@@ -81,10 +81,10 @@ class ProcessGroup:
         return code
 
     def pass_on(self, number: int, frame: FrameType | None = None) -> None:
-        """Handles a signal: it goes on to all processes, and a second Ctrl-C kills those that do not heed it."""
+        """Handles a signal: passes it on to all processes; a second Ctrl-C kills those that do not react."""
         del frame
         if all(process.returncode is not None for process in self._processes):
-            os._exit(128 + number)  # all that is left is output that nobody takes
+            os._exit(128 + number)  # All that is left is output that nothing reads.
         self.send(number)
         if self._was_asked and number == signal.SIGINT:
             killer = threading.Timer(_KILL_DELAY, self.send, [signal.SIGKILL])
@@ -93,7 +93,7 @@ class ProcessGroup:
         self._was_asked = True
 
     def send(self, number: int) -> None:
-        """Sends a signal to those that run, and to what they started."""
+        """Sends a signal to the running processes and to their children."""
         for process in self._processes:
             if process.returncode is None:
                 _signal_group(process.pid, number)
@@ -101,7 +101,7 @@ class ProcessGroup:
     def _await(self, i: int) -> None:
         process = self._processes[i]
         process.wait()
-        _signal_group(process.pid, signal.SIGKILL)  # what it left behind
+        _signal_group(process.pid, signal.SIGKILL)  # Ends children that it left behind.
         self._ended.put(i)
 
     def _copy(self, source: IO[bytes] | None, target: int, mark: bytes) -> None:
@@ -116,14 +116,14 @@ class ProcessGroup:
         self._copying[-1].start()
 
     def _write(self, target: int, text: bytes) -> None:
-        # Nobody may be reading any more, as after `| head`: the processes should not stall for that.
+        # The reader may be gone, as after `| head`; the processes must not stall because of that.
         with self._writing, contextlib.suppress(OSError):
             while text:
                 text = text[os.write(target, text):]
 
 
 def _start(command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """A process in a session of its own, so that Ctrl-C reaches it once: passed on, not from the terminal as well."""
+    """Starts a process in its own session, so that it gets Ctrl-C once: passed on, not also from the terminal."""
     prctl = ctypes.CDLL(None).prctl if sys.platform.startswith("linux") else None
     parent = os.getpid()
     return subprocess.Popen(command, env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
@@ -132,14 +132,14 @@ def _start(command: Sequence[str], environment: dict[str, str]) -> subprocess.Po
 
 
 def _prepare(prctl: Callable[..., Any] | None, parent: int) -> None:
-    """Runs in the new process: on Linux the kernel is to kill it when its parent dies, however that happens.
+    """Runs in the new process: on Linux, has the kernel kill it when its parent dies, however that happens.
 
-    A thread in it that watches the parent would not do: none can run while TensorFlow holds the interpreter.
+    A watching thread would not do, as no thread can run while TensorFlow holds the interpreter lock.
     """
     signal.pthread_sigmask(signal.SIG_UNBLOCK, COMMAND_SIGNALS)
     if prctl is not None:
         prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
-        if os.getppid() != parent:  # it died before the call
+        if os.getppid() != parent:  # The parent died before the call.
             os.kill(os.getpid(), signal.SIGKILL)
 
 

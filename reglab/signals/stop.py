@@ -1,7 +1,8 @@
-"""Signals as a request to stop at the next safe point, not in the middle of a step.
+"""Signals as a request to stop at the next safe point rather than in the middle of a step.
 
-Inside a command there is one request for all, heard from its first line to the end of the process (`listener.py`).
-From Python, in a notebook say, `stop_request` hears Ctrl-C and SIGTERM for the length of a block and leaves no trace.
+Inside a command there is a single request, active from its first line to the end of the process (`listener.py`). When
+called from Python, as in a notebook, `stop_request` handles Ctrl-C and SIGTERM during a block and then restores the
+previous handlers.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from reglab.inputs import exit_codes
 
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 COMMAND_SIGNALS: Final = (*STOP_SIGNALS, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-"""What stops a command: schedulers send SIGUSR1 and SIGUSR2 before the time is over, a closing terminal SIGHUP."""
+"""The signals that stop a command: schedulers send SIGUSR1 and SIGUSR2 before time is up, closing terminals SIGHUP."""
 
 
 STARTS_AGAIN: Final = "the same command starts again"
@@ -35,10 +36,10 @@ class EarlyStop(exit_codes.Ending, KeyboardInterrupt):
 
 
 class StopRequest:
-    """Whether a stop signal has come.
+    """Tells whether a stop signal has come; true once it has.
 
     Attributes:
-      signal: the first one, or None.
+      signal: the first signal, or None.
     """
 
     def __init__(self) -> None:
@@ -49,18 +50,18 @@ class StopRequest:
 
     @property
     def name(self) -> str:
-        """The signal's; of the others' where it came to another worker of the cluster."""
+        """The name of the signal; if there is none here, it came to another worker of the cluster."""
         return self.signal.name if self.signal is not None else "a signal to another worker"
 
     def receive(self, number: int, frame: FrameType | None = None) -> None:
-        """The handler: notes the first signal; the second Ctrl-C interrupts at once, saved or not."""
+        """Handles a signal: notes the first; a second Ctrl-C interrupts at once, saved or not."""
         del frame
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = self.signal or signal.Signals(number)
 
     def check(self) -> None:
-        """Call it where nothing is lost by stopping.
+        """Stops if a signal has come. Call it where nothing is lost by stopping.
 
         Raises:
           EarlyStop: a signal has come.
@@ -69,15 +70,16 @@ class StopRequest:
             raise EarlyStop(self.name)
 
     def hold(self) -> None:
-        """From now on there is something to lose: who holds the request looks at it, and nothing is interrupted."""
+        """From now on there is something to lose: the holder checks the request, and nothing is interrupted."""
 
     @contextlib.contextmanager
     def interruptible(self, error: Callable[[str], KeyboardInterrupt], advice: str) -> Iterator[None]:
-        """A block that may be left anywhere, as all that it makes can be made again.
+        """A block that may be left at any point, because everything it makes can be made again.
 
         Args:
-          error: makes, of the signal's name, what is raised where one has come; in a command also where one comes.
-          advice: what a user can do then.
+          error: makes the exception from the signal's name. It is raised if a signal has come before the block and,
+            in a command, also when one comes during the block.
+          advice: what the user can do then.
         """
         del advice
         if self:
@@ -86,26 +88,26 @@ class StopRequest:
 
 
 _of_command: StopRequest | None = None
-_of_block: StopRequest | None = None  # From Python: that of the outermost `stop_request`.
+_of_block: StopRequest | None = None  # When called from Python: the request of the outermost `stop_request`.
 
 
 def set_command_request(request: StopRequest | None) -> None:
-    """Makes `request` the one that `stop_request` gives, in every thread, until it is None again."""
+    """Makes `request` the one that `stop_request` yields in every thread; None ends that."""
     global _of_command
     _of_command = request
 
 
 def command_request() -> StopRequest | None:
-    """The request of the command that runs in this process, if one does."""
+    """The request of the command that runs in this process, or None."""
     return _of_command
 
 
 @contextlib.contextmanager
 def stop_request() -> Iterator[StopRequest]:
-    """The command's request, which is on hold from now on. From Python: one that handles the signals in the block.
+    """Yields the command's request, putting it on hold; when called from Python, a request active during the block.
 
-    Blocks inside it share it. The former handlers come back after the block. Outside the main thread, where Python
-    lets nobody handle signals, the request of a call from Python never comes.
+    Nested blocks share the request. Afterwards the previous handlers are restored. When called from Python outside the
+    main thread, where Python does not allow handling signals, the request is never set.
     """
     if _of_command is not None:
         _of_command.hold()
@@ -129,15 +131,15 @@ def stop_request() -> Iterator[StopRequest]:
 
 
 def heard(numbers: tuple[signal.Signals, ...]) -> list[signal.Signals]:
-    """Those that are not ignored on our behalf: `nohup` does so with SIGHUP, shells' background jobs with SIGINT."""
+    """Filters out signals that were set to be ignored: `nohup` ignores SIGHUP, shells' background jobs SIGINT."""
     return [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
 
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """Stop signals that come inside the block are answered after it, even where it takes the handlers for itself.
+    """Delays stop signals that come in the block until after it, even if code in the block installs its own handlers.
 
-    TensorFlow's servers do so with SIGTERM. Threads that are started inside never hear a stop signal.
+    TensorFlow's servers do that for SIGTERM. Threads started inside the block never receive a stop signal.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -148,6 +150,6 @@ def deferred() -> Iterator[None]:
         yield
     finally:
         for number, handler in handlers.items():
-            if handler is not None:  # None: set by no Python code, so nothing that Python could put back.
+            if handler is not None:  # None: not set from Python, so Python cannot restore it.
                 signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)

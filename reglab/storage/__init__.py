@@ -1,1 +1,1 @@
-"""The file system: files that are whole or absent, who may write them, and what is read back."""
+"""The file system: files written whole or not at all, who may write them, and how they are read back."""

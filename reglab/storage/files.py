@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and what is said where the file system refuses: one place for all commands."""
+"""Files written whole or not at all, and the message when the file system refuses: one place for all commands."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _REMOVED: Final = "it was taken away meanwhile"
 
 
 class StorageError(exit_codes.Ending, Exception):
-    """The file system refused in the middle of the work: full, over quota, read-only or taken away.
+    """The file system refused while work was in progress: it is full, over quota, read-only, or something was removed.
 
-    One line that names the file, what the system said and what to do.
+    The message is one line that names the file, the system's reason and what to do.
     """
 
     exit_code = exit_codes.STORAGE_FAILED
@@ -36,11 +36,11 @@ class StorageError(exit_codes.Ending, Exception):
 
 @contextlib.contextmanager
 def writing(path: str | os.PathLike[str], *, tensorflow: bool = True) -> Iterator[None]:
-    """What the file system refuses inside the block, whether Python or TensorFlow tells it, becomes a `StorageError`.
+    """Turns the file system's errors inside the block, raised by Python or TensorFlow, into a `StorageError`.
 
     Args:
-      path: what is named where the error itself names no file.
-      tensorflow: whether TensorFlow writes in the block; else its errors are about something else.
+      path: the path to name if the error itself names none.
+      tensorflow: whether TensorFlow writes in the block; if not, its errors have other causes and are let through.
 
     Raises:
       StorageError: something could not be written.
@@ -52,13 +52,17 @@ def writing(path: str | os.PathLike[str], *, tensorflow: bool = True) -> Iterato
         if reason is None or not (tensorflow or isinstance(error, OSError)):
             raise
         named = os.fspath(reason.filename) if isinstance(reason.filename, str | os.PathLike) else ""
-        # A bare name is one below a folder that `shutil` has open.
+        # A bare name, without a folder, comes from `shutil`, which works relative to a folder it has open.
         raise StorageError(refusal(named if os.sep in named else path, reason)) from error
 
 
 @contextlib.contextmanager
 def closing_after(close: Callable[[], None]) -> Iterator[None]:
-    """Closes after the block: what is refused then hides no earlier error, but does hide that a run was saved."""
+    """Calls `close` after the block.
+
+    A `StorageError` from `close` does not replace an earlier error, but does replace an interruption (an exception that
+    is not an `Exception`), whose message would say that the run was saved.
+    """
     try:
         yield
     except Exception:
@@ -72,15 +76,17 @@ def closing_after(close: Callable[[], None]) -> Iterator[None]:
 
 
 def refusal(path: str | os.PathLike[str], error: OSError) -> str:
-    """The line of a `StorageError`."""
+    """Returns the message of a `StorageError`."""
     remedy = _REMEDIES.get(error.errno or 0, "mend that")
     reason = " ".join(str(error.strerror or error).split())[:200]
     return f"{os.fspath(path)} cannot be written ({reason}): {remedy}, then start the same again"
 
 
 def check_not_removed(file: IO[Any], path: str | os.PathLike[str]) -> None:
-    """Raises:
-      FileNotFoundError: the open file is no longer at its path, so that all that is written to it would be lost.
+    """Checks that an open file is still at its path.
+
+    Raises:
+      FileNotFoundError: it is not, so that everything written to it would be lost.
     """
     try:
         is_there = os.path.samestat(os.fstat(file.fileno()), os.stat(path))
@@ -91,16 +97,20 @@ def check_not_removed(file: IO[Any], path: str | os.PathLike[str]) -> None:
 
 
 def check_folder_not_removed(folder: str | os.PathLike[str]) -> None:
-    """Raises:
-      FileNotFoundError: the folder is no longer there.
+    """Checks that a folder still exists.
+
+    Raises:
+      FileNotFoundError: it does not.
     """
     if not os.path.isdir(folder):
         raise FileNotFoundError(errno.ENOENT, _REMOVED, os.fspath(folder))
 
 
 def check_file_not_removed(path: str | os.PathLike[str]) -> None:
-    """Raises:
-      FileNotFoundError: the file is no longer there.
+    """Checks that a file still exists.
+
+    Raises:
+      FileNotFoundError: it does not.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(errno.ENOENT, _REMOVED, os.fspath(path))
@@ -108,22 +118,24 @@ def check_file_not_removed(path: str | os.PathLike[str]) -> None:
 
 def write_atomically(path: str | os.PathLike[str], content: str | bytes | Callable[[IO[bytes]], Any], *,
                      sync: bool = True, overwrite: bool = True) -> None:
-    """Writes a file that is whole or absent, whatever happens meanwhile: beside its place, synced, then moved there.
+    """Writes a file that is whole or absent, whatever happens: written beside its place, synced, then moved there.
 
     Args:
       content: text (written as UTF-8), bytes, or a function that writes to the open file.
-      sync: whether it is to be on the disk when this returns, and not only safe from the end of the process.
-      overwrite: whether it may take the place of another file.
+      sync: whether the file must be on the disk on return, safe from a power failure and not only from the end of the
+        process.
+      overwrite: whether it may replace an existing file.
 
     Raises:
-      OSError: the file system refuses; it names `path`. What stood there before still does, and nothing is left beside
-        it.
+      FileExistsError: `path` exists and `overwrite` is False.
+      OSError: the file system refuses. Every error names `path`; what was there before is unchanged, and no temporary
+        file remains.
     """
     path = pathlib.Path(path)
     temporary = _temporary(path)
     try:
         with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()  # Of a killed process. Were it a link, what it points at would be overwritten.
+            temporary.unlink()  # Left by a killed process. If it is a link, writing would overwrite its target.
         with open(temporary, "xb") as file:
             if callable(content):
                 content(file)
@@ -146,9 +158,9 @@ def write_atomically(path: str | os.PathLike[str], content: str | bytes | Callab
 
 
 def move_whole(source: pathlib.Path, place: pathlib.Path) -> None:
-    """Moves a file, or a folder of files, to its place on the same file system, where it then is whole or absent.
+    """Moves a file or a folder of files to its place on the same file system, where it is then whole or absent.
 
-    What is in it is on the disk before the name is, and the name when this returns.
+    The contents are on the disk before the new name is, and the name is when this returns.
 
     Raises:
       OSError: the file system refuses.
@@ -162,8 +174,8 @@ def move_whole(source: pathlib.Path, place: pathlib.Path) -> None:
 
 
 def sync_folder(folder: str | os.PathLike[str]) -> None:
-    """Returns when the names in a folder are on the disk, as far as its file system can tell."""
-    with contextlib.suppress(OSError):  # Some take no such request; what has a name is whole in any case.
+    """Returns once the names in a folder are on the disk, as far as its file system can tell."""
+    with contextlib.suppress(OSError):  # Some file systems cannot do this; files with a name are whole in any case.
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
@@ -172,7 +184,7 @@ def sync_folder(folder: str | os.PathLike[str]) -> None:
 
 
 def remove_temporaries(folder: str | os.PathLike[str], patterns: Iterable[str]) -> None:
-    """Removes what a process that was killed in `write_atomically` left of files whose names match a pattern."""
+    """Removes the temporary files of processes killed in `write_atomically`, for file names that match a pattern."""
     for pattern in patterns:
         for temporary in pathlib.Path(folder).glob(f".{pattern}.tmp"):
             with contextlib.suppress(OSError):
@@ -180,7 +192,7 @@ def remove_temporaries(folder: str | os.PathLike[str], patterns: Iterable[str]) 
 
 
 def misplaced(folder: str | os.PathLike[str], files: Iterable[str] = (), folders: Iterable[str] = ()) -> str | None:
-    """What is wrong if something else stands where one of these files or folders is, or is to be: one line, or None."""
+    """Returns a one-line problem if one of these names exists but is not a file (or not a folder), otherwise None."""
     for name, is_right, kind in [*((name, os.path.isfile, "file") for name in files),
                                  *((name, os.path.isdir, "folder") for name in folders)]:
         path = os.path.join(folder, name)
@@ -192,12 +204,13 @@ def misplaced(folder: str | os.PathLike[str], files: Iterable[str] = (), folders
 
 
 def remove_known(folder: pathlib.Path, patterns: Iterable[str]) -> list[str]:
-    """Removes a folder of reglab's own: the files in it that match a pattern, then the folders that are empty.
+    """Removes a folder of reglab's own: the files in it that match a pattern, then all folders that are empty.
 
-    Nothing is followed that is a link.
+    Symbolic links are not followed.
 
     Returns:
-      What is left, as it is not reglab's: paths below the folder.
+      The paths, relative to the folder, of files that match no pattern and therefore remain; ["."] if the folder itself
+      is a link or not a folder.
     """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         return ["."]
@@ -219,7 +232,7 @@ def _temporary(path: pathlib.Path) -> pathlib.Path:
 
 
 def _refusal_in(error: Exception) -> OSError | None:
-    """The file system's refusal that an exception tells of; TensorFlow's have the system's words in their text."""
+    """Returns the file system's error behind an exception, or None; TensorFlow's errors quote it in their text."""
     if isinstance(error, OSError):
         return None if isinstance(error, ConnectionError) else error
     tensorflow = sys.modules.get("tensorflow")
@@ -229,6 +242,6 @@ def _refusal_in(error: Exception) -> OSError | None:
     for number in errno.errorcode:
         if os.strerror(number) in text:
             return OSError(number, os.strerror(number))
-    if isinstance(error, tensorflow.errors.NotFoundError) or "allow_missing_files" in text:  # Its own words for it.
+    if isinstance(error, tensorflow.errors.NotFoundError) or "allow_missing_files" in text:  # TensorFlow's own wording.
         return OSError(errno.ENOENT, os.strerror(errno.ENOENT))
     return OSError(None, (text.splitlines() or [type(error).__name__])[0][:200])

@@ -1,4 +1,4 @@
-"""Values made ready for JSON, which knows no NaN and no infinity: the one place that turns them into null."""
+"""Prepares values for JSON, which has no NaN or infinity: the one place that turns them into null."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 
 def for_json(value: Any) -> Any:
-    """A value as JSON has it: numbers that are not finite become null, arrays lists.
+    """Converts a value for JSON: numbers that are not finite become None (null), arrays and tuples become lists.
 
     Args:
-      value: a mapping, list or tuple, an array or number of NumPy's, or what JSON knows; nested as deep as it likes.
+      value: a mapping, list, tuple, NumPy array or number, or any JSON value, nested to any depth.
     """
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
-    if hasattr(value, "tolist"):  # NumPy's, which is not imported for this.
+    if hasattr(value, "tolist"):  # A NumPy value; this avoids importing NumPy.
         return for_json(value.tolist())
     if isinstance(value, Mapping):
         return {name: for_json(each) for name, each in value.items()}
@@ -26,5 +26,5 @@ def for_json(value: Any) -> Any:
 
 
 def strict_json(value: Any) -> str:
-    """The value as JSON in the strict sense, on one line."""
+    """Returns the value as strict JSON, on one line."""
     return json.dumps(for_json(value), allow_nan=False)

@@ -1,8 +1,9 @@
-"""The lock on a folder, or on a file in it, as it lies in the file system; who may have it is said by `ownership`.
+"""The lock on a folder, or on a file in it, as the file system sees it; `ownership` decides who may have it.
 
-It is a lock of the operating system (`flock`, by the library filelock) on a hidden file, so it ends with the process
-that holds it, however that ends; the file says who that is. Where a file system has no such locks, a marker is the
-lock: a file that must not exist. That of a process that has ended is taken over, but only its host knows that it has.
+It is a lock of the operating system (`flock`, through the library filelock) on a hidden file, so it ends with the
+process that holds it, however that ends; the file says which process that is. On file systems without such locks, a
+marker serves as the lock: a file whose existence means that it is taken. The marker of a process that has ended is
+taken over, but only the host where the process ran can know that.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from typing import Any, Final, NamedTuple
 _LOCK: Final = ".reglab.lock"
 _MARKER: Final = ".reglab.marker"
 LOCK_NAMES: Final = frozenset({_LOCK, _MARKER})
-"""Files that say nothing about what a folder holds."""
+"""Files that do not count as contents of a folder."""
 
 _NO_LOCKS: Final = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 _TIME: Final = "%Y-%m-%d %H:%M:%S"
 
 
 class Owner(NamedTuple):
-    """Who has a lock."""
+    """The process that holds a lock, and since when."""
 
     pid: int
     host: str
@@ -35,7 +36,7 @@ class Owner(NamedTuple):
 
     @property
     def is_gone(self) -> bool:
-        """Whether its process has ended, as far as this host can tell."""
+        """Whether the process has ended; False if it ran on another host, where this cannot be known."""
         if self.host != socket.gethostname():
             return False
         try:
@@ -48,11 +49,11 @@ class Owner(NamedTuple):
 
 
 class Lock:
-    """A lock that this process has.
+    """A lock held by this process.
 
     Args:
-      held: filelock's.
-      path: the file that is locked, or the marker.
+      held: the lock object of the library filelock.
+      path: the locked file, or the marker.
     """
 
     def __init__(self, held: Any, path: pathlib.Path) -> None:
@@ -60,18 +61,18 @@ class Lock:
 
     @staticmethod
     def take(folder: pathlib.Path, file: str = "") -> Lock | None:
-        """The lock of a folder, or of a file in it; None if another process or another thread has it.
+        """Takes the lock of a folder, or of a file in it; returns None if another process or thread holds it.
 
         Raises:
           OSError: the file system refuses.
         """
-        import filelock  # A twentieth of a second that --help need not wait for.
+        import filelock  # Takes 0.05 s to import, which --help need not wait for.
 
         path = folder / _hidden(_LOCK, file)
         held: Any = filelock.UnixFileLock(path, timeout=0, thread_local=False, fallback_to_soft=False)
         try:
             held.acquire()
-            # In place and not atomically: the lock is on this very file, and another in its place would have none.
+            # Written in place, not atomically: the lock is on this very file, and a replacement would not be locked.
             path.write_text(json.dumps(_myself()._asdict()) + "\n", encoding="utf-8")
             return Lock(held, path)
         except filelock.Timeout:
@@ -81,7 +82,7 @@ class Lock:
             if error.errno not in _NO_LOCKS:
                 raise
         with contextlib.suppress(OSError):
-            path.unlink()  # Nobody can have locked it.
+            path.unlink()  # No process can have locked it.
         path = folder / _hidden(_MARKER, file)
         held = filelock.SoftFileLock(path, timeout=0, thread_local=False)
         for _ in range(2):  # The first try may find that the marker's process is gone.
@@ -91,19 +92,19 @@ class Lock:
         return None
 
     def remove(self) -> None:
-        """Removes the file, while it is still locked: who opened it before gets a lock on no file, and tries again."""
+        """Removes the file while it is still locked: whoever had it open then locks a removed file, and tries again."""
         with contextlib.suppress(OSError):
             if self._path.name.endswith(_LOCK) and _identity(self._path) == self._identity:
                 self._path.unlink()
 
     def release(self) -> None:
-        """Ends it."""
+        """Releases the lock."""
         with contextlib.suppress(OSError):
             self._held.release()
 
 
 def owner_of(folder: pathlib.Path, file: str = "") -> Owner | None:
-    """Who has the lock of a folder or of a file in it, if it says so."""
+    """Returns who holds the lock of a folder or of a file in it, if the lock says so, else None."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         told = json.loads(_beginning(folder / _hidden(_LOCK, file)))
         return _checked(told["pid"], told["host"], told["since"])
@@ -111,12 +112,12 @@ def owner_of(folder: pathlib.Path, file: str = "") -> Owner | None:
         marker = folder / _hidden(_MARKER, file)
         pid, host = _beginning(marker).splitlines()[:2]
         since = time.strftime(_TIME, time.localtime(marker.stat().st_mtime))
-        return _checked(int(pid), host.partition("?")[0], since)  # What follows is filelock's own.
+        return _checked(int(pid), host.partition("?")[0], since)  # filelock appends its own data after the "?".
     return None
 
 
 def marker_of(folder: pathlib.Path, file: str = "") -> pathlib.Path | None:
-    """The marker, where there is one in place of a lock."""
+    """Returns the path of the marker if one is used instead of a lock, else None."""
     marker = folder / _hidden(_MARKER, file)
     return marker if marker.exists() else None
 
@@ -126,8 +127,10 @@ def _myself() -> Owner:
 
 
 def _checked(pid: Any, host: Any, since: Any) -> Owner:
-    """Raises:
-      ValueError, TypeError: that is no owner, and no text to show.
+    """Returns an owner if these values, read from a file, are valid and safe to display.
+
+    Raises:
+      ValueError, TypeError: they are not.
     """
     if not (0 < pid < 2**31 and re.fullmatch(r"[\w.-]{1,255}", host) and re.fullmatch(r"[\d: -]{19}", since)):
         raise ValueError

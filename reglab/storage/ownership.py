@@ -1,4 +1,4 @@
-"""One owner: what a process writes to is its own, from before its first look until its last file."""
+"""Exclusive ownership: a process owns what it writes to, from before its first look until its last file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Final
 from reglab.config import ConfigError
 from reglab.storage.locks import Lock, Owner, marker_of, owner_of
 
-_PATIENCE: Final = 0.5  # Seconds in which who has just taken a lock is to say so, or who ends to be gone.
+_PATIENCE: Final = 0.5  # Seconds for a new holder of a lock to name itself, or for one that is ending to be gone.
 _PAUSE: Final = 0.02
 _TRIES: Final = 5
 _Key = tuple[int, int, str]
@@ -23,7 +23,7 @@ _Key = tuple[int, int, str]
 
 @dataclasses.dataclass
 class _Hold:
-    """What a thread of this process owns, and how often it has entered."""
+    """A lock held by a thread of this process, and how often that thread has entered."""
 
     lock: Lock
     process: int = dataclasses.field(default_factory=os.getpid)
@@ -31,25 +31,26 @@ class _Hold:
     count: int = 0
 
 
-_holds: dict[_Key, _Hold] = {}  # By the folder's device and number: however it is named.
+_holds: dict[_Key, _Hold] = {}  # Keyed by device and inode, so by the same key under any path.
 _guard: Final = threading.Lock()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_holds.clear)  # filelock closes what the child inherits.
+    os.register_at_fork(after_in_child=_holds.clear)  # The inherited descriptors are closed by filelock.
 
 
 @contextlib.contextmanager
 def owning(folder: str | os.PathLike[str], *, flag: str = "--model_dir", file: str = "") -> Iterator[None]:
-    """Inside the block no other process, and no other thread, is in a block of the same folder.
+    """Within the block, no other process or thread can be in a block for the same folder.
 
-    The folder is made if there is none, and taken away again if it is empty at the end. The thread that owns it may
-    enter again. By which path or link it is named makes no difference.
+    The folder is created if missing, and removed again if empty at the end. The thread that owns it may enter again.
+    The path or link used to name the folder makes no difference.
 
     Args:
-      flag: the flag that names it.
-      file: only the file of this name in it is to be owned.
+      folder: the folder to own.
+      flag: the flag that names it, for messages.
+      file: if given, only the file of this name in the folder is owned.
 
     Raises:
-      ConfigError: another owns it, or it cannot be written.
+      ConfigError: another process or thread owns it, or it cannot be used or written to.
     """
     subject = f"{flag}={pathlib.Path(folder) / file}"
     path = _usable(folder, subject, is_parent=bool(file))
@@ -66,10 +67,10 @@ def owning(folder: str | os.PathLike[str], *, flag: str = "--model_dir", file: s
 
 @contextlib.contextmanager
 def owning_new(names: Iterable[str], *, flag: str = "--model_dir") -> Iterator[str]:
-    """`owning` of a new folder, of the first of these names that is free; gives the name.
+    """Like `owning`, for a new folder with the first of these names that is free; yields the name.
 
     Raises:
-      ConfigError: it cannot be made.
+      ConfigError: the folder cannot be created.
     """
     for name in names:
         made: list[pathlib.Path] = []
@@ -93,7 +94,7 @@ def _usable(folder: str | os.PathLike[str], subject: str, is_parent: bool) -> pa
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             os.lstat(path)
         is_link, exists, is_folder = path.is_symlink(), path.exists(), path.is_dir()
-    except (OSError, RuntimeError, ValueError) as error:  # A name too long, no such user, a zero byte.
+    except (OSError, RuntimeError, ValueError) as error:  # The name is too long, has an unknown ~user or a null byte.
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"{_shown(subject)} cannot be used ({reason}): name another folder") from None
     if exists and not is_folder and is_parent:
@@ -106,14 +107,14 @@ def _usable(folder: str | os.PathLike[str], subject: str, is_parent: bool) -> pa
 
 
 def _take(path: pathlib.Path, subject: str, file: str, made: list[pathlib.Path]) -> tuple[_Key, _Hold]:
-    """The lock. Another may have it for a moment although nobody owns the folder: who is about to leave or to begin."""
+    """Takes the lock, waiting `_PATIENCE` seconds for holders that are only just leaving or starting."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         is_last = time.monotonic() > deadline
         try:
             _make(path, made)
             taken = _try_to_take(path, file)
-        except FileNotFoundError as error:  # Its last owner took it away, empty.
+        except FileNotFoundError as error:  # The previous owner removed the empty folder.
             if is_last:
                 raise _unwritable(subject, error) from None
         except OSError as error:
@@ -128,7 +129,7 @@ def _take(path: pathlib.Path, subject: str, file: str, made: list[pathlib.Path])
 
 
 def _try_to_take(path: pathlib.Path, file: str) -> tuple[_Key, _Hold] | None:
-    """None while another process or thread has the lock."""
+    """Takes the lock, or returns None while another process or thread holds it."""
     status = os.stat(path)
     key = (status.st_dev, status.st_ino, file)
     with _guard:
@@ -146,7 +147,7 @@ def _try_to_take(path: pathlib.Path, file: str) -> tuple[_Key, _Hold] | None:
 
 
 def _give_back(key: _Key, hold: _Hold, made: list[pathlib.Path]) -> None:
-    if hold.process != os.getpid():  # A fork of the owner.
+    if hold.process != os.getpid():  # This is a fork of the owner.
         made.clear()
         return
     with _guard:
@@ -170,9 +171,9 @@ def _unwritable(subject: str, error: OSError) -> ConfigError:
 
 
 def _make(path: pathlib.Path, made: list[pathlib.Path]) -> bool:
-    """Makes a folder and those above it, notes which, and tells whether this one is new.
+    """Creates a folder and missing parents, records them in `made`, and returns whether this folder is new.
 
-    Others may make and remove folders above it just now; of several that make the same one, it is new for one only.
+    Others may create and remove parents at the same time; if several create this folder, it is new for only one.
     """
     for is_last in (*[False] * _TRIES, True):
         try:
@@ -191,7 +192,7 @@ def _make(path: pathlib.Path, made: list[pathlib.Path]) -> bool:
 
 
 def _remove_empty(made: list[pathlib.Path]) -> None:
-    """Removes the folders that were made, as far as nothing is in them."""
+    """Removes the folders that were created, as far as they are empty."""
     while made:
         with contextlib.suppress(OSError):
             made[-1].rmdir()

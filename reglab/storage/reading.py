@@ -1,4 +1,4 @@
-"""Files that may be damaged: read, or a reason given in a few words, whatever stands in their place."""
+"""Reads files that may be damaged: returns their contents or gives a short reason, whatever is in their place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NoReturn
 
 _LARGEST_OBJECT: Final = 1 << 24
-"""Bytes of the largest JSON file that is read whole; the largest that reglab writes is a thousandth of it."""
+"""The size in bytes of the largest JSON file that is read; reglab itself writes at most a thousandth of that."""
 
 
 _SEAL: Final = "sha256"
@@ -20,32 +20,32 @@ _PIECE: Final = 1 << 24
 
 
 class Unreadable(ValueError):
-    """The reason why a file cannot be used, to be put behind its name: "is missing", "is no JSON"."""
+    """A file cannot be used; the message is the reason, to follow the file's name: "is missing", "is no JSON"."""
 
 
 class Missing(Unreadable):
-    """There is no such file."""
+    """The file does not exist."""
 
 
 def read_bytes(path: pathlib.Path, limit: int | None = None) -> bytes:
-    """The contents of a file.
+    """Returns the contents of a file.
 
     Args:
-      limit: how many bytes it may have; None is an eighth of memory, as those who read it make copies: a file with
-        holes in it may say that it has as many as it likes.
+      limit: the largest size in bytes. None means an eighth of memory, since callers make copies; a sparse file can
+        claim any size.
 
     Raises:
-      Missing: there is nothing of that name.
-      Unreadable: it is no ordinary file, has more than `limit` bytes, or the system refuses.
+      Missing: the file does not exist.
+      Unreadable: it is not an ordinary file, has more than `limit` bytes, or the system refuses.
     """
     return b"".join(_pieces(path, _memory() // 8 if limit is None else limit))
 
 
 def file_digest(path: pathlib.Path) -> str:
-    """The SHA-256 of a file of any size that memory could hold.
+    """Returns the SHA-256, in hexadecimal, of a file that is at most as large as memory.
 
     Raises:
-      Missing, Unreadable: as `read_bytes`.
+      Missing, Unreadable: as in `read_bytes`.
     """
     digest = hashlib.sha256()
     for piece in _pieces(path, _memory()):
@@ -82,11 +82,11 @@ def _pieces(path: pathlib.Path, limit: int) -> Iterator[bytes]:
 
 
 def read_object(path: pathlib.Path) -> dict[str, Any]:
-    """The JSON object in a file.
+    """Returns the JSON object in a file.
 
     Raises:
-      Missing: there is nothing of that name.
-      Unreadable: it cannot be read or holds something else.
+      Missing: the file does not exist.
+      Unreadable: it cannot be read, or holds something else.
     """
     content = read_bytes(path, _LARGEST_OBJECT)
     try:
@@ -96,10 +96,10 @@ def read_object(path: pathlib.Path) -> dict[str, Any]:
 
 
 def parse_object(text: bytes) -> dict[str, Any]:
-    """The JSON object that a text is, strictly: no NaN, no infinity.
+    """Parses a JSON object strictly, without NaN and infinity.
 
     Raises:
-      ValueError: it is none.
+      ValueError: the text is not a JSON object.
     """
     try:
         read = json.loads(text.decode(), parse_constant=_refuse)
@@ -111,16 +111,16 @@ def parse_object(text: bytes) -> dict[str, Any]:
 
 
 def sealed(fields: Mapping[str, Any]) -> str:
-    """A JSON object as text, with a digest of itself, for `read_sealed`: no other change to it goes unnoticed."""
+    """Returns a JSON object as text, with a digest of itself, so that `read_sealed` detects any other change to it."""
     return json.dumps({**fields, _SEAL: _digest(fields)}, indent=2) + "\n"
 
 
 def read_sealed(path: pathlib.Path) -> dict[str, Any]:
-    """The fields that `sealed` wrote.
+    """Returns the fields that `sealed` wrote.
 
     Raises:
-      Missing: there is nothing of that name.
-      Unreadable: it cannot be read, or is not as it was written.
+      Missing: the file does not exist.
+      Unreadable: it cannot be read, or was changed since it was written.
     """
     fields = read_object(path)
     if not read_bytes(path, _LARGEST_OBJECT).endswith(b"\n"):
@@ -135,7 +135,7 @@ def _digest(fields: Mapping[str, Any]) -> str:
 
 
 def is_count(value: Any) -> bool:
-    """Whether a value read from JSON is a whole number of at least 0 that a step or an epoch may be."""
+    """Whether a value read from JSON is an integer from 0 to 2⁶³ − 1, the range of steps and epochs."""
     return type(value) is int and 0 <= value < 2**63
 
 

@@ -1,4 +1,4 @@
-"""The CNN against Keras in float64; the same bits or rounding over replicas, padding, lanes, resuming and export."""
+"""The CNN against Keras in float64; the same over replicas, padding, lanes, resuming and export."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def shared(shared_compilation: None) -> Iterator[None]:
 
 
 def made(dropout: float = 0.0) -> tuple[CNN, Weights]:
-    """A network of which no array is what it starts as."""
+    """A network in which every array differs from its initial value."""
     model, rng = CNN(SHAPE, (7,), 3, activation="tanh", dropout=dropout, dtype="float64"), np.random.default_rng(1)
     return model, map_arrays(lambda array: array + rng.uniform(0.1, 0.5, array.shape), model.initialize(3))
 
@@ -130,7 +130,7 @@ def test_dropout_scales_what_it_keeps_and_draws_by_step_seed_and_place() -> None
     ((0x13198A2E, 0x03707344), (0x243F6A88, 0x85A308D3), (0xC4923A9C, 0x483DF7A0))])
 @pytest.mark.parametrize("jit", [False, True])
 def test_threefry_gives_the_bits_of_its_authors(key: Any, counter: Any, bits: Any, jit: bool) -> None:
-    """The known answers of Random123, threefry2x32 with 20 rounds."""
+    """Known answers from Random123 for threefry2x32 with 20 rounds."""
     words = [tuple(tf.constant(word, tf.uint32) for word in pair) for pair in (key, counter)]
     assert tuple(int(word) for word in tf.function(threefry, jit_compile=jit)(*words)) == bits
 
@@ -173,7 +173,7 @@ def test_a_run_goes_on_to_the_same_bits_a_lane_is_the_run_and_export_is_the_netw
 
 def test_replicas_compute_what_one_device_computes() -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "PYTHON"))}
-    # The first case alone, three batches of which the last is ragged: without XLA, 200 steps take minutes.
+    # Only the first case, with three batches, the last of them ragged: 200 steps without XLA would take minutes.
     code = ("from reglab.engine.startup import quiet_tensorflow; quiet_tensorflow(whole_process=True); "
             "from reglab.certify import __main__ as certify, exactness; exactness.STEPS, cases = 6, exactness.cases; "
             "exactness.cases = lambda *of: [next(cases(*of))]; raise SystemExit(certify.main(['replicas', "

@@ -1,4 +1,4 @@
-"""Functions that XLA's front end translates by itself, against TensorFlow's own: the same bits."""
+"""Functions written for XLA's front end, against TensorFlow's own: the same bits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reported numbers, against NumPy on the weights themselves."""
+"""The reported numbers against NumPy, computed from the weights themselves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ L1, L2 = np.array([0.5, 0.25]), np.array([2.0, 0.125])
 
 
 def made_kernels(seed: int) -> list[np.ndarray]:
-    """Normal entries, some of them exactly 0 and some small."""
+    """Normally distributed entries, some of them exactly 0 and some small."""
     rng = np.random.default_rng(seed)
     kernels = [rng.normal(size=shape) for shape in SHAPES]
     for kernel in kernels:
@@ -40,7 +40,7 @@ def reporter(l1: np.ndarray = L1, l2: np.ndarray = L2) -> Reporter:
 
 
 def expected(kernels: list[np.ndarray]) -> dict[str, float]:
-    """Every tag that the weights decide, by its definition."""
+    """Every tag that depends on the weights, computed from its definition."""
     tags, gradients = {}, []
     for layer, w in zip(LAYERS, kernels, strict=True):
         tags |= {f"norm/{layer}/l1": np.abs(w).sum(), f"norm/{layer}/l2": np.linalg.norm(w),

@@ -1,4 +1,4 @@
-"""The network against a Keras Sequential with the same weights, its initialization against Glorot's formulas."""
+"""The network against a Keras Sequential with the same weights, and its initialization against Glorot's formulas."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def logits_of(model: MLP, parameters: Parameters, x: Any) -> tf.Tensor:
 
 
 def with_biases(parameters: Parameters) -> Parameters:
-    """The same kernels, and biases that are not 0."""
+    """The same kernels with nonzero biases."""
     rng = np.random.default_rng(1)
     return {layer: {"kernel": arrays["kernel"],
                     "bias": tf.constant(rng.normal(size=arrays["bias"].shape), arrays["bias"].dtype)}
@@ -79,7 +79,7 @@ def test_one_seed_gives_one_network() -> None:
         np.testing.assert_array_equal(first, again)
 
 
-# Seen with TensorFlow 2.21.
+# Obtained with TensorFlow 2.21.
 GOLDEN = [[0.4608085486734472, -0.2437055799972948], [-0.9584616306488964, -0.08450649885454009]]
 
 
@@ -102,7 +102,7 @@ def test_kernels_follow_glorot_and_biases_start_at_0() -> None:
         limit = math.sqrt(6 / sum(kernel.shape))
         assert np.abs(kernel).max() <= limit
         assert np.abs(kernel).max() > 0.99 * limit
-        deviation = 4 / math.sqrt(kernel.size)  # four standard errors
+        deviation = 4 / math.sqrt(kernel.size)  # Four standard errors.
         assert abs(kernel.mean()) < deviation * limit / math.sqrt(3)
         assert abs(kernel.var() / (limit**2 / 3) - 1) < deviation
         assert not np.any(arrays["bias"])
@@ -122,7 +122,7 @@ def test_bfloat16_products_keep_float32_logits_with_a_bounded_error() -> None:
     logits = logits_of(rough, parameters, x)
     error = np.abs(logits - logits_of(exact, parameters, x)).max()
     assert logits.dtype == tf.float32
-    assert 0 < error < 0.05  # bfloat16 keeps 8 bits: rounding by at most 2**-9 of each factor, product and sum
+    assert 0 < error < 0.05  # bfloat16 has 8 bits: each factor, product and sum is rounded by at most 2**-9.
     with tf.GradientTape() as tape:
         tape.watch(parameters)
         loss = tf.reduce_sum(tf.square(logits_of(rough, parameters, x)))
@@ -133,7 +133,7 @@ LAYERS = ("dense_0", "dense_1", "dense_10", "logits")
 
 
 def with_layers(names: tuple[str, ...]) -> Model:
-    """A model that tells of these Dense layers alone."""
+    """A model that has only these Dense layers."""
     class Named(MLP):
         arrays = tuple(ArrayInfo(f"{name}/kernel", name, "kernel", "Dense", (2, 2)) for name in names)
     return Named((2,), (), 2)

@@ -1,4 +1,4 @@
-"""Every optimizer against its Keras namesake, the schedule against Keras' own, clipping against TensorFlow's."""
+"""Every optimizer against its namesake in Keras, the schedule against Keras' own, clipping against TensorFlow's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reglab.core.parameters import Parameters, global_norm, map_arrays
 
 SHAPES = {"dense_0": {"kernel": (4, 3), "bias": (3,)}, "logits": {"kernel": (3, 2), "bias": (2,)}}
 
-# Keras rounds its coefficients to float32, even in float64. These are not changed by that.
+# Keras rounds its coefficients to float32, even in float64; these are exact in float32.
 BETA1, BETA2, MOMENTUM, DECAY, RATE = 0.875, 1 - 2.0**-10, 0.875, 2.0**-5, 2.0**-7
 KERNELS = dict.fromkeys(SHAPES, "kernel")
 PAIRS: dict[str, tuple[Optimizer, str, dict[str, float]]] = {
@@ -35,7 +35,7 @@ def made(seed: int, scale: float = 1.0, dtype: Any = np.float64) -> Parameters:
 
 
 def descend(optimizer: Optimizer, steps: int, dtype: Any = np.float64) -> list[Parameters]:
-    """The parameters after each of `steps` updates with made gradients whose size varies."""
+    """Returns the parameters after each of `steps` updates, with random gradients of varying size."""
     parameters = made(0, dtype=dtype)
     slots = optimizer.slots(parameters)
     update = tf.function(optimizer.update)
@@ -219,13 +219,13 @@ def test_schedules_are_exact_beyond_the_whole_numbers_of_float32(schedule: str, 
         expected = full * position / warmup if step < warmup else (
             full * (1 + math.cos(math.pi * progress)) / 2 if schedule == "cosine" else full)
         found = compiled(rate, tf.constant(step, tf.int64)).numpy()
-        # 1 + cos is lost to rounding at the end, where it is 1e-16 or less.
+        # At the end 1 + cos is 1e-16 or less, and so lost in rounding.
         np.testing.assert_allclose(found, expected, rtol=np.finfo(dtype.as_numpy_dtype).eps, atol=0.3 * 2.3e-16)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_adam_beyond_the_whole_numbers_of_float32_is_exact(dtype: Any) -> None:
-    """β^t is 0 there long since, so that it does not matter that float32 lacks some t."""
+    """At these steps β^t has long been 0, so it does not matter that float32 cannot represent every t."""
     gradients, parameters = made(1, dtype=dtype), made(2, dtype=dtype)
     rate = tf.constant(0.125, dtype)
     for step in (2**24 - 1, 2**24, 2**24 + 1, 2**31 - 1, 2**31, 2**31 + 1):

@@ -1,4 +1,4 @@
-"""Every penalty against Keras' regularizer, NumPy in float64, central differences and minimization by SciPy."""
+"""Every penalty against Keras' regularizer, NumPy in float64, central differences and minimization with SciPy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REFERENCES: dict[str, Callable[[Any], float]] = {"l1": lambda w: float(np.sum(np
 
 
 def kernel(*shape: int, seed: int = 0) -> np.ndarray:
-    """Gaussian, at least 0.01 from 0, where L1 has its kink."""
+    """Gaussian entries, kept at least 0.01 away from 0, where L1 has its kink."""
     drawn = np.random.default_rng(seed).normal(size=shape or (4, 3))
     return drawn + np.copysign(0.01, drawn)
 
@@ -33,7 +33,7 @@ def test_every_registered_penalty_is_tested() -> None:
 
 @pytest.mark.parametrize("name", names())
 class TestEveryPenalty:
-    """What any penalty must do, whatever it is."""
+    """What every penalty must satisfy."""
 
     @pytest.fixture
     def penalty(self, name: str) -> Penalty:
@@ -89,7 +89,7 @@ class TestEveryPenalty:
         total = value(penalty, w)
         assert total.dtype == penalty.terms(w).dtype == summed
         exact = REFERENCES[name](tf.cast(w, tf.float64).numpy())
-        np.testing.assert_allclose(total, exact, rtol=1e-6)  # bfloat16 sums would be off by 1e-3 and more
+        np.testing.assert_allclose(total, exact, rtol=1e-6)  # Sums in bfloat16 would be off by 1e-3 or more.
 
     @pytest.mark.parametrize("threshold", [0.0, 1e-3, 0.3, 2.0])
     def test_the_prox_minimizes_its_objective_entry_by_entry(self, name: str, penalty: Penalty,
@@ -126,7 +126,7 @@ class TestEveryPenalty:
 
     def test_the_distance_is_0_at_the_fixed_points_of_the_prox_and_nowhere_else(self, penalty: Penalty) -> None:
         w, rate, strength = kernel(), 0.5, tf.constant(0.3, tf.float64)
-        # W is the fixed point of a proximal step exactly where it is stationary, so that a gradient can be made for it.
+        # W is a fixed point of a proximal step exactly if it is stationary, which yields a gradient for it.
         shifted = tf.constant(w + np.where(np.abs(w) < 0.3, 0.0, 1.0))
         fixed = penalty.proximal(shifted, rate * strength)
         gradient = (fixed - shifted) / rate
@@ -176,7 +176,7 @@ class TestEveryPenalty:
                 np.testing.assert_allclose(result, alone, rtol=1e-14)
 
 
-@pytest.mark.parametrize("strength", [2.0**-13, 0.75])  # Keras rounds strengths to float32; these stay what they are
+@pytest.mark.parametrize("strength", [2.0**-13, 0.75])  # Keras rounds strengths to float32; these are exact there.
 def test_value_and_gradient_are_those_of_keras_regularizers(strength: float) -> None:
     from keras import regularizers
 
@@ -210,13 +210,13 @@ def test_moreau_the_l1_prox_and_the_projection_on_the_box_add_up() -> None:
     np.testing.assert_allclose(shrunk + np.clip(w, -0.4, 0.4), w, rtol=1e-14)
 
 
-# Which other libraries have too, and whose subject they are.
+# Files whose subject L1 and L2 are, or that share them with other libraries.
 KNOWN_TO = ("core/penalties/l1.py", "core/penalties/l2.py", "benchmark/peers/", "benchmark/scripts/",
             "benchmark/settings.py", "benchmark/experiment.py", "benchmark/whole.py", "compare/presets.py")
 
 
 def named_in(source: str) -> list[int]:
-    """The lines of a module that name a penalty: as a text, an attribute, a variable or an argument."""
+    """Returns the lines of a module that name a penalty as a string, an attribute, a variable or an argument."""
     told = {ast.Constant: "value", ast.Attribute: "attr", ast.Name: "id", ast.keyword: "arg", ast.arg: "arg"}
     return [node.lineno for node in ast.walk(ast.parse(source))
             if type(node) in told and getattr(node, told[type(node)]) in ("l1", "l2", "norm_l1", "norm_l2")]

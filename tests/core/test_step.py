@@ -20,13 +20,13 @@ MakeStep = Callable[..., Step]
 ReportOf = Callable[..., dict[str, float]]
 LAYERS = ("dense_0", "dense_1", "logits")
 KERNELS = dict.fromkeys(LAYERS, "kernel")
-# Distinct strengths a layer, so that none can stand in for another.
+# Each layer has its own strengths, so that a mix-up would show.
 L1, L2 = np.array([0.01, 0.02, 0.03]), np.array([0.005, 0.03, 0.01])
 HYPER = Hyperparameters({"l1": tf.constant(L1), "l2": tf.constant(L2)}, tf.constant(0.1, tf.float64))
 
 
 def some_parameters(seed: int = 0) -> Parameters:
-    """Kernels with exact zeros and entries within the sparsity threshold, and biases that are not 0."""
+    """Returns kernels with exact zeros and with entries within the sparsity threshold, and nonzero biases."""
     rng = np.random.default_rng(seed)
     parameters = {}
     for layer, shape in zip(LAYERS, [(6, 5), (5, 4), (4, 3)], strict=True):
@@ -43,7 +43,7 @@ def some_batch(examples: int = 11, seed: int = 0) -> Batch:
 
 
 def part(batch: Batch, start: int, stop: int) -> Batch:
-    """One replica's part: the weight is still that of the whole."""
+    """Returns one replica's part; its total weight is still that of the whole batch."""
     return Batch(batch.x[start:stop], batch.y[start:stop], batch.weights[start:stop], batch.total_weight)
 
 
@@ -74,7 +74,7 @@ def assert_same(first: Any, second: Any, *, rtol: float = 1e-12, atol: float = 1
 
 
 def total_gradient(step: Step, parameters: Parameters, batch: Batch, hyper: Hyperparameters) -> Parameters:
-    """By the tape, from the objective in its plain form."""
+    """Differentiates the objective in its plain form with the tape."""
     with tf.GradientTape() as tape:
         tape.watch(parameters)
         total = step.objective(parameters, batch, hyper).total
@@ -82,7 +82,7 @@ def total_gradient(step: Step, parameters: Parameters, batch: Batch, hyper: Hype
 
 
 def applied_gradient(step: Step, parameters: Parameters, batch: Batch, hyper: Hyperparameters) -> Parameters:
-    """What `update` really descends along, seen through an SGD step of rate 1."""
+    """Returns the direction along which `update` actually descends, found from an SGD step with rate 1."""
     _, data_gradient, _ = step.data_gradient(parameters, batch)
     unit = hyper._replace(learning_rate=tf.constant(1.0, tf.float64))
     after = step.update(initial_state(step, Weights(parameters)), data_gradient, unit)["parameters"]
@@ -210,7 +210,7 @@ def test_the_gradient_given_to_update_is_left_as_it_was(make_step: MakeStep) -> 
 # Padding and parts.
 
 def padded(batch: Batch, by: int) -> Batch:
-    """`batch` and `by` examples of weight 0, far from harmless if they counted."""
+    """Returns `batch` plus `by` examples of weight 0, whose values would be conspicuous if they counted."""
     return Batch(tf.concat([batch.x, tf.fill([by, 6], tf.constant(1e3, tf.float64))], 0),
                  tf.concat([batch.y, tf.ones([by], tf.int32)], 0),
                  tf.concat([batch.weights, tf.zeros([by], tf.float64)], 0), batch.total_weight)

@@ -1,4 +1,4 @@
-"""From names to functions: each setting of a configuration arrives where it belongs."""
+"""From names to functions: every setting of a configuration ends up where it belongs."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_the_optimizer_is_the_one_asked_for(dataset: Dataset, fields: dict[str, 
 def test_the_schedule_ends_with_the_run(dataset: Dataset) -> None:
     config = dataclasses.replace(CONFIG, schedule="cosine", warmup_steps=7)
     total = assembly.total_steps(config, dataset)
-    assert total == 21  # 53 examples in batches of 8 are 7 steps, three times.
+    assert total == 21  # 53 examples in batches of 8 make 7 steps, three times over.
     schedule = assembly.make_step(config, dataset).schedule
     rates = [float(schedule(tf.constant(1.0), tf.constant(step, tf.int64))) for step in range(total + 1)]
     assert max(rates) == pytest.approx(1, abs=0.05)

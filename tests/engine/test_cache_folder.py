@@ -1,4 +1,4 @@
-"""Where the cache is, what it depends on, and its entries: sealed, bounded, never a reason to fail."""
+"""Where the cache is, what it depends on, and that its entries are checksummed, limited, and never cause a failure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_which_folder_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.P
     for name in (VARIABLE, "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     assert cache_folder(None) == pathlib.Path("/home/me/.cache/reglab")
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # Which the specification has ignored.
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # The specification says to ignore relative paths.
     assert cache_folder(None) == pathlib.Path("/home/me/.cache/reglab")
     monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
     assert cache_folder(None) == pathlib.Path("/xdg/reglab")

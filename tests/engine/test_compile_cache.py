@@ -1,4 +1,4 @@
-"""The folder of compiled code: what is kept in it, what is not trusted, and that TensorFlow really reads it."""
+"""The folder of compiled code: what is kept in it, what is not trusted, and that TensorFlow really reads from it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ print(function.get_concrete_function(x).name, float(function(x)))
 
 @pytest.fixture
 def at_exit(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> list[Callable[[], None]]:
-    """What would run at the end of this process, which has decided nothing yet; its environment is put back."""
+    """Collects what would run at process exit; the process has not chosen a cache, and its environment is restored."""
     calls: list[Callable[[], None]] = []
     monkeypatch.setattr(compile_cache, "_decided", False)
     monkeypatch.setattr(cache, "fingerprint", lambda: "here")
@@ -48,13 +48,13 @@ def at_exit(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> list[Cal
 
 
 def scratch() -> pathlib.Path:
-    """The folder that TensorFlow is told of."""
+    """Returns the folder that TensorFlow was given."""
     flag = next(flag for flag in os.environ["TF_XLA_FLAGS"].split() if "directory" in flag)
     return pathlib.Path(flag.partition("=")[2])
 
 
 def again(monkeypatch: pytest.MonkeyPatch, at_exit: list[Callable[[], None]], setting: str | None = None) -> None:
-    """As the next process would."""
+    """Ends this process, as it were, and starts the next one."""
     at_exit.pop()()
     monkeypatch.setattr(compile_cache, "_decided", False)
     assert use_compile_cache(setting) is None
@@ -124,7 +124,7 @@ def test_the_oldest_of_too_many_or_too_much_goes(at_exit: list[Callable[[], None
     (tmp_path / "xdg/reglab/elsewhere/old.pb.0").write_bytes(b"of an older TensorFlow")
     os.utime(tmp_path / "xdg/reglab/elsewhere/old.pb.0", (1, 1))
     monkeypatch.setattr(cache, "MOST_BYTES", 25)
-    again_at = at_exit  # The names tell what happens: three are few enough, two are little enough.
+    again_at = at_exit  # The names show what happens: three entries are few enough, and two small enough.
     monkeypatch.setattr(compile_cache, "_decided", False)
     use_compile_cache()
     assert sorted(path.name for path in scratch().iterdir()) == ["a.pb", "b.pb", "c.pb"]
@@ -197,7 +197,7 @@ def test_tensorflow_reads_what_it_kept_and_a_damaged_entry_is_made_anew(tmp_path
     first = run("-c", COMPILE, "0", XDG_CACHE_HOME=str(tmp_path))
     entry, = tmp_path.glob("reglab/*/*.pb.*")
     written = entry.read_bytes()
-    # TensorFlow's only sign that it reads an entry, which is why reglab silences its errors.
+    # The only sign that TensorFlow reads an entry, and the reason why reglab silences its errors.
     second = run("-c", COMPILE, "1000", XDG_CACHE_HOME=str(tmp_path), TF_CPP_MIN_LOG_LEVEL="0")
     assert "XlaSerializedCacheEntry" in second.stderr
     assert list(tmp_path.glob("reglab/*/*.pb.*")) == [entry] and entry.read_bytes() == written

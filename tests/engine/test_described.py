@@ -1,4 +1,4 @@
-"""Words for what is traced: equal where graphs are equal, different where they differ, none where nothing is known."""
+"""Descriptions of traced values: equal for equal graphs, different for different ones, none for unknown values."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_words_are_those_of_every_process() -> None:
 
 
 class Mine(L1):
-    """A penalty from outside."""
+    """A penalty from outside reglab."""
 
 
 def test_what_is_not_reglabs_has_no_words() -> None:

@@ -1,4 +1,4 @@
-"""Functions kept on disk: the bits of traced ones, found by the next process, traced anew where anything differs."""
+"""Functions kept on disk: same bits as traced ones, found by the next process, traced anew if anything differs."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 @pytest.fixture
 def at_exit(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> list[Any]:
-    """What would be kept at the end of this process, which is one that keeps functions in `tmp_path`."""
+    """Collects what would be stored at process exit, in a process that keeps its functions in `tmp_path`."""
     calls: list[Any] = []
     monkeypatch.setattr(kept_functions, "folder_in_use", lambda: tmp_path)
     monkeypatch.setattr(kept_functions, "is_whole_process", lambda: True)
     monkeypatch.setattr(kept_functions, "_results", {})
-    monkeypatch.setattr(kept_functions, "source_digest", lambda: str(tmp_path))  # Other names than in other tests.
+    monkeypatch.setattr(kept_functions, "source_digest", lambda: str(tmp_path))  # Names differ from other tests'.
     monkeypatch.setattr(kept_functions.atexit, "register", lambda function, *given: calls.append((function, given)))
     return calls
 
 
 def finish(at_exit: list[Any]) -> int:
-    """Ends the process, so to say; returns how many functions were traced in it."""
+    """Simulates the end of the process; returns how many functions were traced in it."""
     count = len(at_exit)
     kept_functions._results.clear()
     while at_exit:
@@ -65,7 +65,7 @@ def test_a_kept_function_gives_the_bits_of_a_traced_one(fields: dict[str, Any], 
                                                         monkeypatch: pytest.MonkeyPatch) -> None:
     config = Config(**{"l1": 1e-3, "l2": 1e-3, "hidden": (16, 8), "summary_every": 2, **fields})
     _, first = trained(config)
-    assert finish(at_exit) == 3  # run, evaluate, and what measures the weights.
+    assert finish(at_exit) == 3  # run, evaluate and kernel_sums.
     _, second = trained(config)
     assert finish(at_exit) == 0
     monkeypatch.undo()
@@ -93,7 +93,7 @@ def test_what_would_be_another_graph_is_traced_anew(fields: dict[str, Any], at_e
 
 
 def add(x: tf.Tensor, variables: dict[str, tf.Variable]) -> tuple[tf.Tensor, ...]:
-    """Adds to both variables, in a loop, and returns what they were; their names are not in alphabetical order."""
+    """Adds to both variables, one in a loop, and returns their old values; names are not in alphabetical order."""
     before = map_arrays(lambda variable: variable.read_value(), variables)
     tf.while_loop(lambda i: i < 2, lambda i: [i + 1 + 0 * tf.cast(variables["b"].assign_add(x), tf.int32)], [0])
     variables["a"].assign_add(10 * x)
@@ -182,7 +182,7 @@ def test_a_command_traces_once_and_every_process_gets_the_same_bits(tmp_path: pa
         results.append([json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()])
         made = list((tmp_path / "cache").glob("reglab/*/*.function.*"))
         assert len(made) == 3
-        assert len(list((tmp_path / "cache").glob("reglab/*/*.pb.*"))) == 1  # XLA finds its code by the same name.
+        assert len(list((tmp_path / "cache").glob("reglab/*/*.pb.*"))) == 1  # XLA finds its code under the same name.
     own = [[{tag: number for tag, number in line.items() if not tag.startswith("perf/")} for line in lines]
            for lines in results]
     assert own[0] == own[1] == own[2]

@@ -1,4 +1,4 @@
-"""Groups of lanes against one training of all lanes, and the count of compilations."""
+"""Groups of lanes against a single training of all lanes, and the number of compilations."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BATCH = 8
 
 @dataclasses.dataclass(frozen=True)
 class OfSize(LanePlacement):
-    """One group at work, of at most so many lanes."""
+    """One group at a time, of at most `size` lanes."""
 
     devices: tuple[str, ...] = ("CPU:0",)
     size: int = 1
@@ -36,7 +36,7 @@ class OfSize(LanePlacement):
 
 
 def grouped(like: Training, dataset: Dataset, placement: LanePlacement, jit: bool = False) -> LaneGroups:
-    """The lanes of a training that has not taken a step, in groups."""
+    """Returns the lanes of a training that has not taken a step, divided into groups."""
     start, source = Weights(map_arrays(tf.identity, like.state["parameters"])), ArraySource(dataset, BATCH, tf.float64)
     return LaneGroups(lambda lanes: Program(like.program.step, source.layout, summary_every=0, lanes=lanes, jit=jit),
                       start, like.hyper, source, placement)
@@ -50,7 +50,7 @@ def two_epochs(trained: Training | LaneGroups) -> np.ndarray:
 
 
 def numbers(trained: Training | LaneGroups) -> dict[str, np.ndarray]:
-    """All it tells of itself, lanes last."""
+    """Returns everything that it reports about itself, with lanes as the last axis."""
     def of(training: Training) -> dict[str, np.ndarray]:
         weights = {f"{layer}/{name}": np.moveaxis(array, 0, -1) for layer, arrays in training.parameters().items()
                    for name, array in arrays.items()}
@@ -62,7 +62,7 @@ def numbers(trained: Training | LaneGroups) -> dict[str, np.ndarray]:
 
 
 class Together(NamedTuple):
-    """A training of all lanes that has not taken a step, and what another one came to after two epochs."""
+    """A training of all lanes that has not taken a step, and the results of an equal one after two epochs."""
 
     start: Training
     losses: np.ndarray
@@ -100,11 +100,11 @@ def test_groups_at_work_at_the_same_time_share_one_trace(dataset: Dataset, toget
 
 
 def test_groups_leave_room_in_the_cache(dataset: Dataset, make_training: MakeTraining) -> None:
-    """4 (w, m, v, gradient) · 87 parameters · 8 bytes a lane."""
+    """The state of a lane is 4 (w, m, v, gradient) · 87 parameters · 8 bytes."""
     like = make_training(dataset, **LANES, optimizer="adam", batch_size=BATCH)
     state = 4 * 8 * sum(array.shape[1:].num_elements() for array in tf.nest.flatten(like.state["parameters"]))
     assert lane_bytes(Weights(like.state["parameters"])) == 5 * state
-    for room, groups in ((2, 5), (4, 3), (100, 2)):  # Lanes at work at most: 1, 2 or all a core.
+    for room, groups in ((2, 5), (4, 3), (100, 2)):  # Each core can run at most 1 lane, 2 lanes, or all.
         assert len(grouped(like, dataset, LanePlacement(("CPU:0",), 2, room * state)).trainings) == groups
 
 

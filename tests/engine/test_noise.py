@@ -1,4 +1,4 @@
-"""What TensorFlow's C++ logs is dropped, and nothing else."""
+"""The log lines of TensorFlow's C++ code are dropped, and nothing else."""
 
 from __future__ import annotations
 

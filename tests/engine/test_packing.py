@@ -1,4 +1,4 @@
-"""What is packed comes back as it was, with the leading axes that it got on the way."""
+"""What is packed is unpacked unchanged, with the leading axes that it got in between."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which devices runs and lanes get: what is asked for, what there is, and what is refused."""
+"""Which devices runs and lanes get: what is requested, what exists, and what is refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ONE_WORKER = json.dumps({"cluster": {"worker": ["127.0.0.1:20001"]}, "task": {"t
 
 @pytest.fixture(autouse=True)
 def started_tensorflow() -> None:
-    """One CPU: what a process with a split one does is in certify/test_exactness.py and test_replicas.py."""
+    """Ensures one CPU; certify/test_exactness.py and test_replicas.py cover processes whose CPU is split."""
     assert len(tf.config.list_logical_devices()) == 1
 
 
@@ -38,7 +38,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def two_gpus(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any]]:
-    """Pretends; the devices and the `cross_device_ops` of the strategies that are made."""
+    """Simulates two GPUs; collects devices and `cross_device_ops` of the strategies created."""
     made: list[tuple[Any, Any]] = []
 
     def strategy(devices: list[str], cross_device_ops: Any = None) -> Any:
@@ -76,7 +76,7 @@ def test_multi_worker_wants_two_workers(monkeypatch: pytest.MonkeyPatch, text: s
 
 
 def test_workers_tell_one_another_what_they_run(cluster: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What they keep where, and on which devices, may differ."""
+    """Only where they keep things, and on which devices, may differ."""
     digests: list[str] = []
 
     def wait(cluster: Cluster, timeout: float, digest: str, *rest: object) -> None:

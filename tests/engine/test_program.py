@@ -1,4 +1,4 @@
-"""One program for many trainings: what it shares, what it does not, and the count of compilations."""
+"""One program for many trainings: what they share, what they do not, and the number of compilations."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ BATCH = 8
 
 
 def three_epochs(training: Training) -> list[np.ndarray]:
-    """All that training changed, and the data losses on the way."""
+    """Returns everything that training changed, and the data losses along the way."""
     losses = [training.run(epoch, 0, training.steps_per_epoch).data_losses for epoch in range(3)]
     return [*losses, *(variable.numpy() for variable in tf.nest.flatten(training.state))]
 
 
 def begun(like: Training, dataset: Dataset, seed: int, factor: float) -> Training:
-    """A training of the same program, of other weights, strengths and order."""
+    """Returns a training of the same program with other weights, strengths and order."""
     source = ArraySource(dataset, BATCH, tf.float64, seed)
     hyper = map_arrays(lambda value: factor * value, like.hyper)
     return Training(like.program, like.program.step.model.initialize(seed), hyper, source)
@@ -39,7 +39,7 @@ def begun(like: Training, dataset: Dataset, seed: int, factor: float) -> Trainin
 @pytest.mark.parametrize("jit", [True, False])
 def test_trainings_of_one_program_know_nothing_of_each_other(dataset: Dataset, make_training: Callable[..., Training],
                                                              jit: bool) -> None:
-    """At the same time, in threads, and one after the other: the same bits, from one tracing of each function."""
+    """Run at the same time in threads, or one after another, they give the same bits, tracing each function once."""
     like = make_training(dataset, l1=0.01, l2=0.02, batch_size=BATCH, summary_every=3, optimizer=Adam(), jit=jit)
     settings = [(seed, factor) for seed in range(3) for factor in (0.5, 1.0)]
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
@@ -95,7 +95,7 @@ for batch_size in (8, 9):
 
 
 def test_xla_compiles_each_program_once(tmp_path: pathlib.Path) -> None:
-    """XLA dumps every module it compiles: two programs, so two modules, which shows too that the count can rise."""
+    """XLA dumps every module it compiles: two programs give two modules, which also shows that the count can rise."""
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2",
                    "XLA_FLAGS": f"--xla_dump_to={tmp_path}"}
     subprocess.run([sys.executable, "-c", TWO_RUNS], env=environment, check=True, capture_output=True)

@@ -20,7 +20,7 @@ WORKER = ROOT / "tests" / "replica_worker.py"
 
 
 def run(*command: str) -> None:
-    """A Python process with the environment of a user."""
+    """Runs a Python process with a user's environment."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "PYTHON"))}
     path = os.pathsep.join((str(ROOT), str(WORKER.parent)))
     done = subprocess.run([sys.executable, *command], env=kept | {"PYTHONPATH": path}, capture_output=True, text=True,
@@ -30,7 +30,7 @@ def run(*command: str) -> None:
 
 @pytest.fixture(scope="module")
 def mirrored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a process with 4 replicas found."""
+    """The results of a process with 4 replicas."""
     folder = tmp_path_factory.mktemp("mirrored")
     run(str(WORKER), "distribution", str(folder))
     return json.loads((folder / "distribution0.json").read_text())
@@ -38,7 +38,7 @@ def mirrored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def workers(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What each of two workers found."""
+    """The results of each of two workers."""
     folder = tmp_path_factory.mktemp("workers")
     run("-m", "reglab.launch", "--module=replica_worker", "--", "worker", str(folder))
     return [json.loads((folder / f"worker{i}.json").read_text()) for i in range(2)]
@@ -90,7 +90,7 @@ def test_every_worker_gets_the_arrays_of_the_chief_bit_by_bit(workers: list[dict
 
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (2, 4), (1, 2)])
 def test_a_run_goes_on_with_another_number_of_replicas(mirrored: dict[str, Any], before: int, after: int) -> None:
-    """In float64: the weights are those of one device that nobody stopped, so the order of the data stayed too."""
+    """In float64 the weights equal those of an uninterrupted run on one device, so the order of the data was kept."""
     found = mirrored[f"{before} to {after}"]
     assert found["difference"] <= 1e-12
     assert found["resumed"] == found["stopped"] and 50 <= found["stopped"] < found["steps"] == 99
@@ -98,7 +98,7 @@ def test_a_run_goes_on_with_another_number_of_replicas(mirrored: dict[str, Any],
 
 @pytest.mark.parametrize("mode", ["skip", "restore"])
 def test_replicas_leave_out_what_one_device_does(mirrored: dict[str, Any], mode: str) -> None:
-    """Whichever replica has the example that is not finite: the sum decides."""
+    """It does not matter which replica has the example that is not finite: the sum decides."""
     found = mirrored["left out"][mode]
     assert found["difference"] <= 1e-12
     assert found["counted"][0] == found["counted"][1]

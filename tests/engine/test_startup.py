@@ -1,4 +1,4 @@
-"""Start-up is quiet unless something is wrong. TensorFlow stands in as a few lines of Python where that is enough."""
+"""Start-up is quiet unless something is wrong. A few lines of Python stand in for TensorFlow where that suffices."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(code: str, path: pathlib.Path | None = None, level: str | None = None,
 
 @pytest.fixture
 def fake(tmp_path):
-    """Makes a stand-in `tensorflow` that logs noise from "C++", then runs `code`."""
+    """Creates a stand-in for `tensorflow` that logs noise as if from C++ and then runs `code`."""
     def make(code: str = "") -> pathlib.Path:
         (tmp_path / "tensorflow.py").write_text(f"""\
 import contextlib, os, sys, types, warnings

@@ -1,4 +1,4 @@
-"""A training's calls against single steps taken by hand, NumPy and scikit-learn, and the count of its compilations."""
+"""A training's calls against steps taken by hand, NumPy and scikit-learn, and the number of its compilations."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from reglab.engine.training import Calls, Training
 
 MakeTraining = Callable[..., Training]
 ReportOf = Callable[..., dict[str, float]]
-BATCH = 8  # 53 training examples: 7 steps an epoch, the last with 5 real examples
+BATCH = 8  # 53 training examples: 7 steps per epoch, the last with 5 real examples.
 
 
 def run_chunks(training: Training, chunks: list[int]) -> list[Calls]:
-    """Calls of at most so many steps, cut where an epoch ends, as a training loop would."""
+    """Makes calls of the given numbers of steps, split at the end of an epoch, as a training loop would."""
     calls = []
     for chunk in chunks:
         while chunk:
@@ -34,7 +34,7 @@ def run_chunks(training: Training, chunks: list[int]) -> list[Calls]:
 
 
 def arrays(training: Training) -> list[np.ndarray]:
-    """Everything the training changed: parameters, slots and step."""
+    """Returns everything that training changed: parameters, slots and step."""
     return [variable.numpy() for variable in tf.nest.flatten(training.state)]
 
 
@@ -61,10 +61,10 @@ def assert_equal(first: list[np.ndarray], second: list[np.ndarray]) -> None:
         np.testing.assert_array_equal(a, b)
 
 
-# Against steps taken one by one, by hand.
+# Against steps taken by hand, one at a time.
 
 class ByHand:
-    """The steps of one lane without loop, padding, gathering or compilation.
+    """The steps of one lane, without a loop, padding, gathering or compilation.
 
     Attributes:
       measured: the report of each step, before its update.
@@ -90,7 +90,7 @@ HARD = {"optimizer": Adam(), "schedule": "cosine", "warmup_steps": 5, "total_ste
 
 @pytest.fixture(scope="module")
 def by_hand(dataset: Dataset, make_training: MakeTraining, report_of: ReportOf) -> ByHand:
-    """21 steps, three epochs."""
+    """Takes 21 steps, which are three epochs."""
     training = make_training(dataset, **STRENGTHS, **HARD)
     return ByHand(training.program.step, training.hyper, dataset, 21, report_of)
 
@@ -143,7 +143,7 @@ def test_the_interval_may_be_beyond_int32(dataset: Dataset, make_training: MakeT
 @pytest.mark.parametrize("start", [2**24 - 3, 2**31 - 3, 2**31, 2**53 - 4])
 def test_steps_are_counted_and_measured_exactly_far_out(dataset: Dataset, make_training: MakeTraining,
                                                         start: int) -> None:
-    """A state that is so many steps old: 7 an epoch, and measured steps are multiples of 3."""
+    """The state has already taken `start` steps, at 7 per epoch; measured steps are multiples of 3."""
     start -= start % 7
     training = make_training(dataset, batch_size=BATCH, summary_every=3, jit=True, optimizer="adam", schedule="cosine",
                              total_steps=start + 14, hidden=())
@@ -235,7 +235,7 @@ def test_a_batch_larger_than_the_training_set_is_that_set(dataset: Dataset, make
 
 
 def test_an_epoch_visits_every_example_once(make_training: MakeTraining, make_step: Callable[..., Step]) -> None:
-    """Gradient descent on a linear loss: what the weights moved by is the sum over the examples that were seen."""
+    """With gradient descent on a linear loss, the weights move by the sum of the examples that were seen."""
     class Counting(Step):
         def data_gradient(self, parameters: Any, batch: Batch, *_: Any) -> tuple[tf.Tensor, Any, Any]:
             seen = tf.reduce_sum(batch.weights[:, None] * batch.x, 0)
@@ -255,7 +255,7 @@ def test_an_epoch_visits_every_example_once(make_training: MakeTraining, make_st
 # Inputs.
 
 class Copying(Step):
-    """A step whose gradient is its input, negated: at rate 1 from 0, the kernel becomes what the model sees."""
+    """A step whose gradient is its negated input: at rate 1, from 0, the kernel becomes what the model sees."""
 
     def data_gradient(self, parameters: Any, batch: Batch, *_: Any) -> tuple[tf.Tensor, Any, Any]:
         gradient = {"logits": {"kernel": -batch.x, "bias": tf.zeros([16], batch.x.dtype)}}
@@ -383,7 +383,7 @@ def test_a_run_is_traced_once_whatever_changes(dataset: Dataset, make_training: 
 
 
 def test_changed_hyperparameters_take_effect(dataset: Dataset, make_training: MakeTraining) -> None:
-    """As if a training with the new ones had started there: nothing of the old is left in the compiled function."""
+    """The result is as if a training with the new ones had started there: the compiled function retains nothing old."""
     settings: dict[str, Any] = {"batch_size": BATCH, "summary_every": 4, "jit": True, "hidden": (4,)}
     training = make_training(dataset, l1=0.01, l2=0.03, learning_rate=0.01, **settings)
     other = make_training(dataset, l1=0.05, l2=0.0, learning_rate=0.1, **settings)
@@ -419,7 +419,7 @@ def test_softmax_regression_with_l2_ends_at_the_optimum_of_scikit_learn(dataset:
     training = make_training(dataset, l2=l2, hidden=(), batch_size=n, learning_rate=0.25, optimizer=SGD(momentum=0.9),
                            jit=True)
     kernel, bias = descend_to_the_end(training, 800)
-    # scikit-learn minimizes C·Σ CE + ½·Σ W², we minimize Σ CE / n + λ2·Σ W².
+    # scikit-learn minimizes C·Σ CE + ½·Σ W²; we minimize Σ CE / n + λ2·Σ W².
     best = LogisticRegression(C=1 / (2 * l2 * n), tol=1e-12, max_iter=10_000).fit(
         dataset.train.x.astype(np.float64), dataset.train.y)
     np.testing.assert_allclose(kernel, best.coef_.T, atol=1e-6)

@@ -1,1 +1,1 @@
-"""The same training run in several libraries, each module a process of its own, which speaks as `protocol` says."""
+"""The same training run in several libraries, each module run as a separate process that follows `protocol`."""

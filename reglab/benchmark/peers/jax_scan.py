@@ -1,4 +1,4 @@
-"""JAX: `lax.scan` over the steps with optax's Adam, data on the device, the state donated. Lanes through `vmap`."""
+"""JAX: `lax.scan` over the steps with optax's Adam, data on the device, donated state. Lanes through `vmap`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNROLLS = (1, 4)  # 2 and 8 were never the best on two cores.
 
 
 class Trainer:
-    """JAX, the whole stretch of steps in one compiled scan."""
+    """JAX, with a whole stretch of steps in one compiled scan."""
 
     packages: tuple[str, ...] = ("jax", "jaxlib", "optax")
     epsilon_last = True
@@ -33,14 +33,14 @@ class Trainer:
         self._hyper: Any = jax.device_put((job.l1, job.l2, job.learning_rate))
         weights: Any = jax.device_put(job.weights)
         if job.lanes == 1:
-            # Without vmap, and the strengths as constants, as a user of one configuration would have it.
+            # Without vmap, and with the strengths as constants, as a user with one configuration would write it.
             self._hyper = tuple(float(strength[0]) for strength in (job.l1, job.l2, job.learning_rate))
             weights = jax.tree.map(lambda array: array[0], weights)
         start = over_lanes(lambda weights, rate: optax.adam(rate, eps=1e-7).init(weights), self._lanes)
         self._state: State = weights, start(weights, self._hyper[2])
         before = time.perf_counter()
         unroll = self._fastest_unroll(job.order[:job.steps])
-        # A scan compiles anew for another number of steps. A user has one: the warm-up's does not count as compilation.
+        # A scan is compiled for each number of steps. A user has only one, so the warm-up's does not count.
         self._runs = {job.warmup_steps: self._compile(unroll, job.order[:job.warmup_steps])}
         self.tuning_seconds = time.perf_counter() - before
         self._runs[job.steps] = self._compile(unroll, job.order[:job.steps])
@@ -48,7 +48,7 @@ class Trainer:
                          "device, donated state, data loss of each step returned")
 
     def prepare(self, order: npt.NDArray[np.int32]) -> Callable[[], None]:
-        """Makes the host's part of the coming steps ready, and gives the function that takes them."""
+        """Prepares the host's part of the coming steps, and returns the function that takes them."""
         batches = jax.device_put(order)
 
         def take_steps() -> None:
@@ -59,12 +59,12 @@ class Trainer:
         return take_steps
 
     def weights(self) -> Weights:
-        """The weights as they are now, [lanes, inputs, units] and [lanes, units] for each layer."""
+        """Returns the current weights, [lanes, inputs, units] and [lanes, units] for each layer."""
         arrays = [(np.asarray(kernel), np.asarray(bias)) for kernel, bias in self._state[0]]
         return arrays if self._lanes > 1 else [(kernel[None], bias[None]) for kernel, bias in arrays]
 
     def _fastest_unroll(self, order: npt.NDArray[np.int32]) -> int:
-        """Tried on copies of the state, which stays as it is."""
+        """Finds the fastest unrolling, trying each on copies of the state, which does not change."""
         def candidate(unroll: int) -> Callable[[], None]:
             run, batches = self._compile(unroll, order), jax.device_put(order)
             return lambda: jax.block_until_ready(run(jax.tree.map(jnp.copy, self._state), *self._data, batches))
@@ -88,12 +88,12 @@ class Trainer:
 
 
 def over_lanes(function: Callable[..., Any], lanes: int) -> Callable[..., Any]:
-    """`function` mapped over the leading axis of its arguments, or as it is for one lane."""
+    """Returns `function` mapped over the leading axis of its arguments, or unchanged for one lane."""
     return function if lanes == 1 else jax.vmap(function)
 
 
 def update(batch: tuple[jax.Array, jax.Array], weights: Any, slots: Any, hyper: Any) -> tuple[Any, Any, jax.Array]:
-    """One step of one lane: new weights, new slots and the data loss before it."""
+    """Takes one step of one lane; returns new weights, new slots and the data loss before the step."""
     l1, l2, learning_rate = hyper
 
     def total(weights: Any) -> tuple[jax.Array, jax.Array]:
@@ -101,14 +101,14 @@ def update(batch: tuple[jax.Array, jax.Array], weights: Any, slots: Any, hyper: 
         penalty = sum(l1 * jnp.abs(kernel).sum() + l2 * jnp.square(kernel).sum() for kernel, _ in weights)
         return data + penalty, data
 
-    # The total's value is not returned, so XLA need not sum the penalties: reglab's steps do not either.
+    # The total's value is not returned, so XLA need not sum the penalties; neither do reglab's steps.
     gradients, data = jax.grad(total, has_aux=True)(weights)
     updates, slots = optax.adam(learning_rate, eps=1e-7).update(gradients, slots)
     return optax.apply_updates(weights, updates), slots, data
 
 
 def logits(weights: Any, x: jax.Array) -> jax.Array:
-    """The relu MLP."""
+    """Computes the logits of the ReLU MLP."""
     for kernel, bias in weights[:-1]:
         x = jax.nn.relu(x @ kernel + bias)
     kernel, bias = weights[-1]

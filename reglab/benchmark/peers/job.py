@@ -1,6 +1,6 @@
-"""What every peer is told to do, as one .npz file, and the objective its result is judged by.
+"""What every peer has to do, stored as one .npz file, and the objective by which its result is judged.
 
-A job fixes all that may not differ between peers: the examples, the weights to start from, the examples of every
+A job fixes everything that must not differ between peers: the examples, the initial weights, the examples of every
 batch in order, the strengths of the penalties and the learning rates. NumPy only.
 """
 
@@ -17,23 +17,23 @@ from reglab.data import Dataset, epoch_order
 
 Floats = npt.NDArray[np.floating[Any]]
 Weights = list[tuple[Floats, Floats]]
-"""Kernel and bias of each layer, input side first: [lanes, inputs, units] and [lanes, units]."""
+"""Kernel and bias of each layer, starting at the input side: [lanes, inputs, units] and [lanes, units]."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Job:
-    """One stretch of training: a relu MLP, Adam with Keras' defaults (ε = 1e-7), L1 and L2 on every kernel.
+    """A training run: a ReLU MLP, Adam with Keras' defaults (ε = 1e-7), L1 and L2 on every kernel.
 
     Attributes:
       x: [examples, features] uint8; the model's input is x / divisor in float32.
       y: [examples] int32 labels.
-      divisor: what the pixels are divided by.
-      weights: where to start.
+      divisor: the number by which pixels are divided.
+      weights: the initial weights, float32.
       order: [warmup_steps + repeats · steps, batch] int32: the examples of every batch.
-      warmup_steps: how many of these steps are taken before the first that is timed.
-      steps: how many steps one timed repeat takes.
+      warmup_steps: the number of steps before the first timed one.
+      steps: the number of steps in one timed repeat.
       l1, l2, learning_rate: [lanes] float32.
-      evaluated: the final objective is taken over the first so many examples.
+      evaluated: the number of examples, taken from the start, over which the final objective is computed.
     """
 
     x: npt.NDArray[np.uint8]
@@ -50,12 +50,12 @@ class Job:
 
     @property
     def lanes(self) -> int:
-        """How many configurations train side by side."""
+        """The number of configurations that train side by side."""
         return len(self.learning_rate)
 
     @property
     def batch_size(self) -> int:
-        """Examples a step."""
+        """The number of examples per step."""
         return int(self.order.shape[1])
 
     @property
@@ -69,7 +69,7 @@ class Job:
         return int(self.weights[-1][1].shape[-1])
 
     def save(self, path: str | pathlib.Path) -> None:
-        """Writes the job where `load` finds it."""
+        """Writes the job to a file for `load`."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         del fields["weights"]
         for k, (kernel, bias) in enumerate(self.weights):
@@ -78,7 +78,7 @@ class Job:
 
     @staticmethod
     def load(path: str | pathlib.Path) -> Job:
-        """Reads what `save` wrote."""
+        """Reads a job that `save` wrote."""
         with np.load(path) as arrays:
             layers = sum(name.startswith("kernel_") for name in arrays.files)
             weights = [(arrays[f"kernel_{k}"], arrays[f"bias_{k}"]) for k in range(layers)]
@@ -90,19 +90,19 @@ class Job:
 def make_job(dataset: Dataset, *, hidden: tuple[int, ...], batch_size: int, steps: int, repeats: int,
              l1: list[float], l2: list[float], learning_rate: list[float], warmup_steps: int = 3,
              evaluated: int = 2000, seed: int = 0) -> Job:
-    """A job on the training examples of `dataset`, one lane for each entry of the three lists.
+    """Makes a job on the training examples of `dataset`, with one lane for each entry of the three lists.
 
     Args:
-      warmup_steps: these are also checked against the exact ones, which float32 follows only for a few.
+      warmup_steps: these steps are also compared with exact ones, which float32 follows only for a few steps.
 
     Raises:
-      ValueError: the examples are not uint8, or fewer than one batch.
+      ValueError: the examples are not uint8, or there are fewer than one batch.
     """
     if dataset.train.x.dtype != np.uint8 or len(dataset.train) < batch_size:
         raise ValueError(f"{dataset.name}: a job needs uint8 examples, and at least one batch ({batch_size}) of them")
     total = warmup_steps + repeats * steps
     per_epoch = len(dataset.train) // batch_size
-    # Whole batches only: libraries differ in what they do with a ragged one.
+    # Only whole batches, since libraries differ in how they handle a ragged one.
     epochs = [epoch_order(seed, epoch, len(dataset.train))[:per_epoch * batch_size]
               for epoch in range(-(-total // per_epoch))]
     order = np.concatenate(epochs).reshape(-1, batch_size)[:total]
@@ -113,7 +113,7 @@ def make_job(dataset: Dataset, *, hidden: tuple[int, ...], batch_size: int, step
 
 
 def objective(job: Job, weights: Weights) -> tuple[list[float], list[float]]:
-    """Total and data loss of each lane over the first `job.evaluated` examples, in float64."""
+    """Computes total and data loss of each lane over the first `job.evaluated` examples, in float64."""
     x = job.x[:job.evaluated].astype(np.float64) / job.divisor
     y = job.y[:job.evaluated]
     data_losses = [_cross_entropy(x, y, [(kernel[lane], bias[lane]) for kernel, bias in weights])
@@ -126,7 +126,7 @@ def objective(job: Job, weights: Weights) -> tuple[list[float], list[float]]:
 
 
 def _initial_weights(widths: tuple[int, ...], lanes: int, seed: int) -> Weights:
-    """Glorot-uniform kernels, each lane its own, and zero biases."""
+    """Returns Glorot-uniform kernels, different in each lane, and zero biases."""
     random = np.random.default_rng(seed)
     weights: Weights = []
     for inputs, units in zip(widths, widths[1:], strict=False):

@@ -1,4 +1,4 @@
-"""Keras: `fit` with default settings, which compile the step by XLA. One lane."""
+"""Keras: `fit` with default settings, which compile the step with XLA. One lane."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reglab.benchmark.peers.protocol import one_lane, serve
 
 
 class Trainer:
-    """A plain Keras `fit`, as its tutorials have it."""
+    """A plain Keras `fit`, as in its tutorials."""
 
     packages: tuple[str, ...] = ("keras", "tensorflow")
     settings: str = "fit with its defaults (XLA step), float32 arrays in memory"
@@ -25,21 +25,21 @@ class Trainer:
         self._model = compiled_model(job)
 
     def prepare(self, order: npt.NDArray[np.int32]) -> Callable[[], None]:
-        """Makes the host's part of the coming steps ready, and gives the function that takes them."""
+        """Prepares the host's part of the coming steps, and returns the function that takes them."""
         return self._fit_arrays(self._model, order)
 
     def weights(self) -> Weights:
-        """The weights as they are now, [lanes, inputs, units] and [lanes, units] for each layer."""
+        """Returns the current weights, [lanes, inputs, units] and [lanes, units] for each layer."""
         return [(kernel[None], bias[None]) for kernel, bias in (layer.get_weights() for layer in self._model.layers)]
 
     def _fit_arrays(self, model: keras.Model, order: npt.NDArray[np.int32]) -> Callable[[], None]:
-        # Laid out in the job's order beforehand: `fit` then only slices, which is the least it can do.
+        # The examples are arranged in the job's order beforehand, so that `fit` does the least it can: slicing.
         x, y, size = self._x[order.reshape(-1)], self._y[order.reshape(-1)], order.shape[1]
         return lambda: model.fit(x, y, batch_size=size, shuffle=False, verbose=0)
 
 
 def compiled_model(job: Job, **compile_options: object) -> keras.Model:
-    """The job's network with its initial weights and the penalties as regularizers, ready to fit."""
+    """Returns the job's network with its initial weights and the penalties as regularizers, ready to fit."""
     weights = one_lane(job)
     penalty = keras.regularizers.L1L2(l1=float(job.l1[0]), l2=float(job.l2[0]))
     hidden = [keras.layers.Dense(width, activation="relu", kernel_regularizer=penalty) for width in job.hidden]

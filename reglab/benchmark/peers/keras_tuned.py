@@ -1,4 +1,4 @@
-"""Keras: `fit` with `jit_compile=True`, and the `steps_per_execution` and the input that are fastest here. One lane."""
+"""Keras: `fit` with `jit_compile=True` and the fastest `steps_per_execution` and input on this machine. One lane."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CANDIDATES = {f"{source}, steps_per_execution={steps}": (source, steps)
 
 
 class Trainer(keras_fit.Trainer):
-    """A Keras `fit` with what its documentation recommends for speed, the best of `CANDIDATES`."""
+    """A Keras `fit` with the settings that its documentation recommends for speed, the best of `CANDIDATES`."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
@@ -34,7 +34,7 @@ class Trainer(keras_fit.Trainer):
         self.settings = f"fit with jit_compile=True, the best of {len(CANDIDATES)} inputs: {best}"
 
     def prepare(self, order: npt.NDArray[np.int32]) -> Callable[[], None]:
-        """Makes the host's part of the coming steps ready, and gives the function that takes them."""
+        """Prepares the host's part of the coming steps, and returns the function that takes them."""
         return self._fit(self._model, self._source, order)
 
     def _fit(self, model: keras.Model, source: str, order: npt.NDArray[np.int32]) -> Callable[[], None]:

@@ -1,14 +1,14 @@
-"""The part that all peers share: reading the job, answering the parent, timing, and judging the final weights.
+"""What all peers share: reading the job, answering the parent, timing, and judging the final weights.
 
-A peer is `python -m reglab.benchmark.peers.<module> job.npz`. It builds, compiles and warms up, and then answers one
-JSON object a line on stdout to each line on stdin, so that the parent decides whose turn it is:
+A peer is `python -m reglab.benchmark.peers.<module> job.npz`. It builds, compiles and warms up, and then answers each
+line on stdin with one JSON object on a line of stdout, so that the parent decides whose turn it is:
 
     (start)    {"ready": true, "compile_seconds": …, "tuning_seconds": …}
-    run        {"seconds": …, "steps": …}           one repeat; each goes on where the one before stopped
+    run        {"seconds": …, "steps": …}           one repeat; each continues where the previous one stopped
     finish     {"loss": [lanes], "data_loss": [lanes], "deviation": [lanes], "peak_memory_bytes": …,
                 "versions": {…}, "settings": "…"}
 
-Between lines it is blocked on stdin and takes no processor time.
+Between lines it is blocked on stdin and uses no processor time.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from reglab.benchmark.peers.reference import deviation
 
 
 class Trainer(Protocol):
-    """One library's training run. Its constructor takes the job, builds and puts the data on the device.
+    """A training run in one library. Its constructor takes the job, builds the network and puts data on the device.
 
     Attributes:
-      packages: the distributions whose versions belong to the result.
-      settings: what was used, in words.
-      tuning_seconds: time the constructor spent on trying settings, which is not compilation.
+      packages: the distributions whose versions are reported with the result.
+      settings: a description of the settings used.
+      tuning_seconds: the time that the constructor spent on trying settings, which does not count as compilation.
       epsilon_last: where its Adam adds ε, see `reference.deviation`.
     """
 
@@ -47,21 +47,21 @@ class Trainer(Protocol):
     epsilon_last: bool
 
     def prepare(self, order: npt.NDArray[np.int32]) -> Callable[[], None]:
-        """Makes the host's part of the coming steps, [steps, batch], ready outside of the time that is taken.
+        """Prepares the host's part of the coming steps, [steps, batch], which is not timed.
 
         Returns:
-          Takes these steps; returns when the device has finished them.
+          A function that takes these steps and returns when the device has finished them.
         """
 
     def weights(self) -> Weights:
-        """The weights as they are now."""
+        """Returns the current weights."""
 
 
 def serve(make_trainer: Callable[[Job], Trainer]) -> None:
     """Runs a peer's process to its end.
 
     Raises:
-      ValueError: the parent sent a line that is no command.
+      ValueError: the parent sent a line that is not a command.
     """
     with private_stdout() as answers:
         job = Job.load(sys.argv[1])
@@ -87,10 +87,10 @@ def serve(make_trainer: Callable[[Job], Trainer]) -> None:
 
 
 def one_lane(job: Job) -> Weights:
-    """The weights without their lane axis, for libraries that train one network at a time.
+    """Returns the initial weights without their lane axis, for libraries that train one network at a time.
 
     Raises:
-      ValueError: the job has more lanes.
+      ValueError: the job has more than one lane.
     """
     if job.lanes != 1:
         raise ValueError(f"this peer trains one lane, not {job.lanes}")
@@ -98,7 +98,7 @@ def one_lane(job: Job) -> Weights:
 
 
 def fastest(candidates: dict[str, Callable[[], None]], repeats: int = 3) -> str:
-    """The name of the candidate with the least time, each run once before, and then in turn."""
+    """Returns the name of the candidate with the shortest time; each first runs once untimed, then they take turns."""
     for run in candidates.values():
         run()
     times = {name: float("inf") for name in candidates}
@@ -109,8 +109,8 @@ def fastest(candidates: dict[str, Callable[[], None]], repeats: int = 3) -> str:
 
 
 def peak_memory_bytes() -> int:
-    """The most host memory this process has had resident."""
-    # ru_maxrss survives exec, so a child of a large parent would report its parent's peak; VmHWM starts afresh.
+    """The peak resident memory of this process on the host."""
+    # ru_maxrss survives exec, so a child of a large parent would report its parent's peak; VmHWM is reset.
     status = pathlib.Path("/proc/self/status")
     if status.exists() and (found := re.search(r"VmHWM:\s*(\d+) kB", status.read_text())):
         return int(found[1]) * 1024
@@ -124,7 +124,7 @@ def _time(run: Callable[[], None]) -> float:
 
 
 def _result(job: Job, trainer: Trainer, warm: Weights) -> dict[str, object]:
-    memory = peak_memory_bytes()  # Before the judgment, which is not part of training.
+    memory = peak_memory_bytes()  # Taken before judging the weights, which is not part of training.
     total, data_loss = objective(job, trainer.weights())
     versions = {name: importlib.metadata.version(name) for name in trainer.packages}
     return {"loss": total, "data_loss": data_loss, "deviation": deviation(job, warm, epsilon_last=trainer.epsilon_last),
@@ -132,7 +132,7 @@ def _result(job: Job, trainer: Trainer, warm: Weights) -> dict[str, object]:
 
 
 def private_stdout() -> TextIO:
-    """What stdout was; from now on whatever the libraries print there, from Python or C++, goes to stderr."""
+    """Returns the original stdout, and sends everything printed from now on, from Python or C++, to stderr."""
     sys.stdout.flush()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -140,5 +140,5 @@ def private_stdout() -> TextIO:
 
 
 def answer(answers: TextIO, fields: dict[str, object]) -> None:
-    """One JSON line to the parent."""
+    """Sends one JSON line to the parent."""
     print(json.dumps(fields), file=answers, flush=True)

@@ -1,9 +1,10 @@
-"""The job's first steps in plain NumPy and float64: what every peer must have done by the end of its warm-up.
+"""The job's first steps in plain NumPy and float64: what every peer must have computed at the end of its warm-up.
 
-A final loss alone would not tell who did less: runs that differ by rounding end 1e-2 apart, because L1 flips the sign
-of its push wherever a weight meets zero, and leaving out L2, or taking other batches, changes it no more than that.
-The first weights do tell: on MNIST, after 3 steps, rounding moves them by 1e-5, no L2 by 2e-2, other batches by 0.5.
-After 10 steps a first weight may have met zero, and 2e-3 has come of it.
+A final loss alone would not show whether a peer did less: runs that differ only in rounding end up 1e-2 apart, because
+L1 changes the sign of its push wherever a weight crosses zero, and leaving out L2 or taking other batches changes the
+loss no more than that. The weights after the first steps do show it: on MNIST, after 3 steps, rounding moves them by
+1e-5, leaving out L2 by 2e-2, other batches by 0.5. After 10 steps some weights may have crossed zero, and rounding
+has moved them by 2e-3.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-7
 
 
 def deviation(job: Job, weights: Weights, *, epsilon_last: bool) -> list[float]:
-    """‖W − W*‖ / ‖W* − W₀‖ of each lane, W* being where exact warm-up steps lead from the start W₀.
+    """Computes ‖W − W*‖ / ‖W* − W₀‖ for each lane, where W* is the result of exact warm-up steps from the start W₀.
 
     Args:
-      epsilon_last: Adam's ε is added to the bias-corrected √v, as in PyTorch and optax, not before that, as in Keras.
+      epsilon_last: whether Adam adds ε to the bias-corrected √v, as PyTorch and optax do, or before that, as in Keras.
     """
     result = []
     for lane in range(job.lanes):
@@ -32,7 +33,7 @@ def deviation(job: Job, weights: Weights, *, epsilon_last: bool) -> list[float]:
 
 
 def _train(job: Job, lane: int, arrays: list[Floats], *, epsilon_last: bool) -> None:
-    """Adam on the objective, in place. `arrays` are kernel, bias, kernel, bias, …"""
+    """Runs Adam on the objective, in place. `arrays` are kernel, bias, kernel, bias, …"""
     m, v = [np.zeros_like(w) for w in arrays], [np.zeros_like(w) for w in arrays]
     l1, l2, learning_rate = (float(strength[lane]) for strength in (job.l1, job.l2, job.learning_rate))
     for t, ids in enumerate(job.order[:job.warmup_steps], start=1):

@@ -1,4 +1,4 @@
-"""reglab itself: `Training` as `fit` uses it, without summaries, or `LaneGroups` as sweeps do."""
+"""reglab itself: `Training` as `fit` uses it, but without summaries, or `LaneGroups` as sweeps use it."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from reglab.engine.training import Training
 
 
 class _GivenOrder(ArraySource):
-    """Examples in an order of the job's.
+    """A source that takes the examples in the order of the job.
 
     Attributes:
-      order: what the next calls take.
+      order: the order for the next calls.
     """
 
     order: npt.NDArray[np.int32]
 
     def padded(self, order: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        """An order as long as all are, so that one compiled function serves them."""
+        """Pads an order to a fixed length, so that one compiled function serves all of them."""
         return np.pad(order, (0, self.layout.train - len(order)))
 
     def feed(self, split: str, epoch: int | None, first: int, count: int) -> npt.NDArray[np.int32]:
-        """The order that the race gives."""
+        """Returns the order that was set last."""
         del split, epoch, first, count
         return self.order
 
 
 class Trainer:
-    """reglab's own compiled loop, without all that a run does around it."""
+    """reglab's own compiled loop, without everything that a run does around it."""
 
     packages: tuple[str, ...] = ("tensorflow",)
     settings = "Training.run: a whole stretch a call, compiled by XLA, uint8 data on the device, no summaries"
@@ -56,7 +56,7 @@ class Trainer:
     def __init__(self, job: Job) -> None:
         model = MLP(job.x.shape[1:], job.hidden, job.classes)
         constant = functools.partial(optimizers.scheduled, schedule="constant", warmup_steps=0, total_steps=1)
-        given = {"l1": job.l1, "l2": job.l2}  # What the other libraries have too.
+        given = {"l1": job.l1, "l2": job.l2}  # The penalties that the other libraries have too.
         terms = tuple(Term(penalties.get(name), model.dense_layers) for name in given)
         step = Step(model, terms, optimizers.make_optimizer("adam"), constant)
         strengths = {name: tf.constant(np.repeat(strength[:, None], len(job.weights), axis=1))
@@ -67,7 +67,7 @@ class Trainer:
         weights = AllArrays(parameters)
         if job.lanes == 1:
             hyper, weights = tf.nest.map_structure(lambda array: array[0], (hyper, weights))
-        train, validation = Examples(job.x, job.y), Examples(job.x[:1], job.y[:1])  # The latter is not used.
+        train, validation = Examples(job.x, job.y), Examples(job.x[:1], job.y[:1])  # Validation is not used.
         dataset = Dataset("job", train, validation, job.classes, job.x.shape[1:], job.divisor)
 
         self._source = _GivenOrder(dataset, job.batch_size, tf.float32)
@@ -88,8 +88,8 @@ class Trainer:
         self._layers, self._lanes = model.dense_layers, job.lanes
 
     def prepare(self, order: npt.NDArray[np.int32]) -> Callable[[], None]:
-        """Makes the host's part of the coming steps ready, and gives the function that takes them."""
-        # A call stays within one epoch, so a longer stretch takes several calls.
+        """Prepares the host's part of the coming steps, and returns the function that takes them."""
+        # A call stays within one epoch, so a longer stretch needs several calls.
         calls = [order[first:first + self._most_steps] for first in range(0, len(order), self._most_steps)]
         orders = [self._source.padded(batches.reshape(-1)) for batches in calls]
 
@@ -100,7 +100,7 @@ class Trainer:
         return take_steps
 
     def weights(self) -> Weights:
-        """The weights as they are now, [lanes, inputs, units] and [lanes, units] for each layer."""
+        """Returns the current weights, [lanes, inputs, units] and [lanes, units] for each layer."""
         parameters = self._parameters()
         arrays = [(parameters[name]["kernel"], parameters[name]["bias"]) for name in self._layers]
         return arrays if self._lanes > 1 else [(kernel[None], bias[None]) for kernel, bias in arrays]

@@ -1,4 +1,4 @@
-"""PyTorch: eager, with fused Adam. One lane."""
+"""PyTorch: eager mode with fused Adam. One lane."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TUNING_STEPS = 30
 
 
 class Trainer:
-    """PyTorch, one operation after another."""
+    """PyTorch, executing one operation after another."""
 
     packages: tuple[str, ...] = ("torch",)
     method = "eager, Adam(fused=True)"
@@ -24,7 +24,7 @@ class Trainer:
 
     def __init__(self, job: Job) -> None:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        # The other libraries multiply in TF32 where the GPU has it.
+        # The other libraries use TF32 for products where the GPU has it.
         torch.backends.cuda.matmul.allow_tf32 = True
         self.x = torch.from_numpy(job.x.astype(np.float32) / np.float32(job.divisor)).to(self.device)
         self.y = torch.from_numpy(job.y.astype(np.int64)).to(self.device)
@@ -39,7 +39,7 @@ class Trainer:
         self.optimizer = torch.optim.Adam(self.model.parameters(), float(job.learning_rate[0]), eps=1e-7, fused=True)
 
     def prepare(self, order: npt.NDArray[np.int32]) -> Callable[[], None]:
-        """Makes the host's part of the coming steps ready, and gives the function that takes them."""
+        """Prepares the host's part of the coming steps, and returns the function that takes them."""
         batches = torch.from_numpy(order.astype(np.int64)).to(self.device)
 
         def take_steps() -> None:
@@ -49,12 +49,12 @@ class Trainer:
         return take_steps
 
     def weights(self) -> Weights:
-        """The weights as they are now, [lanes, inputs, units] and [lanes, units] for each layer."""
+        """Returns the current weights, [lanes, inputs, units] and [lanes, units] for each layer."""
         arrays = [parameter.detach().cpu().numpy() for parameter in self.model.parameters()]
         return [(weight.T[None], bias[None]) for weight, bias in zip(arrays[::2], arrays[1::2], strict=True)]
 
     def step(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """One update; the total loss before it."""
+        """Makes one update; returns the total loss before it."""
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.total(x, y)
         loss.backward()
@@ -62,7 +62,7 @@ class Trainer:
         return loss.detach()
 
     def _fastest_threads(self, order: npt.NDArray[np.int32]) -> int:
-        """One thread or all (on a GPU one): judged by gradients, which leave the weights as they are."""
+        """Chooses between one thread and all (on a GPU, one), timing gradients, which do not change the weights."""
         def candidate(threads: int) -> Callable[[], None]:
             def gradients() -> None:
                 torch.set_num_threads(threads)
@@ -77,7 +77,7 @@ class Trainer:
         return int(fastest({str(threads): candidate(threads) for threads in (1, torch.get_num_threads())}))
 
     def total(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Data loss and penalties."""
+        """Computes the data loss plus the penalties."""
         data = torch.nn.functional.cross_entropy(self.model(x), y)
         penalties = [self.l1 * kernel.abs().sum() + self.l2 * kernel.square().sum() for kernel in self.kernels]
         return data + torch.stack(penalties).sum()

@@ -1,1 +1,1 @@
-"""The job of `python -m reglab.train` as users of other libraries would write it: scripts without reglab."""
+"""The job of `python -m reglab.train` as users of other libraries would write it, in scripts without reglab."""

@@ -1,4 +1,4 @@
-"""Keras: `python keras_fit.py data.npz JOB`, JOB as JSON. Trains, evaluates each epoch, keeps the weights."""
+"""Keras: `python keras_fit.py data.npz JOB`, with JOB as JSON. Trains, evaluates every epoch, saves the weights."""
 
 import json
 import sys

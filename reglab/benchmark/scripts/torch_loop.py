@@ -1,4 +1,4 @@
-"""PyTorch: `python torch_loop.py data.npz JOB`, JOB as JSON. Trains, evaluates each epoch, keeps the weights."""
+"""PyTorch: `python torch_loop.py data.npz JOB`, with JOB as JSON. Trains, evaluates every epoch, saves the weights."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ x_train, x_validation = (torch.from_numpy(arrays[name].astype(np.float32) / np.f
 y_train, y_validation = (torch.from_numpy(arrays[name].astype(np.int64)) for name in ("y_train", "y_validation"))
 
 torch.manual_seed(job["seed"])
-torch.set_num_threads(1)  # Faster than two on networks of this size.
+torch.set_num_threads(1)  # Faster than two for networks of this size.
 widths = [x_train.shape[1], *job["hidden"], job["classes"]]
 layers = [part for inputs, units in zip(widths, widths[1:]) for part in (torch.nn.Linear(inputs, units),  # noqa: B905
                                                                          torch.nn.ReLU())]

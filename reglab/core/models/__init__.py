@@ -1,4 +1,4 @@
-"""The networks, a class and a file each, and the registry of them: add a file, and a line in `registry.py`."""
+"""The networks, one class and one file each, and their registry: to add one, add a file and a line in `registry.py`."""
 
 from reglab.core.models.base import EVALUATION, ArrayInfo, Mode, Model, Settings
 from reglab.core.models.registry import get, names, register, registered, unregister

@@ -20,13 +20,13 @@ _WINDOW: Final = 3
 
 @dataclasses.dataclass(frozen=True)
 class CNN(Model):
-    """Two blocks, then `DenseLayers`, each hidden one with dropout.
+    """Two convolutional blocks followed by `DenseLayers`, with dropout after each hidden one.
 
-    Block i is conv_i (3x3, padded, no bias), norm_i (batch normalization), ReLU, and the largest of each 2x2 pixels.
+    Block i is conv_i (3x3, padded, no bias), norm_i (batch normalization), ReLU, and 2x2 max pooling.
 
     Attributes:
       input_shape: [height, width] or [height, width, channels], at least 4x4.
-      dropout: the part of the entries after each hidden Dense layer that training sets to 0.
+      dropout: the fraction of the outputs of each hidden Dense layer that is set to 0 in training.
     """
 
     name = "cnn"
@@ -45,7 +45,11 @@ class CNN(Model):
 
     @classmethod
     def configured(cls, settings: Settings, input_shape: tuple[int, ...], classes: int) -> CNN:
-        """The network of a configuration; it takes images of at least 4x4 pixels."""
+        """Returns the network for a configuration.
+
+        Raises:
+          ValueError: the examples are not images of at least 4x4 pixels.
+        """
         if len(input_shape) not in (2, 3) or min(input_shape[:2]) < 4:
             raise ValueError("it takes images of at least 4x4 pixels, and the data have examples of "
                              f"{'x'.join(map(str, input_shape))}: give --model=mlp")
@@ -54,7 +58,7 @@ class CNN(Model):
 
     @property
     def draws(self) -> bool:
-        """Where there is dropout."""
+        """True if there is dropout."""
         return self.dropout > 0 and bool(self.hidden)
 
     @property
@@ -72,7 +76,7 @@ class CNN(Model):
 
     @property
     def arrays(self) -> tuple[ArrayInfo, ...]:
-        """Of each block a kernel [3, 3, inputs, outputs], and scale, offset, mean and variance [outputs]."""
+        """Per block a kernel [3, 3, inputs, outputs] and scale, offset, mean, variance [outputs]; then the Dense."""
         told: list[ArrayInfo] = []
         for i, (inputs, outputs) in enumerate(zip((self._image[2], *CHANNELS), CHANNELS, strict=False)):
             told.append(ArrayInfo(f"conv_{i}/kernel", f"conv_{i}", "kernel", "Conv2D",
@@ -83,7 +87,7 @@ class CNN(Model):
         return (*told, *self._dense.arrays)
 
     def initialize(self, seed: int) -> Weights:
-        """Kernels start Glorot-uniform, scale and variance at 1, offset, mean and biases at 0."""
+        """Initializes kernels Glorot-uniform, scale and variance with 1, offset, mean and biases with 0."""
         parameters, buffers = self._dense.initialize(seed, len(CHANNELS)), {}
         kernels = [array for array in self.arrays if array.layer_kind == "Conv2D"]
         for i, (kernel, outputs) in enumerate(zip(kernels, CHANNELS, strict=True)):
@@ -94,7 +98,7 @@ class CNN(Model):
         return Weights(parameters, buffers)
 
     def apply(self, parameters: Parameters, buffers: Buffers, x: tf.Tensor, mode: Mode) -> tuple[tf.Tensor, Buffers]:
-        """[examples, classes] logits of images, and the buffers after it, whose averages move in training."""
+        """Returns the [examples, classes] logits of images, and the buffers, whose averages move in training."""
         x, after = tf.reshape(x, [-1, *self._image]), {}
         for i in range(len(CHANNELS)):
             x = convolved(x, parameters[f"conv_{i}"]["kernel"], self.product_dtype)
@@ -106,14 +110,14 @@ class CNN(Model):
         return logits, after
 
     def describe(self) -> str:
-        """Its widths, and what is special about it."""
+        """Describes the channels, the widths, the activation and any dropout."""
         dense = "-".join(map(str, (self._dense.features, *self.hidden, self.classes)))
         rate = f", dropout {self.dropout:g}" if self.draws else ""
         return (f"CNN, convolutions 3x3 of {' and '.join(map(str, CHANNELS))} channels, then {dense}, "
                 f"{self.activation}{rate}")
 
     def keras_layers(self, keras: Any, weights: Weights, rescaling: Any) -> list[tuple[Any, list[Any]]]:
-        """The network as Keras layers; no dropout, as it acts in training alone."""
+        """Returns the network as Keras layers, without dropout, which acts only in training."""
         (parameters, buffers), layers = weights, keras.layers
         dtype = parameters["logits"]["bias"].dtype.name
         chain: list[tuple[Any, list[Any]]] = [(rescaling, []), (layers.Reshape(self._image, dtype=dtype), [])]
@@ -129,7 +133,7 @@ class CNN(Model):
 
     @property
     def activations(self) -> int:
-        """About: what the convolutions give, their windows written out, and the Dense layers."""
+        """An estimate: the outputs of the convolutions, their unrolled windows, and the outputs of the Dense layers."""
         (height, width, inputs), count = self._image, sum((*self.hidden, self.classes))
         for outputs in CHANNELS:
             count += height * width * (_WINDOW**2 * inputs + 3 * outputs)
@@ -138,9 +142,9 @@ class CNN(Model):
 
 
 def convolved(x: tf.Tensor, kernel: tf.Tensor, product_dtype: Any) -> tf.Tensor:
-    """[examples, height, width, outputs]: `x` [examples, height, width, inputs], padded with 0, in windows of 3x3.
+    """Convolves `x` [examples, height, width, inputs], zero-padded, to [examples, height, width, outputs].
 
-    As one matrix product of the windows written out, since that also works with another kernel in every lane.
+    Computed as one matrix product over the unrolled windows, because that also works with a different kernel per lane.
 
     Args:
       kernel: [3, 3, inputs, outputs].
@@ -155,7 +159,7 @@ def convolved(x: tf.Tensor, kernel: tf.Tensor, product_dtype: Any) -> tf.Tensor:
 
 
 def pooled(x: tf.Tensor) -> tf.Tensor:
-    """[examples, height // 2, width // 2, channels]: the largest of each 2x2 entries; an odd edge is left out."""
+    """2x2 max pooling: [examples, height // 2, width // 2, channels]; an odd last row or column is dropped."""
     height, width, channels = x.shape[1] // 2, x.shape[2] // 2, x.shape[3]
     pairs = tf.reshape(x[:, :2 * height, :2 * width], [-1, height, 2, width, 2, channels])
     return tf.reduce_max(pairs, [2, 4])

@@ -1,4 +1,4 @@
-"""Dense layers one after another, as models end in them."""
+"""A stack of Dense layers: the whole MLP, and the last part of other models."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ ACTIVATIONS: Final[dict[str, Callable[[tf.Tensor], tf.Tensor]]] = {
 
 @dataclasses.dataclass(frozen=True)
 class DenseLayers:
-    """Layers dense_0, dense_1, … of the `hidden` widths, then the layer named logits: x @ kernel + bias.
+    """Layers dense_0, dense_1, … with the `hidden` widths, then a layer named logits; each is x @ kernel + bias.
 
-    Kernels start Glorot-uniform (Glorot and Bengio 2010, eq. 16), drawn in float64 so that the precision of the run
-    changes only their rounding; biases start at 0.
+    Kernels start Glorot-uniform (Glorot and Bengio 2010, eq. 16), drawn in float64 so that the run's precision only
+    affects how they are rounded; biases start at 0.
 
     Attributes:
       features: the width of the input.
-      hidden: those of the hidden layers.
-      classes: that of the logits.
-      activation: what follows each hidden layer, one of `ACTIVATIONS`.
-      dtype: of the arrays.
-      product_dtype: what the inputs of matrix products are rounded to (bfloat16, say); arrays and sums stay `dtype`.
+      hidden: the widths of the hidden layers.
+      classes: the number of logits.
+      activation: the function applied after each hidden layer, one of `ACTIVATIONS`.
+      dtype: the dtype of the arrays.
+      product_dtype: the dtype to which inputs of matrix products are rounded (such as bfloat16), or None; arrays and
+        sums stay `dtype`.
     """
 
     features: int
@@ -44,7 +45,7 @@ class DenseLayers:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The layers, input side first."""
+        """The layer names, starting at the input side."""
         return (*(f"dense_{i}" for i in range(len(self.hidden))), "logits")
 
     @property
@@ -56,7 +57,7 @@ class DenseLayers:
                      for role, shape in (("kernel", (inputs, units)), ("bias", (units,))))
 
     def initialize(self, seed: int, first: int = 0) -> Parameters:
-        """The arrays before the first step; layer i draws from (seed, first + i)."""
+        """Returns the arrays before the first step; layer i draws from the seed (seed, first + i)."""
         shapes = {array.path: array.shape for array in self.arrays}
         return {layer: {"kernel": glorot_uniform(shapes[f"{layer}/kernel"], (seed, first + i), self.dtype),
                         "bias": tf.zeros(shapes[f"{layer}/bias"], self.dtype)}
@@ -64,10 +65,10 @@ class DenseLayers:
 
     def apply(self, parameters: Parameters, x: tf.Tensor,
               after_hidden: Callable[[tf.Tensor, int], tf.Tensor] = lambda x, layer: x) -> tf.Tensor:
-        """[examples, classes] logits of `x` [examples, features].
+        """Returns the [examples, classes] logits of `x` [examples, features].
 
         Args:
-          after_hidden: what becomes of the output of hidden layer i, given it and i.
+          after_hidden: maps (output of hidden layer i, i) to the input of the next layer.
         """
         for i, layer in enumerate(self.names):
             x = matmul(x, parameters[layer]["kernel"], self.product_dtype) + parameters[layer]["bias"]
@@ -76,7 +77,7 @@ class DenseLayers:
         return x
 
     def keras(self, keras: Any, parameters: Parameters) -> list[tuple[Any, list[Any]]]:
-        """The same as Keras layers, each with its arrays."""
+        """Returns the same network as Keras layers, each with its arrays."""
         dtype = parameters["logits"]["kernel"].dtype.name
         return [(keras.layers.Dense(parameters[layer]["kernel"].shape[1], name=layer, dtype=dtype,
                                     activation=None if layer == "logits" else self.activation),
@@ -84,14 +85,14 @@ class DenseLayers:
 
 
 def glorot_uniform(shape: tuple[int, ...], seed: tuple[int, int], dtype: Any) -> tf.Tensor:
-    """Uniform within ±√(6 / (fan in + fan out)): the last two axes are inputs and outputs, all before them a window."""
+    """Draws uniformly from ±√(6 / (fan in + fan out)); the last two axes are inputs and outputs, the rest a window."""
     limit = math.sqrt(6 / (math.prod(shape[:-2]) * sum(shape[-2:])))
     drawn = tf.random.stateless_uniform(shape, seed, -limit, limit, dtype=tf.float64, alg="philox")
     return tf.cast(drawn, dtype)
 
 
 def matmul(x: tf.Tensor, kernel: tf.Tensor, product_dtype: Any) -> tf.Tensor:
-    """x @ kernel, in the kernel's dtype; both rounded to `product_dtype` before, if there is one."""
+    """Computes x @ kernel in the kernel's dtype, first rounding both to `product_dtype` unless it is None."""
     if product_dtype is None:
         return tf.matmul(x, kernel)
     return tf.cast(tf.matmul(tf.cast(x, product_dtype), tf.cast(kernel, product_dtype)), kernel.dtype)

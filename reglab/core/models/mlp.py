@@ -15,11 +15,11 @@ from reglab.core.parameters import Buffers, Parameters, Weights
 
 @dataclasses.dataclass(frozen=True)
 class MLP(Model):
-    """Dense layers, those of `DenseLayers`, on the flattened input. With no hidden layer it is softmax regression.
+    """`DenseLayers` on the flattened input. Without hidden layers it is softmax regression.
 
     Attributes:
-      input_shape: that of one example.
-      dropout: the part of each hidden layer's outputs that `random.dropout` sets to 0 in training.
+      input_shape: the shape of one example.
+      dropout: the fraction of each hidden layer's outputs that `random.dropout` sets to 0 in training.
     """
 
     name = "mlp"
@@ -36,13 +36,13 @@ class MLP(Model):
 
     @classmethod
     def configured(cls, settings: Settings, input_shape: tuple[int, ...], classes: int) -> MLP:
-        """The MLP of a configuration; it takes examples of every shape."""
+        """Returns the MLP for a configuration; it accepts examples of any shape."""
         return cls(input_shape, settings.hidden, classes, settings.activation, parameter_dtype(settings.precision),
                    product_dtype(settings.precision), settings.dropout)
 
     @property
     def draws(self) -> bool:
-        """Where there is dropout."""
+        """True if there is dropout."""
         return self.dropout > 0 and bool(self.hidden)
 
     @property
@@ -52,26 +52,26 @@ class MLP(Model):
 
     @property
     def arrays(self) -> tuple[ArrayInfo, ...]:
-        """A kernel and a bias for each layer, input side first."""
+        """A kernel and a bias for each layer, starting at the input side."""
         return self._layers.arrays
 
     def initialize(self, seed: int) -> Weights:
-        """Glorot-uniform kernels, which depend on the seed, and biases of 0."""
+        """Returns Glorot-uniform kernels, which depend on the seed, and biases of 0."""
         return Weights(self._layers.initialize(seed))
 
     def apply(self, parameters: Parameters, buffers: Buffers, x: tf.Tensor, mode: Mode) -> tuple[tf.Tensor, Buffers]:
-        """[examples, classes] logits of `x` [examples, *input_shape]; there are no buffers."""
+        """Returns the [examples, classes] logits of `x` [examples, *input_shape]; there are no buffers."""
         if len(self.input_shape) > 1:
             x = tf.reshape(x, [-1, math.prod(self.input_shape)])
         return self._layers.apply(parameters, x, lambda x, layer: dropout(x, self.dropout, mode, layer)), buffers
 
     def describe(self) -> str:
-        """Its widths, from input to logits, and the activation."""
+        """Describes the widths, from input to logits, the activation and any dropout."""
         widths = (math.prod(self.input_shape), *self.hidden, self.classes)
         rate = f", dropout {self.dropout:g}" if self.draws else ""
         return f"MLP {'-'.join(map(str, widths))}, {self.activation}{rate}"
 
     def keras_layers(self, keras: Any, weights: Weights, rescaling: Any) -> list[tuple[Any, list[Any]]]:
-        """Flatten, the division of the input, then the Dense layers; no dropout, as it acts in training alone."""
+        """Returns Flatten, the rescaling and the Dense layers, without dropout, which acts only in training."""
         flatten = keras.layers.Flatten(dtype=weights.parameters["logits"]["bias"].dtype.name)
         return [(flatten, []), (rescaling, []), *self._layers.keras(keras, weights.parameters)]

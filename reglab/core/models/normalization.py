@@ -1,4 +1,4 @@
-"""Batch normalization over a whole global batch, however it is shared out and padded."""
+"""Batch normalization over a whole global batch, however it is divided among replicas and padded."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from reglab.core.models.base import Mode
 from reglab.core.parameters import Buffers, Parameters
 
 MOMENTUM: Final = 0.9
-"""How much of the moving averages stays at each step; Keras' 0.99 takes more steps than a small data set has."""
+"""The fraction of the moving averages kept at each step; Keras' 0.99 needs more steps than a small data set has."""
 EPSILON: Final = 1e-3
 
 
 def batch_norm(parameters: Parameters, buffers: Buffers, layer: str, x: tf.Tensor,
                mode: Mode) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """scale · (x − mean) / √(variance + ε) + offset (Ioffe and Szegedy 2015, algorithm 1), and the buffers after it.
+    """Returns scale · (x − mean) / √(variance + ε) + offset (Ioffe and Szegedy 2015, algorithm 1), and new buffers.
 
-    In training, mean and variance are those of each channel over all real examples of the global batch:
+    In training, mean and variance are taken per channel over all real examples of the global batch:
 
         n = Σ_i w_i · pixels,    mean = Σ w_i·x_i / n,    variance = Σ w_i·(x_i − mean)² / n
 
-    and the moving averages go a tenth of the way to them; in evaluation they are the moving averages.
+    and the moving averages move a tenth of the way towards them; in evaluation the moving averages are used instead.
 
     Args:
-      layer: has scale and offset in `parameters`, mean and variance in `buffers`, each [channels].
+      layer: a layer with scale and offset in `parameters`, and mean and variance in `buffers`, each [channels].
       x: [examples, height, width, channels].
     """
     own, moving = parameters[layer], buffers[layer]

@@ -1,8 +1,8 @@
-"""Random bits as a function of a key and a counter, for what is drawn in training.
+"""Random bits as a function of a key and a counter, for random numbers drawn in training.
 
-TensorFlow's own stateless operations draw a whole array from one seed: an entry would then depend on the share of the
-batch that a replica has, and under `tf.vectorized_map` they fall back to a loop over the lanes. This generator is
-made of sums, shifts and exclusive ors of each entry alone.
+TensorFlow's own stateless operations draw a whole array from one seed, so an entry would depend on which share of the
+batch a replica has; and under `tf.vectorized_map` they fall back to a loop over the lanes. This generator computes each
+entry separately, with sums, shifts and exclusive ors.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from reglab.core.lazily import tf
 from reglab.core.models.base import Mode
 
 Words = tuple["tf.Tensor", "tf.Tensor"]
-"""Two uint32 arrays of shapes that broadcast."""
+"""Two uint32 arrays whose shapes broadcast."""
 
 _ROTATIONS: Final = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY: Final = 0x1BD11BDA
 
 
 def threefry(key: Words, counter: Words) -> Words:
-    """Threefry-2x32 with 20 rounds (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.3)."""
+    """Threefry-2x32, 20 rounds (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.3)."""
     schedule = (*key, key[0] ^ key[1] ^ tf.constant(_PARITY, tf.uint32))
     x, y = counter[0] + key[0], counter[1] + key[1]
     for block in range(5):
@@ -33,13 +33,13 @@ def threefry(key: Words, counter: Words) -> Words:
 
 
 def dropout(x: tf.Tensor, rate: float, mode: Mode, layer: int) -> tf.Tensor:
-    """In training each entry is 0 with probability `rate`, else x / (1 − rate) (Srivastava et al. 2014, section 10).
+    """In training, sets each entry to 0 with probability `rate`, else to x / (1 − rate) (Srivastava et al. 2014, §10).
 
-    Which ones is a function of the seed, the step, the layer and the place in the global batch.
+    Which entries are dropped is a function of the seed, the step, the layer and the place in the global batch.
 
     Args:
       x: [examples, units].
-      layer: tells the draws of one layer from those of another.
+      layer: a number that makes different layers draw differently.
     """
     if not mode.training or not rate:
         return x

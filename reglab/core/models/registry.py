@@ -1,4 +1,4 @@
-"""Which models there are, in the order in which `--help` names them."""
+"""The registry of models, in the order in which `--help` lists them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _MODELS: Final[dict[str, type[Model]]] = {}
 
 
 def register(model: type[Model]) -> None:
-    """Makes a model known to `--model`. To be called before anything is configured.
+    """Makes a model available to `--model`. Call it before anything is configured.
 
     Raises:
-      ValueError: its name is taken.
+      ValueError: a model of this name already exists.
     """
     if model.name in _MODELS:
         raise ValueError(f"there is a model named {model.name!r} already")
@@ -23,29 +23,29 @@ def register(model: type[Model]) -> None:
 
 
 def unregister(name: str) -> None:
-    """Takes a model out again.
+    """Removes a model.
 
     Raises:
-      KeyError: there is none of that name.
+      KeyError: there is no model of this name.
     """
     del _MODELS[name]
 
 
 def registered() -> tuple[type[Model], ...]:
-    """All of them, in order."""
+    """All models, in order."""
     return tuple(_MODELS.values())
 
 
 def names() -> tuple[str, ...]:
-    """Their names, in order."""
+    """The names of all models, in order."""
     return tuple(_MODELS)
 
 
 def get(name: str) -> type[Model]:
-    """The model of that name.
+    """Returns the model of this name.
 
     Raises:
-      KeyError: there is none.
+      KeyError: there is no model of this name.
     """
     return _MODELS[name]
 

@@ -1,4 +1,4 @@
-"""The penalties, a class and a file each, and the registry of them: add a file, and a line in `registry.py`."""
+"""The penalties, one class and file each, and their registry: to add one, add a file and a line in `registry.py`."""
 
 from reglab.core.penalties.base import Penalty, value
 from reglab.core.penalties.registry import get, names, register, registered, standing

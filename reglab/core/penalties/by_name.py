@@ -1,4 +1,4 @@
-"""A value for each penalty: what a configuration, a lane, a point or a grid has of its own by their names."""
+"""One value for each penalty: how a configuration, lane, point or grid stores what it sets per penalty, by name."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ C = TypeVar("C", bound=type)
 
 
 class ByPenalty(Mapping[str, V], Generic[V]):
-    """Name of each registered penalty to a value, in the registry's order; immutable, and hashable as its values are.
+    """Maps the name of each registered penalty to a value, in registry order; immutable, hashable if its values are.
 
     Args:
-      default: the value of those that are not given.
+      default: the value of penalties that are not in `given`.
+      given: the values that are set, by name.
 
     Raises:
-      TypeError: a name is not registered.
+      TypeError: a name in `given` is not registered.
     """
 
     def __init__(self, default: V, given: Mapping[str, V]) -> None:
@@ -33,12 +34,12 @@ class ByPenalty(Mapping[str, V], Generic[V]):
 
     @property
     def told(self) -> dict[str, V]:
-        """Those that are written down and shown: the standing ones, and where there is more than the default to say."""
+        """The values that are written and shown: those of standing penalties and those that differ from the default."""
         return {name: value for name, value in self.items() if name in self._given or name in registry.standing()}
 
     @property
     def given(self) -> dict[str, V]:
-        """Those that are not the default."""
+        """The values that differ from the default."""
         return dict(self._given)
 
     def __getitem__(self, name: str) -> V:
@@ -53,7 +54,7 @@ class ByPenalty(Mapping[str, V], Generic[V]):
         return len(registry.names())
 
     def __hash__(self) -> int:
-        # 0 equals 0.0, and so has to have its hash.
+        # 0 == 0.0, so the two must have the same hash.
         return hash(tuple(item for item in self._given.items() if item[1] != self._default))
 
     def __repr__(self) -> str:
@@ -61,14 +62,14 @@ class ByPenalty(Mapping[str, V], Generic[V]):
 
 
 def _same(value: Any, default: Any) -> bool:
-    return type(value) is type(default) and bool(value == default)  # False and 0 are not 0.0, before they are checked.
+    return type(value) is type(default) and bool(value == default)  # Until checked, keep False and 0 apart from 0.0.
 
 
 def by_penalty_name(declared: C) -> C:
-    """A dataclass with a field `strengths`, a `ByPenalty`, to which the penalties' names are fields as the others are.
+    """Class decorator for a dataclass with a `ByPenalty` field `strengths`: makes each penalty's name act as a field.
 
-    `declared(l1=1, …)`, `dataclasses.replace(x, l1=1)` and `x.l1` do what they would if l1 were declared; only that
-    `dataclasses.fields` and `asdict` do not know of it: `as_dict` does.
+    `declared(l1=1, …)`, `dataclasses.replace(x, l1=1)` and `x.l1` work as if l1 were a declared field. Only
+    `dataclasses.fields` and `asdict` do not see it; use `as_dict` instead.
     """
     original = declared.__init__  # type: ignore[misc]
 
@@ -90,7 +91,7 @@ def by_penalty_name(declared: C) -> C:
 
 
 def as_dict(instance: Any) -> dict[str, Any]:
-    """The fields of such a dataclass by name, with what is told of each penalty in the place of `strengths`."""
+    """The fields of such a dataclass by name, with the penalties' `told` values in place of `strengths`."""
     told: dict[str, Any] = {}
     for field in dataclasses.fields(instance):
         told |= instance.strengths.told if field.name == "strengths" else {field.name: getattr(instance, field.name)}

@@ -21,11 +21,11 @@ class L1(Penalty):
     degree = 1
 
     def terms(self, w: tf.Tensor) -> tf.Tensor:
-        """|W|."""
+        """Returns |W|."""
         return tf.abs(at_least_float32(w))
 
     def gradient(self, w: tf.Tensor) -> tf.Tensor:
-        """sign(W), with sign(0) = 0."""
+        """Returns sign(W), with sign(0) = 0."""
         return sign(w)
 
     def proximal(self, w: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:

@@ -22,15 +22,15 @@ class L2(Penalty):
     slope = 2
 
     def terms(self, w: tf.Tensor) -> tf.Tensor:
-        """W²."""
+        """Returns W²."""
         return tf.square(at_least_float32(w))
 
     def gradient(self, w: tf.Tensor) -> tf.Tensor:
-        """2·W."""
+        """Returns 2·W."""
         return 2 * w
 
     def proximal(self, w: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
-        """W / (1 + 2·threshold), entry by entry."""
+        """Returns W / (1 + 2·threshold), entry by entry."""
         return w / (1 + 2 * threshold)
 
     def distance(self, w: tf.Tensor, gradient: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Which penalties there are, in the order in which they stand in the objective and in every file, table and picture."""
+"""The registry of penalties, in the order in which they appear in the objective and in all files, tables, pictures."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from reglab.core.penalties.l2 import L2
 
 _PENALTIES: Final[dict[str, Penalty]] = {}
 _TAKEN: Final = {"data", "data_loss", "penalty", "total", "accuracy"}
-"""What stands beside the penalties' names in tags and files."""
+"""Names that stand beside those of penalties in tags and files."""
 
 
 def register(penalty: Penalty) -> None:
-    """Makes a penalty known: from now on it has a flag, a field of `Config`, and a place in whatever a run leaves.
+    """Makes a penalty known: it gets a flag, a field of `Config`, and a place in everything that a run writes.
 
-    To be called before anything is configured; flags, help, files and pictures are made from the registry.
+    Call it before anything is configured; flags, help, files and pictures are made from the registry.
 
     Raises:
-      ValueError: its name is taken, or is no Python identifier.
+      ValueError: the name is taken or is not a Python identifier.
     """
     name = penalty.name
     if not name.isidentifier() or keyword.iskeyword(name) or name in _TAKEN:
@@ -32,39 +32,39 @@ def register(penalty: Penalty) -> None:
 
 
 def reserve(names: Iterable[str]) -> None:
-    """Keeps names from penalties: they are flags of a run, say."""
+    """Makes names unavailable to penalties, for instance because they are flags of a run."""
     _TAKEN.update(names)
 
 
 def unregister(name: str) -> None:
-    """Takes a penalty out again.
+    """Removes a penalty.
 
     Raises:
-      KeyError: there is none of that name.
+      KeyError: there is no penalty of this name.
     """
     del _PENALTIES[name]
 
 
 def registered() -> tuple[Penalty, ...]:
-    """All of them, in order."""
+    """All penalties, in order."""
     return tuple(_PENALTIES.values())
 
 
 def names() -> tuple[str, ...]:
-    """Their names, in order."""
+    """The names of all penalties, in order."""
     return tuple(_PENALTIES)
 
 
 def standing() -> tuple[str, ...]:
-    """The names of those that are a term of every program."""
+    """The names of the penalties that are a term of every program."""
     return tuple(name for name, penalty in _PENALTIES.items() if penalty.is_standing)
 
 
 def get(name: str) -> Penalty:
-    """The penalty of that name.
+    """Returns the penalty of this name.
 
     Raises:
-      KeyError: there is none.
+      KeyError: there is no penalty of this name.
     """
     return _PENALTIES[name]
 

@@ -1,4 +1,4 @@
-"""A data set as a source: all examples on the device, gathered by an order that is a function of seed and epoch."""
+"""A data set as a source: all examples are on the device, gathered in an order that depends on seed and epoch only."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ EVALUATION_BATCH: Final = 1000
 
 @dataclasses.dataclass(frozen=True)
 class ArrayLayout(Layout):
-    """Resident are both splits, one after the other, and their divisor; what is fed is an order of examples."""
+    """Resident are both splits, concatenated, and their divisor; the feed is an order of examples, [examples] int32."""
 
     def evaluation_batch_size(self, replicas: int) -> int:
-        """The same number for each replica, whatever the batch size of training."""
+        """The same number of examples for each replica, whatever the batch size in training."""
         return EVALUATION_BATCH * replicas
 
     def batch(self, resident: Any, feed: Any, i: tf.Tensor, share: Share) -> Batch:
-        """A replica's share of the batch, gathered by the order that was fed."""
+        """Gathers a replica's share of the batch in the order given by the feed."""
         x, y, divisor = resident
         part = share.of(i)
         ids = tf.gather(feed, part.positions)
@@ -37,9 +37,10 @@ class ArraySource(Source):
     """The batches of a data set.
 
     Args:
-      batch_size: global batch, in examples.
-      dtype: of the model's input.
-      seed: of the order.
+      dataset: the examples.
+      batch_size: the number of examples in a global batch.
+      dtype: the dtype of the model's input.
+      seed: the seed of the order.
     """
 
     def __init__(self, dataset: Dataset, batch_size: int, dtype: tf.DType, seed: int = 0) -> None:
@@ -52,11 +53,11 @@ class ArraySource(Source):
         self._lock = threading.Lock()
 
     def resident(self, device: str | None) -> Any:
-        """Both splits and their divisor: on each device once, whoever asks."""
+        """Returns both splits and their divisor; they are placed on each device once and then reused."""
         if device not in self._resident:
             train, validation = self.about.train, self.about.validation
             with tf.device(device):
-                # Identity, as a constant is on the first CPU even where another logical one is asked for.
+                # identity copies, as tf.constant uses the first CPU even if another logical one is asked for.
                 self._resident[device] = map_arrays(tf.identity, (
                     tf.constant(np.concatenate([train.x, validation.x])),
                     tf.constant(np.concatenate([train.y, validation.y])),
@@ -64,18 +65,18 @@ class ArraySource(Source):
         return self._resident[device]
 
     def feed(self, split: str, epoch: int | None, first: int, count: int) -> np.ndarray:
-        """The places of all examples of the split, in the order of the epoch, int32."""
+        """Returns the int32 positions of all examples of the split, in the order of the epoch."""
         del first, count
         return self._natural_order(split) if epoch is None else self._order_of(epoch)
 
     def _order_of(self, epoch: int) -> np.ndarray:
-        with self._lock:  # Groups of lanes ask for the same one at the same time.
+        with self._lock:  # Groups of lanes ask for the same order at the same time.
             if self._order is None or self._order[0] != epoch:
                 self._order = epoch, epoch_order(self._seed, epoch, self.layout.train)
             return self._order[1]
 
     def _natural_order(self, split: str) -> np.ndarray:
-        """As long as the larger split, so that one compiled function serves both."""
+        """The positions in stored order, as many as the larger split has, so that one compiled function serves both."""
         start = 0 if split == "train" else self.layout.train
         places = start + np.arange(max(self.layout.sizes.values()), dtype=np.int32)
         return np.minimum(places, sum(self.layout.sizes.values()) - 1)

@@ -1,8 +1,8 @@
-"""What a source is: batches by their place in an epoch, half of it traced into the compiled loop, half on the host.
+"""The interface of a source: batches by their place in an epoch, made partly in the compiled loop, partly on the host.
 
-The traced half, `Layout`, knows sizes and no data, so programs are compiled from it and shared by all sources of an
-equal one. The half on the host, `Source`, has the data. They live in the engine, not with the data sets, because a
-layout is TensorFlow code, and `reglab.data` does without TensorFlow.
+The traced part, `Layout`, knows sizes but no data, so programs are compiled from it and shared by all sources with an
+equal layout. The part on the host, `Source`, holds the data. Both live in the engine rather than beside the data sets
+because a layout is TensorFlow code, which `reglab.data` does without.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class Part(NamedTuple):
     """A replica's places in one global batch.
 
     Attributes:
-      places: [size] int32, where they are in the batch.
-      positions: [size] int32, where their examples are in the split; for an empty place that of the last one.
-      is_real: [size] bool, whether there is an example for a place.
-      examples: scalar, those of the whole global batch.
+      places: [size] int32, places within the batch.
+      positions: [size] int32, the positions of their examples in the split; for an empty place, that of the last one.
+      is_real: [size] bool, whether a place has an example.
+      examples: scalar, the number of examples in the whole global batch.
     """
 
     places: tf.Tensor
@@ -35,13 +35,13 @@ class Part(NamedTuple):
 
 
 class Share(NamedTuple):
-    """Which part of global batches is meant: one replica's, some consecutive places, of which the last may be empty.
+    """The part of every global batch that one replica takes: consecutive places, the last of which may be empty.
 
     Attributes:
-      replica: which replica, from 0.
-      size: places of a replica.
-      batch_size: examples of a full global batch.
-      examples: of the split that the batches are of.
+      replica: the index of the replica, from 0.
+      size: the number of places of a replica.
+      batch_size: the number of examples in a full global batch.
+      examples: the number of examples in the split.
     """
 
     replica: Any
@@ -50,7 +50,7 @@ class Share(NamedTuple):
     examples: Any
 
     def of(self, i: tf.Tensor) -> Part:
-        """Its places in batch `i`."""
+        """Returns the replica's places in batch `i`."""
         places = self.replica * self.size + tf.range(self.size)
         positions = i * self.batch_size + places
         is_real = (places < self.batch_size) & (positions < self.examples)
@@ -63,10 +63,10 @@ class Layout(abc.ABC):
     """How the batches of a source are made. Hashable: equal layouts share compiled programs.
 
     Attributes:
-      train, validation: the examples of either split.
-      batch_size: examples of a global batch in training; the last one of an epoch has what is left.
+      train, validation: the number of examples in each split.
+      batch_size: the number of examples in a global batch of training; the last one of an epoch has what is left.
       input_shape, classes: see `DataFacts`.
-      dtype: of the model's input.
+      dtype: the dtype of the model's input.
     """
 
     train: int
@@ -78,37 +78,38 @@ class Layout(abc.ABC):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The examples of "train" and of "validation"."""
+        """The number of examples in "train" and in "validation"."""
         return {"train": self.train, "validation": self.validation}
 
     @property
     def steps_per_epoch(self) -> int:
-        """The batches of an epoch."""
+        """The number of batches in an epoch."""
         return steps_per_epoch(self.train, self.batch_size)
 
     @property
     def most_batches(self) -> int:
-        """How many batches one feed has at the most, so how many steps a call may take."""
+        """The largest number of batches in one feed, and hence of steps in one call."""
         return sys.maxsize
 
     def evaluation_batch_size(self, replicas: int) -> int:
-        """Examples of a full global batch in evaluation."""
+        """The number of examples in a full global batch of evaluation."""
         del replicas
         return self.batch_size
 
     @abc.abstractmethod
     def batch(self, resident: Any, feed: Any, i: tf.Tensor, share: Share) -> Batch:
-        """A replica's share of batch `i` of an epoch, or of an evaluation. Traced: a function of its arguments alone.
+        """Returns a replica's share of batch `i` of an epoch or an evaluation. Traced, so a function of its arguments.
 
         Args:
-          resident, feed: what `Source.resident` and `Source.feed` gave.
+          resident, feed: the results of `Source.resident` and `Source.feed`.
         """
 
     def _batch_of(self, x: tf.Tensor, y: tf.Tensor, divisor: tf.Tensor, part: Part) -> Batch:
-        """The part of which `x` [size, …] and `y` [size] are the examples, as the source has them.
+        """Makes a batch of the examples `x` [size, …] and `y` [size] of a part, given as the source stores them.
 
         Args:
-          divisor: a runtime value, not a constant: XLA would multiply by the rounded reciprocal instead.
+          divisor: a run-time value, because XLA would turn division by a constant into multiplication by its rounded
+            reciprocal.
         """
         x = tf.cast(x, self.dtype) / divisor
         if len(self.input_shape) > 1:
@@ -117,11 +118,11 @@ class Layout(abc.ABC):
 
 
 class Source(abc.ABC):
-    """Batches of a training and a validation split.
+    """The batches of a training and a validation split.
 
     Attributes:
-      about: what is known of the data.
-      layout: how their batches are made.
+      about: the sizes, shapes and other facts of the data.
+      layout: how the batches are made.
     """
 
     about: DataFacts
@@ -129,14 +130,15 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def resident(self, device: str | None) -> Any:
-        """A structure of tensors on a device, or on the one that TensorFlow takes, to be used by all batches."""
+        """Returns the tensors that all batches use, on a device, or on TensorFlow's default device if None."""
 
     @abc.abstractmethod
     def feed(self, split: str, epoch: int | None, first: int, count: int) -> Any:
-        """What the host brings for `count` batches from the `first` on: arrays, of the same shapes whatever is asked.
+        """Returns what the host supplies for `count` batches from batch `first` on: arrays whose shapes never change.
 
-        It depends on the arguments alone, so a run that is resumed needs the number of its step and nothing more.
+        The result depends on the arguments alone, so a resumed run needs the number of its step and nothing more.
 
         Args:
-          epoch: that of training, from 0; None in evaluation, where each example is seen once, in any order.
+          split: "train" or "validation".
+          epoch: the epoch of training, from 0; None in evaluation, where each example is seen once, in any order.
         """

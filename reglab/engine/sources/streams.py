@@ -1,4 +1,4 @@
-"""A stream as a source: the host feeds the examples themselves, as many batches at a time as a feed has room for."""
+"""A stream as a source: the host feeds the examples themselves, as many batches at a time as a feed can hold."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from reglab.data import Examples, Stream, steps_per_epoch
 from reglab.engine.sources.base import Layout, Share, Source
 
 FEED_BYTES: Final = 16 * 2**20
-"""What a feed may take, so that a call is worth its start; a single batch may be larger."""
+"""The size of a feed, large enough to make a call worthwhile; a single batch may exceed it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class StreamLayout(Layout):
-    """Resident is the divisor alone; a feed is x [batches, batch size, features], y [batches, batch size], and which
-    batch of the epoch is its first.
+    """Only the divisor is resident; a feed is x [batches, batch size, features], y [batches, batch size] int32, and the
+    place of its first batch in the epoch.
 
     Attributes:
-      feed_batches: those of a feed.
+      feed_batches: the number of batches in a feed.
     """
 
     feed_batches: int
 
     @property
     def most_batches(self) -> int:
-        """The batches that one feed has room for."""
+        """The number of batches that one feed can hold."""
         return self.feed_batches
 
     def batch(self, resident: Any, feed: Any, i: tf.Tensor, share: Share) -> Batch:
-        """A replica's share of the batch, cut out of what was fed."""
+        """Cuts a replica's share of the batch out of the feed."""
         x, y, first = feed
         part = share.of(i)
         places = tf.minimum(part.places, self.batch_size - 1)
@@ -44,11 +44,12 @@ class StreamLayout(Layout):
 
 
 class StreamSource(Source):
-    """The batches of a stream, which are read in order; whoever asks for others has it begin the epoch anew.
+    """The batches of a stream, which is read in order; to go back, it is read again from the start of the epoch.
 
     Args:
-      batch_size: global batch, in examples.
-      dtype: of the model's input.
+      stream: the data.
+      batch_size: the number of examples in a global batch.
+      dtype: the dtype of the model's input.
     """
 
     def __init__(self, stream: Stream, batch_size: int, dtype: tf.DType) -> None:
@@ -62,12 +63,12 @@ class StreamSource(Source):
         self._readers: dict[tuple[str, int | None], _Reader] = {}
 
     def resident(self, device: str | None) -> Any:
-        """Nothing lies on the device but the divisor."""
+        """Returns the divisor, the only resident tensor."""
         with tf.device(device):
             return tf.constant(self.about.divisor, self.layout.dtype)
 
     def feed(self, split: str, epoch: int | None, first: int, count: int) -> Any:
-        """The batches, read from the functions. In evaluation, training examples come as in the first epoch."""
+        """Reads the batches from the stream. In evaluation, training examples come in the order of the first epoch."""
         layout = self.layout
         x = np.zeros([layout.feed_batches, layout.batch_size, math.prod(layout.input_shape)], self.about.dtype)
         y = np.zeros(x.shape[:2], np.int32)
@@ -92,21 +93,21 @@ class StreamSource(Source):
 
 
 class _Reader:
-    """A pass over the batches of a split.
+    """One pass over the batches of a split.
 
     Attributes:
-      at: how many were taken.
+      at: the number of batches taken so far.
     """
 
     def __init__(self, batches: Iterator[Examples]) -> None:
         self._batches, self.at = batches, 0
 
     def take(self, count: int) -> list[Examples]:
-        """The next batches."""
+        """Returns the next `count` batches."""
         self.at += count
         return [next(self._batches) for _ in range(count)]
 
     def end(self) -> None:
-        """Has the stream say if it brings more than was told."""
+        """Reads on to the end, so that the stream can report any batches beyond its declared size."""
         for _ in self._batches:
             pass

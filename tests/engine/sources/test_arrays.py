@@ -1,4 +1,4 @@
-"""Batches of a data set: every example once an epoch, whatever the batch and the replicas; empty places harm nobody."""
+"""The batches of a data set: each example once per epoch for any batch size and replicas; empty places do no harm."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reglab.engine.sources.base import Share
 
 
 def batches(source: ArraySource, feed: Any, split: str, batch_size: int, replicas: int) -> list[list[Batch]]:
-    """Batch by batch the share of each replica, as arrays."""
+    """Returns, for each batch, the share of each replica as arrays."""
     examples, size = source.layout.sizes[split], -(-batch_size // replicas)
     shares = [Share(replica, size, batch_size, examples) for replica in range(replicas)]
     return [[tf.nest.map_structure(lambda array: array.numpy(), source.layout.batch(
@@ -55,7 +55,7 @@ def test_an_evaluation_has_every_example_once(dataset: Dataset, split: str, repl
 
 
 def test_an_empty_place_repeats_an_example_of_its_own_batch(dataset: Dataset) -> None:
-    """So one that is not finite makes no other batch so: 0 · NaN is NaN."""
+    """Otherwise an example that is not finite would make other batches NaN as well, since 0 · NaN is NaN."""
     source = ArraySource(dataset, 8, tf.float64)
     last = batches(source, source.feed("train", 0, 0, 1), "train", 8, 1)[-1][0]
     assert last.weights.tolist() == [1] * 5 + [0] * 3
