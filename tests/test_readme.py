@@ -54,3 +54,11 @@ def test_every_command_can_be_given(command: list[str]) -> None:
     assert importlib.util.find_spec(module) is not None
     if module == "reglab.train":
         flags.parse([argument for argument in argv if not argument.startswith("--config_file")])
+
+
+def test_its_pictures_are_there_and_can_be_read_without_seeing_them() -> None:
+    pictures = re.findall(r"!\[([^\]]*)\]\(([^)]*)\)", README.read_text(encoding="utf-8"))
+    assert pictures
+    for words, path in pictures:
+        assert len(words) > 50
+        assert (README.parent / path).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
