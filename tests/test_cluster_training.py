@@ -23,9 +23,10 @@ from reglab.cluster import Cluster
 from reglab.inputs import exit_codes
 
 ROOT = pathlib.Path(__file__).parent.parent
-FLAGS = ["--hidden=4", "--l1=1e-3", "--l2=1e-3", "--epochs=60", "--evaluate_every=30", "--checkpoint_every=100",
+FLAGS = ["--hidden=4", "--l1=1e-3", "--l2=1e-3", "--epochs=36", "--evaluate_every=18", "--checkpoint_every=50",
          "--summary_every=50", "--rendezvous_timeout=120", "--model_dir=run"]
-STEPS = 60 * 34
+STEPS = 36 * 34
+SOME = 100  # Steps after which something happens: three times that, and what is taken meanwhile, is less than STEPS.
 PATIENCE = 300  # Seconds for what takes ten where nothing else runs.
 
 
@@ -187,16 +188,16 @@ def troubled(tmp_path_factory: pytest.TempPathFactory) -> Troubled:
     """The run in four parts."""
     folder = tmp_path_factory.mktemp("troubled")
     with two_workers(folder) as workers:
-        wait_for_step(200, folder, workers)
+        wait_for_step(SOME, folder, workers)
         workers[1].send_signal(signal.SIGTERM)
         stopped = [finish(worker) for worker in workers]
         saved = last_checkpoint(folder / "run")
     with two_workers(folder) as workers:
-        wait_for_step(saved + 200, folder, workers)
+        wait_for_step(saved + SOME, folder, workers)
         workers[1].kill()
         killed = finish(workers[0])
     with two_workers(folder) as workers:
-        wait_for_step(last_checkpoint(folder / "run") + 200, folder, workers)
+        wait_for_step(last_checkpoint(folder / "run") + SOME, folder, workers)
         workers[0].send_signal(signal.SIGSTOP)
         frozen = finish(workers[1])
     with two_workers(folder) as workers:
@@ -212,7 +213,7 @@ def test_sigterm_to_one_worker_saves_and_stops_all_at_the_same_step(troubled: Tr
     assert chief.err == said.format("a signal to another worker", troubled.saved)
     assert other.err == said.format("SIGTERM", troubled.saved)
     assert other.out == ""
-    assert 200 <= troubled.saved < STEPS
+    assert SOME <= troubled.saved < STEPS
 
 
 @pytest.mark.parametrize("event", ["killed", "frozen"])

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
-from reglab.compare import Comparison, compare, presets
+from reglab.compare import Comparison, compare, files, presets
 from reglab.compare.__main__ import main
 from reglab.compare.arms import metrics_of
 from reglab.config import Config, ConfigError
@@ -40,6 +40,12 @@ def strictly(text: str) -> Any:
         raise ValueError(f"{constant} is no JSON")
 
     return json.loads(text, parse_constant=refuse)
+
+
+@pytest.fixture
+def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that look at other things: it takes a second to draw."""
+    monkeypatch.setattr(files, "compare_picture", lambda result, folder: None)
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +179,8 @@ def test_the_help_names_every_flag_of_its_own(capsys: pytest.CaptureFixture[str]
     ((presets.Criterion("none", "train_accuracy", "at least", 1.1),), exit_codes.VERDICT_FAILED),
     ((presets.Criterion("none", "train_accuracy", "at least", 0.0),), exit_codes.SUCCESS)])
 def test_the_exit_code_is_the_verdict(criteria: tuple[presets.Criterion, ...], code: int, tmp_path: pathlib.Path,
-                                      monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+                                      no_picture: None, monkeypatch: pytest.MonkeyPatch,
+                                      capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(presets.CRITERIA, "tutorial", criteria)  # type: ignore[arg-type]
     assert main(["--preset=tutorial", *SMALL, "--seeds=1", f"--model_dir={tmp_path}"]) == code
     result = strictly((tmp_path / "compare.json").read_text())
@@ -183,7 +190,7 @@ def test_the_exit_code_is_the_verdict(criteria: tuple[presets.Criterion, ...], c
     assert ("holds" if code == 0 else "MISSED") in capsys.readouterr().out
 
 
-def test_a_diverged_arm_is_marked_and_told_by_the_exit_code(tmp_path: pathlib.Path,
+def test_a_diverged_arm_is_marked_and_told_by_the_exit_code(tmp_path: pathlib.Path, no_picture: None,
                                                             capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*SMALL, "--l2=1e30", "--optimizer=sgd", "--seeds=2", f"--model_dir={tmp_path}"]) == exit_codes.DIVERGED
     none, l2 = strictly((tmp_path / "compare.json").read_text())["arms"]

@@ -65,9 +65,11 @@ def test_json_on_stdout_and_all_else_on_stderr(tmp_path: pathlib.Path, capsys: p
         assert text in shown.err
 
 
-def test_the_winner_is_a_run_that_train_accepts(tmp_path: pathlib.Path) -> None:
+def test_the_winner_is_a_run_that_train_accepts(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from reglab.sweep import outputs
     from reglab.train import main as train
 
+    monkeypatch.setattr(outputs, "sweep_pictures", lambda *arguments: None)
     assert main([*QUICK, "--l1=0,1e-3", f"--model_dir={tmp_path}"]) == 0
     winner = tmp_path / "winner"
     assert train([f"--config_file={winner / 'config.json'}", f"--model_dir={winner}", "--resume=must"]) == 0
