@@ -14,17 +14,21 @@ from typing import Any
 import numpy as np
 
 from reglab.config import Config, ConfigError
+from reglab.console.format import summary_lines
 from reglab.core.step import State
 from reglab.engine.training import Calls
 from reglab.run.checkpoints.best import keep_best
 from reglab.run.evaluation import Evaluation
 from reglab.run.journal import Journal
 from reglab.run.logs.event_file import EventFile
+from reglab.run.logs.event_points import PAGES
 from reglab.run.logs.mending import Rhythm
+from reglab.run.logs.pages import table
 from reglab.run.logs.points import SPLITS
 from reglab.run.logs.summaries import MetricsFile, RunWriter
+from reglab.run.logs.tags import ABOUT_FOUND, ABOUT_RUN, ABOUT_TAGS, gap_tags, kernel_tag, split_tags
 from reglab.run.opening import open_folder
-from reglab.run.report import hyperparameters
+from reglab.run.report import about_tags, hyperparameters
 from reglab.run.run_directory import RunDirectory
 from reglab.storage.files import StorageError, refusal
 
@@ -44,8 +48,16 @@ class FolderJournal(Journal):
         self.best, self.finished_result = opened.best, opened.result
         self._metrics = MetricsFile(directory.metrics)
         self._writers = {split: _run_writer(directory, split) for split in SPLITS}
-        if not opened.described:
+        self._told = set(opened.told)
+        if not self._told >= PAGES:
             self._writers["validation"].describe(hyperparameters(config), directory.path.name)
+        self._tell(0, ABOUT_TAGS, about_tags(config))
+        if self.finished_result is not None:
+            self._tell_result(self.finished_result)
+
+    def write_header(self, facts: Mapping[str, str]) -> None:
+        """Writes what is being run to the Text page, once."""
+        self._tell(0, ABOUT_RUN, table(facts))
 
     def write_reports(self, calls: Calls) -> None:
         """Writes the measured steps to `metrics.jsonl` and the training run's event file."""
@@ -65,18 +77,14 @@ class FolderJournal(Journal):
 
     def _write_both(self, evaluation: Evaluation, extra: Mapping[str, float]) -> None:
         now, step = time.time(), evaluation.step
-        self._write(step, "train", {**_evaluation_tags(evaluation.train), **extra}, now)
-        self._write(step, "validation", {
-            "loss/total": evaluation.validation["total"], "loss/data": evaluation.validation["data_loss"],
-            "accuracy": evaluation.validation["accuracy"], **evaluation.weights,
-            **_evaluation_tags(evaluation.validation),
-            "gap/data": evaluation.gap["data_loss"], "gap/accuracy": evaluation.gap["accuracy"]}, now)
+        self._write(step, "train", {**split_tags(evaluation.train), **extra}, now)
+        self._write(step, "validation", {**split_tags(evaluation.validation), **gap_tags(evaluation.gap),
+                                         **evaluation.weights}, now)
 
     def write_histograms(self, step: int, kernels: Mapping[str, np.ndarray]) -> None:
         """Writes histograms, unless the evaluation of these weights was left out too."""
         if self._wrote_evaluation:
-            self._writers["train"].histograms(step, {f"evaluation/{layer}/kernel": kernel
-                                                     for layer, kernel in kernels.items()})
+            self._writers["train"].histograms(step, {kernel_tag(layer): kernel for layer, kernel in kernels.items()})
 
     def confirm_best(self) -> dict[str, Any] | None:
         """`best`, after its state was read back, and made again where it was damaged."""
@@ -86,7 +94,8 @@ class FolderJournal(Journal):
         return {**self.best, "lost": True}
 
     def write_result(self, result: Mapping[str, Any]) -> None:
-        """Writes `result.json`, once all metrics and checkpoints are on disk."""
+        """Writes `result.json`, once all metrics and checkpoints are on disk; what was found also to the Text page."""
+        self._tell_result(result)
         self._flush()
         self._checkpoints.wait()
         self._directory.write_result(result)
@@ -112,6 +121,14 @@ class FolderJournal(Journal):
                 stack.callback(writer.close)
             stack.callback(self._metrics.close)
             self._checkpoints.wait()
+
+    def _tell_result(self, result: Mapping[str, Any]) -> None:
+        self._tell(result["steps"], ABOUT_FOUND, table(summary_lines(result)))
+
+    def _tell(self, step: int, tag: str, text: str) -> None:
+        if tag not in self._told:
+            self._told.add(tag)
+            self._writers["validation"].texts(step, {tag: text})
 
     def _write(self, step: int, split: str, values: Mapping[str, float], wall_time: float) -> None:
         self._metrics.write(step, split, values)
@@ -158,8 +175,3 @@ def written_epochs(config: Config) -> Callable[[int], bool]:
     last = -(-config.epochs // config.evaluate_every)  # The last is evaluated in any case.
     every = 1 if config.max_points is None else (last - 1) // config.max_points + 1
     return lambda epoch: epoch == config.epochs or epoch // config.evaluate_every % every == 0
-
-
-def _evaluation_tags(split: Mapping[str, float]) -> dict[str, float]:
-    """Tags that stand for whole splits, in both runs: `loss/data` of the train run is that of single batches."""
-    return {"evaluation/loss/data": split["data_loss"], "evaluation/accuracy": split["accuracy"]}
