@@ -1,12 +1,19 @@
-"""Folders put back into the form in which an earlier reglab left them: it called the data loss `data`."""
+"""Folders put back into the form in which an earlier reglab left them: it called the data loss `data`, and its logs
+gave single batches and whole splits the same tags.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
+from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+from tensorboard.compat.proto import event_pb2
+
+from reglab.run.logs.records import framed
 from reglab.storage.reading import sealed
 from reglab.sweep import parts
 
@@ -26,6 +33,49 @@ def older_run(folder: pathlib.Path) -> None:
         del of_run["sha256"]
         of_run["result"] = hashlib.sha256((folder / "result.json").read_bytes()).hexdigest()
         (folder / "run.json").write_text(sealed(of_run))
+
+
+    older_logs(folder)
+
+
+def older_logs(folder: pathlib.Path) -> None:
+    """`metrics.jsonl` and the event files of a run."""
+    path = folder / "metrics.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps({name: line[name] for name in ("step", "split")} | _older_tags(line)) + "\n"
+                            for line in lines))
+    for events in folder.glob("*/events.out.tfevents.*"):
+        records = [event_pb2.Event.FromString(data) for data in RawEventFileLoader(str(events)).Load()]
+        events.write_bytes(b"".join(framed(record.SerializeToString()) for record in map(_older_record, records)))
+
+
+def _older_record(event: Any) -> Any:
+    """A record with the values that an earlier one had, each as it is but for its tag."""
+    values = {value.tag: value for value in event.summary.value}
+    if not values or "custom_scalars__config__" in values or "_hparams_" in " ".join(values):
+        return event
+    older = event_pb2.Event(wall_time=event.wall_time, step=event.step)
+    for tag, value in _older_tags(values).items():
+        older.summary.value.add().CopyFrom(value)
+        older.summary.value[-1].tag = tag
+    return older
+
+
+def _older_tags(values: Mapping[str, Any]) -> dict[str, Any]:
+    rest = {tag: value for tag, value in values.items() if "/" in tag and not tag.startswith(
+        ("epoch/", "generalization/", "train_batch/", "about/", "weights/")) or tag == "learning_rate"}
+    if "train_batch/total" in values:
+        return {"loss/total": values["train_batch/total"], "loss/data": values["train_batch/data_loss"],
+                "accuracy": values["train_batch/accuracy"], **rest}
+    if "epoch/data_loss" not in values:  # Histograms and texts; the latter there were none.
+        return rest | {tag.replace("weights/", "evaluation/"): value for tag, value in values.items()
+                       if tag.startswith("weights/")}
+    told = {"evaluation/loss/data": values["epoch/data_loss"], "evaluation/accuracy": values["generalization/accuracy"]}
+    if "generalization/data_loss_gap" not in values:
+        return told | rest
+    return {"loss/total": values["epoch/total"], "loss/data": values["epoch/data_loss"],
+            "accuracy": values["generalization/accuracy"], **rest, **told,
+            "gap/data": values["generalization/data_loss_gap"], "gap/accuracy": values["generalization/accuracy_gap"]}
 
 
 def older_sweep(folder: pathlib.Path) -> None:

@@ -1,4 +1,4 @@
-"""The tables of flags in the README, made from the declarations. `python -m tests.readme_tables` writes them there."""
+"""The README's tables of flags and tags, made from the declarations: `python -m tests.readme_tables` writes them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from reglab.cli import flags
 from reglab.compare import __main__ as compare
 from reglab.config import FLAGS, spelled
+from reglab.core import penalties
+from reglab.run.logs.tags import meanings
 from reglab.sweep import __main__ as sweep
 
 README = pathlib.Path(__file__).parent.parent / "README.md"
@@ -16,7 +18,8 @@ README = pathlib.Path(__file__).parent.parent / "README.md"
 
 def written(text: str) -> str:
     """The README with its tables as the declarations have them."""
-    for title, lines in (("Flags", flags_of_runs()), ("Flags of compare and sweep", flags_of_the_lab())):
+    for title, lines in (("Flags", flags_of_runs()), ("Flags of compare and sweep", flags_of_the_lab()),
+                         ("Tags", tags())):
         place = re.search(rf"(?<=<!-- {title}: `python -m tests\.readme_tables` writes this table\. -->\n).*?"
                           r"(?=<!-- End\. -->)", text, re.DOTALL)
         assert place is not None, f"README.md has no place for the table '{title}'"
@@ -42,6 +45,13 @@ def flags_of_the_lab() -> Iterator[str]:
     for command, extra in (("compare", compare.EXTRA), ("sweep", sweep.extra_flags())):
         for name, (_, text, default) in extra.items():
             yield _row(f"{command} `--{name}`", spelled(default), _cell(text))
+
+
+def tags() -> Iterator[str]:
+    """What each tag of TensorBoard means."""
+    yield from ("| tag | in run | meaning |", "|---|---|---|")
+    for meaning in meanings(penalties.standing()):
+        yield _row(*meaning)
 
 
 def _row(*cells: str) -> str:

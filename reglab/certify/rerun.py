@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -18,10 +17,10 @@ from reglab.engine.assembly import load_dataset
 from reglab.inputs import exit_codes
 from reglab.run.checkpoints.files import check_ordinary
 from reglab.run.kept_run import check_data, kept_config, kept_result, last_step
-from reglab.run.logs.points import line_stays
+from reglab.run.logs.metric_lines import read_metric_lines
 from reglab.run.loop import Diverged, Interrupted, fit
 from reglab.signals.stop import EarlyStop
-from reglab.storage.reading import Unreadable, read_bytes
+from reglab.storage.reading import Unreadable
 
 COMPARED: Final = ("epochs", "steps", "train", "validation", "gap", "sparsity", "weights", "best", "nonfinite")
 """The parts of `result.json` that must be equal; all others depend on the clock, the machine or the folder."""
@@ -143,17 +142,18 @@ def metrics(folder: pathlib.Path, step: int) -> dict[str, dict[str, Any]]:
       ConfigError: the file cannot be read.
     """
     try:
-        lines = read_bytes(folder / "metrics.jsonl").decode(errors="replace").splitlines()
+        points = read_metric_lines(folder / "metrics.jsonl").points
     except Unreadable as error:
         raise ConfigError(f"{folder / 'metrics.jsonl'} {error}: rerun needs what the run measured; going on with the "
                           "run writes it again") from None
     found = {}
-    for record in [json.loads(line) for line in lines if line_stays(line, step)]:
-        evaluated = "evaluation/accuracy" in record
-        if evaluated and record["split"] == "train":
-            record.setdefault("updates/left_out", 0.0)  # Written only if --on_nonfinite is not stop.
-        found[f"{'evaluation at ' if evaluated else ''}step {record['step']}, {record['split']}"] = {
-            tag: value for tag, value in record.items() if not tag.startswith("perf/")}
+    for key, point in points.items():
+        if key.stays(step):
+            evaluated = key.kind == "evaluation"
+            # Written only if --on_nonfinite is not stop.
+            unsaid = {"updates/left_out": 0.0} if evaluated and key.split == "train" else {}
+            found[f"{'evaluation at ' if evaluated else ''}step {key.step}, {key.split}"] = {
+                **unsaid, **{tag: value for tag, value in point.values.items() if not tag.startswith("perf/")}}
     return found
 
 

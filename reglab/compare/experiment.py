@@ -40,6 +40,7 @@ class Comparison:
       curves: the lanes' curves.
       steps_per_epoch: updates an epoch.
       result: the contents of `compare.json`.
+      about: what was compared, label to text, for people.
     """
 
     shared: Config
@@ -48,6 +49,7 @@ class Comparison:
     curves: LaneCurves
     steps_per_epoch: int
     result: dict[str, Any]
+    about: dict[str, str]
 
     @property
     def diverged(self) -> bool:
@@ -80,7 +82,8 @@ def compare(config: Config, seeds: int = SEEDS, data: Dataset | None = None, *, 
     dataset = arrays_of(config, data)
     trainer = _Trainer(config, arms, seeds, vary, dataset, console)
     steps_per_epoch = total_steps(config, dataset) // config.epochs
-    console.header(_describe(config, dataset, arms, seeds, vary, trainer.placement))
+    about = _describe(config, dataset, arms, seeds, vary, trainer.placement)
+    console.header(about)
     began = time.perf_counter()
     curves = trainer.train()
     lanes = trainer.lanes
@@ -93,7 +96,8 @@ def compare(config: Config, seeds: int = SEEDS, data: Dataset | None = None, *, 
                              "left_out": blowup.left_out} for blowup in curves.blowups],
               **tabulate([arm.described(config) for arm in arms], [lane.seed for lane in lanes[:seeds]], curves.epochs,
                          measure(curves))}
-    return Comparison(config, arms, lanes, curves, steps_per_epoch, {**result, "findings": findings_of(result)})
+    return Comparison(config, arms, lanes, curves, steps_per_epoch, {**result, "findings": findings_of(result)},
+                      about)
 
 
 class _Trainer:

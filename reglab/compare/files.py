@@ -4,6 +4,7 @@
     compare.csv                     one line for each arm and metric
     compare.png, compare.svg        the curves of both splits of each arm, the gap shaded
     tensorboard/<arm>/{train,validation}  the curves, the mean over seeds
+    tensorboard/overview            what was run and found, and the picture
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from reglab.compare.experiment import Comparison
+from reglab.compare.findings import best_of
+from reglab.compare.table import table
 from reglab.config import ConfigError
 from reglab.core import penalties
-from reglab.lab.lane_summaries import write_lane_runs
+from reglab.lab.lane_summaries import OVERVIEW, write_lane_runs, write_overview
 from reglab.lab.plots import compare_picture
 from reglab.run.logs.event_file import WholeEventFile
 from reglab.storage.files import move_whole, remove_known, write_atomically, writing
@@ -31,7 +34,8 @@ from reglab.storage.ownership import owning
 _PARTIAL: Final = ".partial"
 _RESULT: Final = "compare.json"
 _FILES: Final = ("compare.csv", "compare.png", "compare.svg", _RESULT)
-_CURVES: Final = tuple(f"*/*/{name}" for name in (WholeEventFile.NAME, f".{WholeEventFile.NAME}.tmp"))
+_CURVES: Final = tuple(f"{place}/{name}" for place in ("*/*", OVERVIEW)
+                       for name in (WholeEventFile.NAME, f".{WholeEventFile.NAME}.tmp"))
 _OWN: Final = (*_FILES, *(f".{name}.tmp" for name in _FILES), *(f"tensorboard/{name}" for name in _CURVES))
 
 
@@ -84,10 +88,12 @@ class ComparisonFolder:
         result, lanes = comparison.result, comparison.lanes
         write_atomically(self._partial / "compare.csv", csv_text(result))
         compare_picture(result, self._partial)
-        seeds = len(lanes) // len(comparison.arms)
-        write_lane_runs(self._partial / "tensorboard",
-                        {arm.name: range(i * seeds, (i + 1) * seeds) for i, arm in enumerate(comparison.arms)},
-                        lanes, comparison.curves, comparison.shared, comparison.steps_per_epoch)
+        seeds, best, board = len(lanes) // len(comparison.arms), best_of(result["arms"]), self._partial / "tensorboard"
+        write_lane_runs(board, {arm.name: range(i * seeds, (i + 1) * seeds) for i, arm in enumerate(comparison.arms)},
+                        lanes, comparison.curves, comparison.shared, comparison.steps_per_epoch,
+                        {} if best is None else {comparison.arms[best].name: "best"})
+        write_overview(board, comparison.shared, comparison.about, result["findings"]["sentences"], table(result),
+                       {"curves": self._partial / "compare.png"})
         write_atomically(self._partial / _RESULT, json.dumps(result, indent=2, allow_nan=False) + "\n")
 
     def _move_in(self) -> None:

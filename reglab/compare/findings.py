@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,14 @@ def findings_of(result: Mapping[str, Any]) -> dict[str, Any]:
     options = [Option("" if arm is arms[0] else arm["title"], arm is arms[0],
                       *(np.array(arm["final"][f"validation_{name}"]["values"]) for name in ("data_loss", "accuracy")))
                for arm in whole]
-    best = min(range(len(options)), key=lambda at: options[at].data_loss.mean(), default=None)
+    best = best_of(whole)
     remarks = [f"{arm['title']} diverged in {arm['diverged']} of {counted(seeds, 'seed')} and is not compared"
                for arm in arms if arm["diverged"]]
     return find(options, best, Replicates(over(result["vary"], seeds)), remarks=remarks)
+
+
+def best_of(arms: Sequence[Mapping[str, Any]]) -> int | None:
+    """The place of the arm of the lowest mean validation data loss that no lane diverged in; None if there is none."""
+    means = {at: np.mean(arm["final"]["validation_data_loss"]["values"]) for at, arm in enumerate(arms)
+             if not arm["diverged"]}
+    return min(means, key=means.__getitem__, default=None)

@@ -50,11 +50,14 @@ class Reporter:
         return Reporter(tuple(sizes), tuple(sizes.values()), step.terms, strengths)
 
     def of_step(self, measured: Measurement) -> dict[str, np.ndarray]:
-        """Maps each tag to its [...] values at a measured step. `loss/total` = `loss/data` + `penalty/total`."""
+        """Maps each tag to its [...] values at a measured step.
+
+        `train_batch/total` = `train_batch/data_loss` + `penalty/total`.
+        """
         weights = self.of_weights(measured.kernels)
-        return {"loss/total": measured.data_loss + weights["penalty/total"], "loss/data": measured.data_loss,
-                "accuracy": measured.accuracy, "gradient_norm/data": measured.data_gradient_norm,
-                "learning_rate": measured.learning_rate, **weights}
+        return {"train_batch/total": measured.data_loss + weights["penalty/total"],
+                "train_batch/data_loss": measured.data_loss, "train_batch/accuracy": measured.accuracy,
+                "gradient_norm/data": measured.data_gradient_norm, "learning_rate": measured.learning_rate, **weights}
 
     @np.errstate(invalid="ignore", over="ignore")  # If a lane has diverged, its sums are infinite or NaN.
     def of_weights(self, kernels: Sequence[np.ndarray]) -> dict[str, np.ndarray]:

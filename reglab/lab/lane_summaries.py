@@ -1,7 +1,7 @@
-"""TensorBoard runs of lanes: what `fit` would have written of them, each the mean over its seeds.
+"""TensorBoard runs of lanes, each the mean over its seeds, with what `fit` would have written; and of what was found.
 
-A run is two folders, `<name>/train` and `<name>/validation`, with the tags of `reglab.train`; as lanes measure whole
-splits only, `loss/data` and `loss/total` of the train run are those of the whole training split here.
+A run is two folders, `<name>/train` and `<name>/validation`, with the tags of `reglab.train`, but for those of single
+training batches: lanes measure whole splits only. One more, `overview`, has texts and pictures of all of them.
 """
 
 from __future__ import annotations
@@ -10,27 +10,32 @@ import contextlib
 import os
 import pathlib
 import time
-from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 
 from reglab.config import Config
 from reglab.lab.lanes import Lane, LaneCurves
 from reglab.run.logs.event_file import WholeEventFile
+from reglab.run.logs.pages import table
 from reglab.run.logs.summaries import RunWriter
-from reglab.run.report import hyperparameters
+from reglab.run.logs.tags import ABOUT_FOUND, ABOUT_RUN, ABOUT_TAGS, gap_tags, split_tags
+from reglab.run.report import about_tags, hyperparameters
 
 SHOWN_RUNS: Final = 40
 """Where there are more, TensorBoard shows none of them until they are ticked one by one."""
+OVERVIEW: Final = "overview"
+CHOICE: Final = "choice"
+"""The column of the HParams page that marks what was chosen; it is sorted before those of the penalties."""
 
 
 def write_lane_runs(directory: str | os.PathLike[str], named_lanes: Mapping[str, Sequence[int]],
                     lanes: Sequence[Lane], curves: LaneCurves, shared: Config, steps_per_epoch: int,
-                    important: Collection[str] = ()) -> None:
+                    marks: Mapping[str, str]) -> None:
     """Writes one run for each name.
 
-    Where both splits of all would be more than TensorBoard shows, training curves are those of `important` alone.
+    Where both splits of all would be more than TensorBoard shows, training curves are those of the chosen ones alone.
 
     Args:
       directory: what to give TensorBoard as its logdir.
@@ -38,24 +43,53 @@ def write_lane_runs(directory: str | os.PathLike[str], named_lanes: Mapping[str,
       lanes: the lanes that `curves` are of; those of one name differ in their seed alone.
       shared: what all lanes have in common.
       steps_per_epoch: the step axis counts steps, as everywhere.
-      important: names whose training curves are always written.
+      marks: the names that were chosen, to what they are, as "best".
     """
-    are_few = 2 * len(named_lanes) <= SHOWN_RUNS
+    are_few = 2 * len(named_lanes) < SHOWN_RUNS  # With the overview.
+    rows = {name: {CHOICE: marks.get(name, "-"), **_columns(places, lanes, shared)}
+            for name, places in named_lanes.items()}
+    names = dict.fromkeys(column for row in rows.values() for column in row)
+    varied = [column for column in names if len({row.get(column) for row in rows.values()}) > 1]
     for name, places in named_lanes.items():
         path = pathlib.Path(directory) / name
-        columns = hyperparameters(lanes[places[0]].config(shared))
-        if len(places) > 1:
-            del columns["seed"]
-            columns["seeds"] = len({lanes[place].seed for place in places})
         mean = _mean_of(curves, list(places))
         with contextlib.closing(_writer(path / "validation")) as validation:
-            validation.describe(columns, name)
+            validation.describe(rows[name], name, varied=varied, batches=False)
             _write_curves(validation, mean.validation, mean, steps_per_epoch, with_gap=True)
-        if are_few or name in important:
+        if are_few or name in marks:
             with contextlib.closing(_writer(path / "train")) as train:
                 _write_curves(train, mean.train, mean, steps_per_epoch)
         else:
             (path / "train" / WholeEventFile.NAME).unlink(missing_ok=True)
+
+
+def write_overview(directory: str | os.PathLike[str], shared: Config, about: Mapping[str, str], found: Sequence[str],
+                   table_text: str, pictures: Mapping[str, pathlib.Path]) -> None:
+    """Writes what was run, what each tag means, what was found, and the pictures of it.
+
+    Args:
+      directory: what to give TensorBoard as its logdir.
+      shared: what all lanes have in common.
+      about: what was run, label to text.
+      found: sentences.
+      table_text: the results as they are printed.
+      pictures: a name to a PNG file, left out where there is none.
+    """
+    texts = {ABOUT_FOUND: "\n\n".join([*found, "\n".join(f"    {line}" for line in table_text.splitlines())]),
+             ABOUT_RUN: table(about), ABOUT_TAGS: about_tags(shared)}
+    with contextlib.closing(_writer(pathlib.Path(directory) / OVERVIEW)) as overview:
+        overview.texts(0, texts)
+        overview.pictures(0, {f"pictures/{name}": path.read_bytes() for name, path in pictures.items()
+                              if path.exists()})
+
+
+def _columns(places: Sequence[int], lanes: Sequence[Lane], shared: Config) -> dict[str, Any]:
+    """The hyper-parameters of some lanes that differ in their seed alone."""
+    columns = hyperparameters(lanes[places[0]].config(shared))
+    if len(places) > 1:
+        del columns["seed"]
+        columns["seeds"] = len({lanes[place].seed for place in places})
+    return columns
 
 
 def _writer(directory: pathlib.Path) -> RunWriter:
@@ -64,12 +98,12 @@ def _writer(directory: pathlib.Path) -> RunWriter:
 
 def _write_curves(writer: RunWriter, split: Mapping[str, np.ndarray], curves: LaneCurves, steps_per_epoch: int,
                   with_gap: bool = False) -> None:
-    loss, accuracy = split["data_loss"], split["accuracy"]
-    tags = {"loss/total": loss + curves.weights["penalty/total"], "loss/data": loss, "accuracy": accuracy,
-            "evaluation/loss/data": loss, "evaluation/accuracy": accuracy, **curves.weights}
+    loss, accuracy, penalty = split["data_loss"], split["accuracy"], curves.weights["penalty/total"]
+    tags = {**split_tags({**split, "penalty": penalty, "total": loss + penalty}), **curves.weights}
     if with_gap:
         with np.errstate(invalid="ignore"):  # Infinity from infinity.
-            tags |= {"gap/data": loss - curves.train["data_loss"], "gap/accuracy": curves.train["accuracy"] - accuracy}
+            tags |= gap_tags({"data_loss": loss - curves.train["data_loss"],
+                              "accuracy": curves.train["accuracy"] - accuracy})
     now = time.time()
     for at, epoch in enumerate(curves.epochs.tolist()):
         writer.scalars(epoch * steps_per_epoch, {tag: float(values[at]) for tag, values in tags.items()}, now)

@@ -122,14 +122,17 @@ class LaneTrainer:
     def train(self, lanes: Sequence[Lane], *, weights: Weights | None = None, order_seed: int | None = None,
               on_epoch: Callable[[int], None] = lambda epoch: None,
               on_step: Callable[[int], None] = lambda step: None,
+              is_over: Callable[[np.ndarray], bool] = lambda totals: False,
               warn: Callable[[str], None] = lambda text: None) -> LaneCurves:
-        """Trains `count` lanes for all epochs.
+        """Trains `count` lanes for all epochs, or until they are over.
 
         Args:
           weights: where to start, with a leading lane axis, instead of each seed's initial weights.
           order_seed: the data seed that orders the data, if not the shared one.
           on_epoch: called after each epoch with how many are done; what it raises ends the training.
           on_step: the same with steps, at least once a second or so.
+          is_over: asked after each evaluation, with the totals over the training split so far, [evaluations, lanes];
+            training ends where it is.
           warn: told, in a line, of the first lanes whose steps are not finite.
         """
         assert len(lanes) == self._count, "a set of lanes has the size the trainer was made for"
@@ -143,6 +146,9 @@ class LaneTrainer:
                 epochs.append(epoch + 1)
                 evaluations.append(groups.joined(_evaluate))
             on_epoch(epoch + 1)
+            if evaluations and is_over(np.stack([train["data_loss"] + of_weights["penalty/total"]
+                                                 for train, _, of_weights in evaluations])):
+                break
         train, validation, of_weights = ({name: np.stack([split[name] for split in splits]) for name in splits[0]}
                                       for splits in zip(*evaluations, strict=True))
         parameters, buffers = groups.joined(Training.weights, axis=0)

@@ -14,17 +14,21 @@ from typing import Any
 import numpy as np
 
 from reglab.config import Config, ConfigError
+from reglab.console.format import summary_lines
 from reglab.core.step import State
 from reglab.engine.training import Calls
 from reglab.run.checkpoints.best import keep_best
 from reglab.run.evaluation import Evaluation
 from reglab.run.journal import Journal
 from reglab.run.logs.event_file import EventFile
+from reglab.run.logs.event_points import PAGES
 from reglab.run.logs.mending import Rhythm
+from reglab.run.logs.pages import table
 from reglab.run.logs.points import SPLITS
 from reglab.run.logs.summaries import MetricsFile, RunWriter
+from reglab.run.logs.tags import ABOUT_FOUND, ABOUT_RUN, ABOUT_TAGS, gap_tags, kernel_tag, split_tags
 from reglab.run.opening import open_folder
-from reglab.run.report import hyperparameters
+from reglab.run.report import about_tags, hyperparameters
 from reglab.run.run_directory import RunDirectory
 from reglab.storage.files import StorageError, refusal
 
@@ -43,11 +47,20 @@ class FolderJournal(Journal):
         self.restored_step, self.begins_again = opened.step or 0, opened.step is None and directory.exists
         self.best, self.finished_result = opened.best, opened.result
         self._metrics = MetricsFile(directory.metrics)
-        # A complete run has nothing more to tell, and an event file without events would be clutter.
-        is_over = opened.result is not None and opened.described
-        self._writers = {} if is_over else {split: _run_writer(directory, split) for split in SPLITS}
-        if not opened.described:
-            self._writers["validation"].describe(hyperparameters(config), directory.path.name)
+        self._told = set(opened.told)
+        self._writers: dict[str, RunWriter] = {}
+        if self.finished_result is None:  # A complete run may have nothing more to tell.
+            for split in SPLITS:
+                self._writer(split)
+        if not self._told >= PAGES:
+            self._writer("validation").describe(hyperparameters(config), directory.path.name)
+        self._tell(0, ABOUT_TAGS, about_tags(config))
+        if self.finished_result is not None:
+            self._tell_result(self.finished_result)
+
+    def write_header(self, facts: Mapping[str, str]) -> None:
+        """Writes what is being run to the Text page, once."""
+        self._tell(0, ABOUT_RUN, table(facts))
 
     def write_reports(self, calls: Calls) -> None:
         """Writes the measured steps to `metrics.jsonl` and the training run's event file."""
@@ -67,18 +80,14 @@ class FolderJournal(Journal):
 
     def _write_both(self, evaluation: Evaluation, extra: Mapping[str, float]) -> None:
         now, step = time.time(), evaluation.step
-        self._write(step, "train", {**_evaluation_tags(evaluation.train), **extra}, now)
-        self._write(step, "validation", {
-            "loss/total": evaluation.validation["total"], "loss/data": evaluation.validation["data_loss"],
-            "accuracy": evaluation.validation["accuracy"], **evaluation.weights,
-            **_evaluation_tags(evaluation.validation),
-            "gap/data": evaluation.gap["data_loss"], "gap/accuracy": evaluation.gap["accuracy"]}, now)
+        self._write(step, "train", {**split_tags(evaluation.train), **extra}, now)
+        self._write(step, "validation", {**split_tags(evaluation.validation), **gap_tags(evaluation.gap),
+                                         **evaluation.weights}, now)
 
     def write_histograms(self, step: int, kernels: Mapping[str, np.ndarray]) -> None:
         """Writes histograms, unless the evaluation of these weights was left out too."""
         if self._wrote_evaluation:
-            self._writers["train"].histograms(step, {f"evaluation/{layer}/kernel": kernel
-                                                     for layer, kernel in kernels.items()})
+            self._writer("train").histograms(step, {kernel_tag(layer): kernel for layer, kernel in kernels.items()})
 
     def confirm_best(self) -> dict[str, Any] | None:
         """`best`, after its state was read back, and made again where it was damaged."""
@@ -88,7 +97,8 @@ class FolderJournal(Journal):
         return {**self.best, "lost": True}
 
     def write_result(self, result: Mapping[str, Any]) -> None:
-        """Writes `result.json`, once all metrics and checkpoints are on disk."""
+        """Writes `result.json`, once all metrics and checkpoints are on disk; what was found also to the Text page."""
+        self._tell_result(result)
         self._flush()
         self._checkpoints.wait()
         self._directory.write_result(result)
@@ -115,9 +125,23 @@ class FolderJournal(Journal):
             stack.callback(self._metrics.close)
             self._checkpoints.wait()
 
+    def _tell_result(self, result: Mapping[str, Any]) -> None:
+        self._tell(result["steps"], ABOUT_FOUND, table(summary_lines(result)))
+
+    def _tell(self, step: int, tag: str, text: str) -> None:
+        if tag not in self._told:
+            self._told.add(tag)
+            self._writer("validation").texts(step, {tag: text})
+
     def _write(self, step: int, split: str, values: Mapping[str, float], wall_time: float) -> None:
         self._metrics.write(step, split, values)
-        self._writers[split].scalars(step, values, wall_time)
+        self._writer(split).scalars(step, values, wall_time)
+
+    def _writer(self, split: str) -> RunWriter:
+        """Returns the writer of a split's event file, which is opened when it is first needed."""
+        if split not in self._writers:
+            self._writers[split] = _run_writer(self._directory, split)
+        return self._writers[split]
 
     def _flush(self) -> None:
         self._directory.keep_whole()
@@ -160,8 +184,3 @@ def written_epochs(config: Config) -> Callable[[int], bool]:
     last = -(-config.epochs // config.evaluate_every)  # The last is evaluated in any case.
     every = 1 if config.max_points is None else (last - 1) // config.max_points + 1
     return lambda epoch: epoch == config.epochs or epoch // config.evaluate_every % every == 0
-
-
-def _evaluation_tags(split: Mapping[str, float]) -> dict[str, float]:
-    """Tags that stand for whole splits, in both runs: `loss/data` of the train run is that of single batches."""
-    return {"evaluation/loss/data": split["data_loss"], "evaluation/accuracy": split["accuracy"]}

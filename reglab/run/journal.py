@@ -27,6 +27,9 @@ class Journal:
     finished_result: dict[str, Any] | None = None
     best: dict[str, Any] | None = None
 
+    def write_header(self, facts: Mapping[str, str]) -> None:
+        """What is being run, label to text, for people."""
+
     def write_reports(self, calls: Calls) -> None:
         """The measured steps of a call."""
 

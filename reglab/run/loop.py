@@ -139,7 +139,9 @@ class _Run:
         self._agree_on_start()
         if journal.finished_result is None:
             self._training.prepare()
-        console.header(describe_run(config, self._training))
+        facts = describe_run(config, self._training)
+        console.header(facts)
+        journal.write_header(facts)
         begun = time.perf_counter()
         if journal.finished_result is not None:
             console.message(f"This run is already complete: {self._total_steps} steps.")

@@ -16,8 +16,11 @@ from reglab.core.step import State
 from reglab.run.checkpoints.best import find_best
 from reglab.run.checkpoints.checkpoint import Checkpoints
 from reglab.run.checkpoints.files import own_files
+from reglab.run.logs.event_points import read_event_records
 from reglab.run.logs.mending import Expected, Rhythm, mend_logs
-from reglab.run.logs.points import SPLITS, Key, Point, agree, read_event_records, read_metric_lines
+from reglab.run.logs.metric_lines import read_metric_lines
+from reglab.run.logs.points import SPLITS, Key, Point, agree
+from reglab.run.logs.tags import ACCURACY, DATA_LOSS
 from reglab.run.result_file import read_result
 from reglab.run.run_directory import RunDirectory
 from reglab.storage.reading import Unreadable
@@ -30,14 +33,14 @@ class Opened(NamedTuple):
       step: the step that the state was restored to, or None for a run that begins.
       best: the evaluation of the best state so far.
       result: that of a complete run.
-      described: whether the event files tell of charts and columns.
+      told: what the event files tell besides points: descriptions of pages, and texts.
     """
 
     checkpoints: Checkpoints
     step: int | None
     best: dict[str, Any] | None
     result: dict[str, Any] | None
-    described: bool
+    told: frozenset[str]
 
 
 def open_folder(config: Config, directory: RunDirectory, state: State, warn: Callable[[str], None],
@@ -61,30 +64,30 @@ def open_folder(config: Config, directory: RunDirectory, state: State, warn: Cal
     for line in directory.warnings[warned:]:
         warn(line)
     if not directory.exists:
-        return Opened(checkpoints, None, None, None, False)
+        return Opened(checkpoints, None, None, None, frozenset())
     last_step = step or 0
     # A run that went back may have passed over an evaluation.
     expected = None if rhythm is None or config.on_nonfinite == "restore" else Expected.of(config, rhythm, last_step)
     logs = mend_logs(directory.path, directory.event_files(), last_step, warn, expected=expected,
                      ending=f".{directory.run_file.run}")
     if step is None:
-        return Opened(checkpoints, None, None, None, False)
+        return Opened(checkpoints, None, None, None, frozenset())
     evaluated = [(key, point) for key, point in logs.points.items() if _is_of_best(key, point)]
     evaluations = [_evaluated(key, point, rhythm, at + 1) for at, (key, point) in enumerate(evaluated)]
     best = find_best(checkpoints, evaluations, last_step, warn, directory.is_older)
     result = read_result(directory.path / "result.json", config, step, directory.run_file.result, warn)
-    return Opened(checkpoints, step, best, result, logs.described)
+    return Opened(checkpoints, step, best, result, logs.told)
 
 
 def _evaluated(key: Key, point: Point, rhythm: Rhythm | None, count: int) -> dict[str, Any]:
     """An evaluation as `best.json` has it. Where the length of an epoch is not known, evaluations are counted."""
     return {"step": key.step, "epoch": count if rhythm is None else key.step // rhythm.steps_per_epoch,
-            "data_loss": point.values["evaluation/loss/data"], "accuracy": point.values["evaluation/accuracy"]}
+            "data_loss": point.values[DATA_LOSS], "accuracy": point.values[ACCURACY]}
 
 
 def _is_of_best(key: Key, point: Point) -> bool:
     return key.split == "validation" and all(math.isfinite(point.values.get(tag, math.nan))
-                                             for tag in ("evaluation/loss/data", "evaluation/accuracy"))
+                                             for tag in (DATA_LOSS, ACCURACY))
 
 
 def _refuse_lost_run(directory: RunDirectory) -> None:
@@ -130,9 +133,9 @@ def _adopted_events(directory: RunDirectory, warn: Callable[[str], None]) -> Seq
     for split in SPLITS:
         own = directory.event_files()[split]
         for path in [] if own else directory.all_event_files(split):
-            points = read_event_records(split, [path]).points
+            points = read_event_records(split, [path], lines).points
             shared = [agree(lines[key].values, point.values) for key, point in points.items() if key in lines]
-            alike = [bool({"loss/data", "evaluation/loss/data"} & set(point.values)) for point in points.values()]
+            alike = [bool({"train_batch/data_loss", DATA_LOSS} & set(point.values)) for point in points.values()]
             if 2 * sum(shared) > len(shared) or (points and not lines and all(alike)):
                 adopted.append(f"{split}/{path.name}")
             elif points:

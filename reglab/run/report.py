@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from reglab.config import Config
 from reglab.config.selection import strengths_by_layer
@@ -16,7 +17,11 @@ from reglab.engine.assembly import summary_interval
 from reglab.engine.replicas import Replicas
 from reglab.engine.training import Training
 from reglab.run.evaluation import Evaluation
+from reglab.run.logs.tags import meanings
 from reglab.storage.json_values import for_json
+
+LEAST_SHOWN: Final = 1e-8
+"""Where a strength of 0 stands on a log axis."""
 
 
 def describe_run(config: Config, training: Training) -> dict[str, str]:
@@ -94,14 +99,26 @@ def make_result(config: Config, training: Training, final: Evaluation, *,
 
 
 def hyperparameters(config: Config) -> dict[str, Any]:
-    """The columns of the HParams page, which takes numbers, texts and truth values only."""
+    """The columns of the HParams page, which takes numbers, texts and truth values only.
+
+    Its log axes cannot show 0, so each strength λ has a column log10(max(λ, `LEAST_SHOWN`)) too.
+    """
     names = ("penalize", "dataset", "train_size", "label_noise", "activation", "optimizer",
              "learning_rate", "schedule", "batch_size", "epochs", "seed", "precision")
     values = {name: getattr(config, name) for name in names}
-    return {**config.strengths.told, **{name: value for name, value in values.items() if value is not None},
+    strengths = config.strengths.told
+    on_log_axis = {f"{name} (log10)": math.log10(max(value, LEAST_SHOWN)) for name, value in strengths.items()
+                   if not isinstance(value, str)}
+    return {**strengths, **on_log_axis, **{name: value for name, value in values.items() if value is not None},
             "hidden": ",".join(map(str, config.hidden)) or "none",
             # Only where they are not what they are for the runs there are, whose pages stay as they are.
             **({"model": config.model, "dropout": config.dropout} if config.model != "mlp" or config.dropout else {})}
+
+
+def about_tags(config: Config) -> str:
+    """What each tag means, in Markdown."""
+    rows = [f"| {' | '.join(meaning)} |" for meaning in meanings(list(config.strengths.told))]
+    return "\n".join(["| tag | in run | meaning |", "|---|---|---|", *rows])
 
 
 def penalized_kernels(config: Config, step: Step) -> list[str]:

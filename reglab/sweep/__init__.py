@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from reglab.sweep.experiment import Sweep, sweep
-    from reglab.sweep.warm import Path, path
+    from reglab.sweep.pathway import Path, path
 
 __all__ = ["Path", "Sweep", "path", "sweep"]
-_HOMES: Final = {"Sweep": "experiment", "sweep": "experiment", "Path": "warm", "path": "warm"}
+_HOMES: Final = {"Sweep": "experiment", "sweep": "experiment", "Path": "pathway", "path": "pathway"}
 
 
 def __getattr__(name: str) -> Any:

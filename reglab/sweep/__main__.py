@@ -47,7 +47,8 @@ def extra_flags() -> ExtraFlags:
     return {**{penalty.name: (str, f"Strengths of the {penalty.title} penalty: {_NUMBERS}", None)
                for penalty in penalties.registered()}, **_EXTRA,
             "path": (bool, f"Instead, walk along {along} from weak to strong, each point starting where the last "
-                           "ended, and compare with cold starts.", False)}
+                           "ended and staying until its objective has settled, --epochs at most; then train all points "
+                           "from the start for as many steps as that took, and choose from these.", False)}
 
 
 def _sweep_in_folder(given: CommandLine) -> int:
@@ -58,7 +59,7 @@ def _sweep_in_folder(given: CommandLine) -> int:
     check_size(config, grid, values["seeds"], values["folds"], values["lanes_per_call"])
     check_vary(values["vary"], config, values["seeds"])
     if values["path"]:
-        check_path(grid, values["folds"], values["lanes_per_call"], values["vary"])
+        check_path(grid, values["folds"], values["lanes_per_call"], values["vary"], config.schedule)
     else:
         check_sweep(grid)
     with own_folder(config, "path" if values["path"] else "sweep") as config:
@@ -105,13 +106,14 @@ def _show_sweep(config: Config, grid: Grid, values: Mapping[str, Any], dataset: 
 
 def _show_path(config: Config, grid: Grid, values: Mapping[str, Any], dataset: Dataset | None,
                console: Any) -> dict[str, Any]:
-    from reglab.sweep.path_results import path_table
-    from reglab.sweep.warm import path
+    from reglab.sweep.path_results import path_sentences, path_table
+    from reglab.sweep.pathway import path
 
-    done = path(config, grid, seeds=values["seeds"], data=dataset, console=console)
+    done = path(config, grid, seeds=values["seeds"], selection=values["select"], data=dataset, console=console)
     console.message(f"\n{path_table(done.result)}\n")
-    console.message("\n".join([*done.result["findings"]["sentences"], *_tested(done.result)]) + "\n")
+    console.message("\n".join([*path_sentences(done.result), *_tested(done.result)]) + "\n")
     console.message(f"Written to {done.folder.path}: path.json, path.csv, pictures (.png, .svg)")
+    console.message(f"tensorboard --logdir {done.folder.path / 'tensorboard'}")
     return done.result
 
 

@@ -106,9 +106,10 @@ def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = Non
 
 
 def _sweep(plan: Plan, dataset: Dataset, data: Dataset | None, folder: SweepFolder, console: Console) -> Sweep:
-    runner = _Runner(plan, dataset, folder, console)
+    runner = ChunkRunner(plan, dataset, folder, console)
     folder.open(plan.to_dict(), dataset.digest, has_test=dataset.test is not None)
-    console.header(describe(plan, dataset, str(folder.path)))
+    about = describe(plan, dataset, str(folder.path))
+    console.header(about)
     with stop_request() as stop:
         began = time.perf_counter()
         chunks = runner.run(stop)
@@ -117,7 +118,7 @@ def _sweep(plan: Plan, dataset: Dataset, data: Dataset | None, folder: SweepFold
         folder.write_json("timing.json", {"seconds": time.perf_counter() - began, **runner.timing})
         done = len(chunks)
         with stop.interruptible(lambda name: Stopped(name, done, done, "chunks"), goes_on(folder.path)):
-            write_outputs(folder, plan, chunks, result, runner.steps_per_epoch)
+            write_outputs(folder, plan, chunks, result, runner.steps_per_epoch, about)
         with shared_programs():
             winners = train_winners(plan, result, folder, data, console, stop)
         result["test"] = tested_winner(winners, folder, dataset)
@@ -126,8 +127,13 @@ def _sweep(plan: Plan, dataset: Dataset, data: Dataset | None, folder: SweepFold
     return Sweep(plan, result, folder, winners)
 
 
-class _Runner:
-    """Trains the chunks that are not finished."""
+class ChunkRunner:
+    """Trains the chunks of a plan that are not finished.
+
+    Attributes:
+      steps_per_epoch: updates an epoch.
+      timing: how many chunks and lanes were trained.
+    """
 
     def __init__(self, plan: Plan, dataset: Dataset, folder: SweepFolder, console: Console) -> None:
         self._plan, self._dataset, self._folder, self._console = plan, dataset, folder, console

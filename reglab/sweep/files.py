@@ -4,7 +4,7 @@
     chunks/chunk-000.json …   the evaluations of each finished chunk: what a killed sweep need not do again
     sweep.json, sweep.csv     the points and the choice; *.png and *.svg, pictures of them
     timing.json               how long it took
-    tensorboard/<point>/…     the curves, the mean over seeds and folds
+    tensorboard/<point>/…     the curves, the mean over seeds and folds; overview/, what was run and found
     winner/, winner_1se/      the chosen points as runs of `reglab.train`
 """
 

@@ -11,8 +11,7 @@ from reglab.config.strengths import is_zero
 from reglab.core import penalties
 from reglab.lab.contest import Option, Replicates
 from reglab.lab.findings import find
-from reglab.lab.intervals import CONFIDENCE, interval
-from reglab.lab.seeds import counted, over
+from reglab.lab.seeds import over
 
 PointDict = Mapping[str, Any]
 """A point of `sweep.json`."""
@@ -42,38 +41,6 @@ def findings_of(result: Mapping[str, Any], values: Mapping[str, np.ndarray],
     found = find(options, best, Replicates(text, "fold" if folds else "seed", weights), selection=result["selection"],
                  remarks=list(_remarks(result)))
     return {**found, "standard_error": _standard_error(result, text)}
-
-
-def path_findings(result: Mapping[str, Any], values: Mapping[str, np.ndarray], saved: np.ndarray) -> dict[str, Any]:
-    """What `lab.findings.find` finds of a path's points from cold starts, which all had the same work.
-
-    Args:
-      result: the contents of `path.json`.
-      values: "data_loss" and "accuracy" of validation, [points, seeds], from cold starts.
-      saved: [seeds] the steps to the same total that warm starts saved after the first point.
-    """
-    points, along = result["points"], result["along"]
-    whole = [at for at, point in enumerate(points) if not point["diverged"]]
-    options = [Option("" if is_none(points[at]) else f"{along} = {points[at][along]:.4g}", is_none(points[at]),
-                      values["data_loss"][at], values["accuracy"][at]) for at in whole]
-    best = min(range(len(options)), key=lambda at: options[at].data_loss.mean(), default=None)
-    remarks = [] if best is None else list(_edge(along, points[whole[best]][along], result["grid"][along]))
-    if len(whole) == len(points):
-        remarks.append(_saved(saved))
-    else:
-        remarks.append(f"{len(points) - len(whole)} of {len(points)} points had lanes that diverged and were not "
-                       "compared")
-    text = f"{counted(result['seeds'], 'cold start')} on one split"
-    return find(options, best, Replicates(text), remarks=remarks)
-
-
-def _saved(steps: np.ndarray) -> str:
-    mean, low, high = interval(steps)
-    sign = -1 if mean < 0 else 1
-    low, high = sorted((sign * low, sign * high))
-    sure = f" ({100 * CONFIDENCE:.0f} % interval {low:,.0f} to {high:,.0f})" if len(steps) > 1 else ""
-    return (f"after the first point, warm starts took {abs(mean):,.0f} steps {'more' if sign < 0 else 'fewer'} than "
-            f"cold starts to the same total{sure}")
 
 
 def is_none(point: PointDict) -> bool:

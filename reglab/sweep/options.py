@@ -45,13 +45,17 @@ def check_sweep(grid: Grid) -> None:
                           f"example {example}; reglab.train trains one")
 
 
-def check_path(grid: Grid, folds: int | None, lanes_per_call: int | None, vary: str = "weights") -> None:
+def check_path(grid: Grid, folds: int | None, lanes_per_call: int | None, vary: str = "weights",
+               schedule: str = "constant") -> None:
     """Raises:
       ConfigError: that is no path.
     """
     if folds is not None or lanes_per_call is not None or vary != "weights":
         raise ConfigError("--path trains the seeds of one point at a time, on the same batches: leave out --folds, "
                           "--lanes_per_call and --vary")
+    if schedule != "constant":
+        raise ConfigError(f"--schedule={schedule}: --path trains until the objective has settled, so no schedule knows "
+                          "its last step: leave it out")
     varying = [name for name, values in grid.values.items() if len(values) > 1]
     if len(varying) != 1 or varying[0] not in grid.strengths:
         raise ConfigError(f"--path: {', '.join(f'--{name}' for name in varying) or 'nothing'} has several values; "

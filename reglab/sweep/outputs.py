@@ -12,7 +12,7 @@ from reglab.config.strengths import in_names
 from reglab.console.format import number, percent
 from reglab.core import penalties
 from reglab.lab.lane_blowups import describe
-from reglab.lab.lane_summaries import write_lane_runs
+from reglab.lab.lane_summaries import write_lane_runs, write_overview
 from reglab.lab.plots import sweep_pictures
 from reglab.lab.seeds import over
 from reglab.sweep.files import SweepFolder
@@ -21,29 +21,47 @@ from reglab.sweep.results import join_chunks
 
 
 def write_outputs(folder: SweepFolder, plan: Plan, chunks: Sequence[Mapping[str, Any]], result: Mapping[str, Any],
-                  steps_per_epoch: int) -> None:
-    """Writes what `SweepFolder` lists, `sweep.json` last: where that is, the rest is."""
+                  steps_per_epoch: int, about: Mapping[str, str]) -> None:
+    """Writes what `SweepFolder` lists, `sweep.json` last: where that is, the rest is.
+
+    Args:
+      about: what was swept, label to text, for people.
+    """
     folder.write_text("sweep.csv", csv_text(result))
     sweep_pictures(result, folder.path)
+    write_point_runs(folder, plan, chunks, result, steps_per_epoch)
+    findings = result["findings"]
+    write_overview(folder.path / "tensorboard", plan.shared, about,
+                   [*findings["sentences"], findings["standard_error"]], table(result),
+                   {name: folder.path / f"{name}.png" for name in ("heatmap", "path")})
+    folder.write_json("sweep.json", result)
+
+
+def write_point_runs(folder: SweepFolder, plan: Plan, chunks: Sequence[Mapping[str, Any]], result: Mapping[str, Any],
+                     steps_per_epoch: int) -> None:
+    """Writes a TensorBoard run for each point."""
     folds, lanes = len(plan.fold_numbers), plan.lanes
     places = {point_name(at, point, result["grid"]): [fold * len(lanes) + place for fold in range(folds)
                                                       for place in plan.places[at].tolist()]
               for at, point in enumerate(result["points"])}
     write_lane_runs(folder.path / "tensorboard", places, lanes * folds, join_chunks(chunks), plan.shared,
-                    steps_per_epoch, important=_chosen_names(list(places), result))
-    folder.write_json("sweep.json", result)
+                    steps_per_epoch, {name: marks for at, name in enumerate(places) if (marks := _marks(at, result))})
 
 
-def _chosen_names(names: Sequence[str], result: Mapping[str, Any]) -> set[str]:
-    """The points whose training curves matter most: the best and the one-standard-error point."""
-    return {names[result[key]] for key in ("best", "one_standard_error") if result[key] is not None}
+def _marks(at: int, result: Mapping[str, Any]) -> str:
+    """Whether a point was chosen, in words: the best, the one-standard-error point, both, or nothing."""
+    return ", ".join(text for key, text in (("best", "best"), ("one_standard_error", "1-SE")) if at == result[key])
 
 
-def csv_text(result: Mapping[str, Any]) -> str:
-    """One line a point: its place in the grid, then mean and standard error of each evaluated value."""
+def csv_text(result: Mapping[str, Any], counts: Sequence[str] = ()) -> str:
+    """One line a point: its place in the grid, then mean and standard error of each evaluated value.
+
+    Args:
+      counts: names of further numbers that a point has.
+    """
     out = io.StringIO()
     lines = csv.writer(out, lineterminator="\n")
-    of_point = [*result["grid"], "lanes", "diverged"]
+    of_point = [*result["grid"], "lanes", "diverged", *counts]
     for at, point in enumerate(result["points"]):
         cells = dict(_summaries(point))
         if at == 0:
@@ -75,13 +93,13 @@ def table(result: Mapping[str, Any]) -> str:
     varying = [name for name, values in result["grid"].items() if name in penalties.names() or len(values) > 1]
     rows = [[*varying, "val. data loss", "val. accuracy", "train accuracy", "gap", "nonzero", "diverged", ""]]
     for at, point in enumerate(points):
-        marks = [text for key, text in (("best", "best"), ("one_standard_error", "1-SE")) if at == result[key]]
+        marks = _marks(at, result)
         rows.append([*(point[name] if isinstance(point[name], str) else f"{point[name]:.4g}" for name in varying),
                      _shown(point["validation"]["data_loss"], number), _shown(point["validation"]["accuracy"], percent),
                      _shown(point["train"]["accuracy"], percent), _shown(point["gap"]["data_loss"], number),
                      "-" if point["nonzero"]["mean"] is None else f"{point['nonzero']['mean']:.0f}",
                      f"{point['diverged']} of {point['lanes']}" if point["diverged"] else "-",
-                     "<- " + ", ".join(marks) if marks else ""])
+                     f"<- {marks}" if marks else ""])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(f"{cell:>{width}}" if column < len(widths) - 1 else cell
                        for column, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows]

@@ -77,9 +77,8 @@ def read_sealed(path: pathlib.Path, part: Mapping[str, Any]) -> dict[str, Any] |
 
 
 def _of_today(evaluations: Mapping[str, Any]) -> dict[str, Any]:
-    """The evaluations of a chunk, or of both halves of a path's point, under the names of today."""
-    return {name: with_data_loss(value) if name in ("train", "validation") else
-            _of_today(value) if name in ("cold", "warm") and isinstance(value, Mapping) else value
+    """The evaluations of a chunk under the names of today."""
+    return {name: with_data_loss(value) if name in ("train", "validation") else value
             for name, value in evaluations.items()}
 
 

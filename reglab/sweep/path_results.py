@@ -1,59 +1,104 @@
-"""From the evaluations of a path's points to `path.json`, its table and its files."""
+"""From the evaluations of a path's warm and cold starts to `path.json`, its table and its files."""
 
 from __future__ import annotations
 
-import csv
-import io
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from reglab.core import penalties
-from reglab.core.terms import SPARSITY_THRESHOLD
 from reglab.lab import plots
+from reglab.lab.lane_summaries import write_overview
 from reglab.lab.lanes import LaneCurves
 from reglab.sweep.files import SweepFolder
-from reglab.sweep.findings import path_findings
+from reglab.sweep.outputs import csv_text, table, write_point_runs
+from reglab.sweep.path_findings import warm_findings
 from reglab.sweep.plan import Plan
-from reglab.sweep.results import join_chunks, last_evaluation, mean_and_error
+from reglab.sweep.results import join_chunks, last_evaluation, mean_and_error, sweep_dict
+from reglab.sweep.settling import RULE, has_settled
+
+_OF_WARM_STARTS = ("warm_steps", "total_steps", "settled", "warm_diverged")
 
 
-def path_dict(plan: Plan, points: Sequence[Mapping[str, Any]], steps_per_epoch: int) -> dict[str, Any]:
-    """The contents of `path.json`; every value is {"mean", "se"} over the seeds whose two lanes stayed finite.
+def path_dict(plan: Plan, cold_plan: Plan, warm: Sequence[Mapping[str, Any]], cold: Sequence[Mapping[str, Any]],
+              steps_per_epoch: int) -> dict[str, Any]:
+    """The contents of `path.json`: those of `sweep.json` for the cold starts, and for each point also
 
-    A point's "steps" are what "cold" and "warm" starts need to the same total, "target"; "cold" and "warm" themselves
-    hold what a point of `sweep.json` holds, where these end. The path's "steps" are sums over all points but the
-    first, which has nothing to start from.
+    - "warm_steps" at that strength, "total_steps" from the initial weights on, and how many of the seeds have "settled"
+      (or "warm_diverged") there;
+    - "warm" and "cold": what a point of `sweep.json` holds and "objective", both after "total_steps" steps;
+    - "same_total": the steps that "warm" and "cold" starts need to the same objective, "target".
+
+    Every value is {"mean", "se"} over the seeds whose two lanes stayed finite.
+
+    Args:
+      plan: of the warm starts; its epochs are the most at a strength.
+      cold_plan: of the cold starts; its epochs are those of the whole path.
+      warm: the evaluations of each point, one an epoch.
+      cold: the chunks of `cold_plan`, evaluated each epoch too.
     """
-    entries, cold, saved = [], [], []
-    for point, evaluations in zip(plan.grid.points, points, strict=True):
-        curves = {which: join_chunks([evaluations[which]]) for which in ("cold", "warm")}
-        totals = {which: totals_of(curve) for which, curve in curves.items()}
-        alive = np.isfinite(totals["cold"][-1] + totals["warm"][-1])
-        epochs, target = epochs_needed(totals["cold"], totals["warm"])
-        cold.append(curves["cold"].validation)
-        saved.append(steps_per_epoch * (epochs["cold"] - epochs["warm"]))
-
-        def summary(values: np.ndarray, alive: np.ndarray = alive) -> dict[str, float | None]:
-            return mean_and_error(values[None], alive[None])
-
-        entries.append({
-            **plan.grid.described(point), "lanes": len(alive), "diverged": int((~alive).sum()),
-            "target": summary(target), "steps": {which: summary(steps_per_epoch * needed)
-                                                for which, needed in epochs.items()},
-            "total": {which: summary(total[-1]) for which, total in totals.items()},
-            **{which: _summaries(last_evaluation(curve, evaluations[which]["kernel_entries"]), summary)
-               for which, curve in curves.items()}})
-    described = plan.to_dict()
-    config = {**described["config"], "learning_rate": plan.shared.learning_rate, "penalize": plan.shared.penalize}
-    result = {"config": config, "grid": described["grid"], "seeds": plan.seeds,
+    swept, of_cold = sweep_dict(cold_plan, cold), join_chunks(cold)
+    entries, totals, saved, epochs = [], [], [], 0
+    for at, (point, evaluations) in enumerate(zip(swept["points"], warm, strict=True)):
+        walked = join_chunks([evaluations])
+        epochs += len(walked.epochs)
+        control = _beginning(of_cold, epochs, plan.places[at])
+        of_point = _PointOfPath(walked, control, evaluations["kernel_entries"], steps_per_epoch)
+        entries.append({**point, "total_steps": steps_per_epoch * epochs, **of_point.described()})
+        totals.append(of_point.totals)
+        saved.append(of_point.saved)
+    config = {**plan.to_dict()["config"], "learning_rate": plan.shared.learning_rate, "penalize": plan.shared.penalize}
+    result = {**swept, "config": config, "points": entries, "steps_per_epoch": steps_per_epoch, "settled_rule": RULE,
               "along": next(name for name, values in plan.grid.strengths.items() if len(values) > 1),
-              "steps_per_epoch": steps_per_epoch, "sparsity_threshold": SPARSITY_THRESHOLD, "points": entries,
-              "steps": {which: _sum(entry["steps"][which]["mean"] for entry in entries[1:])
-                        for which in ("cold", "warm")}}
-    of_validation = {name: np.array([curve[name][-1] for curve in cold]) for name in ("data_loss", "accuracy")}
-    return {**result, "findings": path_findings(result, of_validation, np.sum(saved[1:], axis=0))}
+              "epochs": {"most": plan.shared.epochs, "total": epochs}}
+    last = {which: np.array([total[which][-1] for total in totals]) for which in ("warm", "cold")}
+    found = warm_findings(result, last["warm"], last["cold"], np.sum(saved[1:], axis=0))
+    return {**result, "findings": {**swept["findings"], "warm_starts": found}}
+
+
+class _PointOfPath:
+    """The warm and the cold starts of a point, [epochs, seeds] each, up to the same total of steps."""
+
+    def __init__(self, warm: LaneCurves, cold: LaneCurves, kernel_entries: int, steps_per_epoch: int) -> None:
+        self._curves, self._kernel_entries = {"warm": warm, "cold": cold}, kernel_entries
+        self._steps_per_epoch = steps_per_epoch
+        self.totals = {which: totals_of(curves) for which, curves in self._curves.items()}
+        self._alive = np.isfinite(self.totals["warm"][-1] + self.totals["cold"][-1])
+        epochs, self._target = epochs_needed(self.totals["cold"], self.totals["warm"])
+        self._needed = {which: steps_per_epoch * epochs[which] for which in ("warm", "cold")}
+
+    @property
+    def saved(self) -> np.ndarray:
+        """[seeds] the steps that the warm start needed less; NaN where one of the two diverged."""
+        return np.where(self._alive, self._needed["cold"] - self._needed["warm"], np.nan)
+
+    def described(self) -> dict[str, Any]:
+        """As JSON values."""
+        warm = self.totals["warm"]
+        return {"warm_steps": self._steps_per_epoch * len(warm), "settled": int(has_settled(warm).sum()),
+                "warm_diverged": int((~np.isfinite(warm[-1])).sum()),
+                **{which: {"objective": self._summary(self.totals[which][-1]), **self._evaluation(which)}
+                   for which in ("warm", "cold")},
+                "same_total": {"target": self._summary(self._target),
+                               **{which: self._summary(steps) for which, steps in self._needed.items()}}}
+
+    def _evaluation(self, which: str) -> dict[str, Any]:
+        evaluated = last_evaluation(self._curves[which], self._kernel_entries)
+        return {name: {key: self._summary(array) for key, array in values.items()} if isinstance(values, dict)
+                else self._summary(values) for name, values in evaluated.items()}
+
+    def _summary(self, values: np.ndarray) -> dict[str, float | None]:
+        return mean_and_error(values[None], self._alive[None])
+
+
+def _beginning(curves: LaneCurves, epochs: int, lanes: np.ndarray) -> LaneCurves:
+    """The first epochs of some lanes."""
+    def part(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {name: array[:epochs, lanes] for name, array in values.items()}
+
+    return dataclasses.replace(curves, epochs=curves.epochs[:epochs], train=part(curves.train),
+                               validation=part(curves.validation), weights=part(curves.weights))
 
 
 def totals_of(curves: LaneCurves) -> np.ndarray:
@@ -69,56 +114,44 @@ def epochs_needed(cold: np.ndarray, warm: np.ndarray) -> tuple[dict[str, np.ndar
                 }, target
 
 
-def write_path(folder: SweepFolder, result: Mapping[str, Any]) -> None:
-    """Writes `path.csv`, the picture, and `path.json` last."""
-    folder.write_text("path.csv", path_csv(result))
+def write_path(folder: SweepFolder, cold_plan: Plan, cold: Sequence[Mapping[str, Any]], result: Mapping[str, Any],
+               about: Mapping[str, str]) -> None:
+    """Writes `path.csv`, the picture, the TensorBoard runs of the cold starts, and `path.json` last.
+
+    Args:
+      about: what was done, label to text, for people.
+    """
+    folder.write_text("path.csv", csv_text(result, _OF_WARM_STARTS))
     plots.path_picture(result, folder.path)
+    write_point_runs(folder, cold_plan, cold, result, result["steps_per_epoch"])
+    write_overview(folder.path / "tensorboard", cold_plan.shared, about, path_sentences(result), path_table(result),
+                   {"path": folder.path / "path.png"})
     folder.write_json("path.json", result)
 
 
-def path_csv(result: Mapping[str, Any]) -> str:
-    """One line a point."""
-    out = io.StringIO()
-    lines = csv.writer(out, lineterminator="\n")
-    names = [name for name in result["grid"] if name in penalties.names()]
-    lines.writerow([*names, "diverged", "target", "cold_steps", "warm_steps", "cold_total", "warm_total",
-                    "warm_validation_data_loss", "warm_validation_accuracy", "warm_nonzero"])
-    for point in result["points"]:
-        warm = point["warm"]
-        shown = (point["target"], point["steps"]["cold"], point["steps"]["warm"], point["total"]["cold"],
-                   point["total"]["warm"], warm["validation"]["data_loss"], warm["validation"]["accuracy"],
-                   warm["nonzero"])
-        lines.writerow([*(point[name] for name in names), point["diverged"], *(value["mean"] for value in shown)])
-    return out.getvalue()
+def path_sentences(result: Mapping[str, Any]) -> list[str]:
+    """What was found, for people."""
+    findings = result["findings"]
+    return [*findings["sentences"], *findings["warm_starts"]["sentences"], findings["standard_error"]]
 
 
 def path_table(result: Mapping[str, Any]) -> str:
-    """The points for people, and what the warm starts saved."""
+    """The cold starts as a sweep has them, then the warm starts and the cold ones that had taken as many steps."""
     along = result["along"]
-    lines = [f"{along:>10}  {'same total':>11}  {'steps cold':>11}  {'steps warm':>11}  {'val. accuracy':>13}  "
-             f"{'nonzero':>9}"]
+    lines = [f"{'':>10}  {'steps':>8}  {'steps in':>9}  {'':>7}  {'objective':>19}  {'val. data loss':>19}  "
+             f"{'nonzero':>15}",
+             f"{along:>10}  {'here':>8}  {'all':>9}  {'settled':>7}  {'warm':>9} {'cold':>9}  {'warm':>9} {'cold':>9}  "
+             f"{'warm':>7} {'cold':>7}"]
     for point in result["points"]:
-        warm = point["warm"]
-        cells = [point["target"]["mean"], point["steps"]["cold"]["mean"], point["steps"]["warm"]["mean"],
-                 warm["validation"]["accuracy"]["mean"], warm["nonzero"]["mean"]]
-        target, cold, steps, accuracy, nonzero = (
-            "-" if cell is None else text.format(cell)
-            for cell, text in zip(cells, ("{:.5g}", "{:.0f}", "{:.0f}", "{:.2%}", "{:.0f}"), strict=True))
-        lines.append(f"{point[along]:>10.4g}  {target:>11}  {cold:>11}  {steps:>11}  {accuracy:>13}  {nonzero:>9}")
-    cold, warm = (result["steps"][which] for which in ("cold", "warm"))
-    if cold and warm is not None:
-        lines.append(f"After the first point, warm starts need {warm:.0f} steps where cold starts need {cold:.0f}: "
-                     f"{1 - warm / cold:.0%} less.")
-    return "\n".join(lines)
+        cells = [_cell(point[which][name], text) if name != "validation" else
+                 _cell(point[which][name]["data_loss"], text)
+                 for name, text in (("objective", "{:.5g}"), ("validation", "{:.4g}"), ("nonzero", "{:.0f}"))
+                 for which in ("warm", "cold")]
+        settled = f"{point['settled']}/{result['seeds']}"
+        lines.append(f"{point[along]:>10.4g}  {point['warm_steps']:>8,}  {point['total_steps']:>9,}  {settled:>7}  "
+                     f"{cells[0]:>9} {cells[1]:>9}  {cells[2]:>9} {cells[3]:>9}  {cells[4]:>7} {cells[5]:>7}")
+    return "\n".join([table(result), "", "Warm starts, and cold starts after the same number of steps:", *lines])
 
 
-def _summaries(evaluated: Mapping[str, Any], summary: Any) -> dict[str, Any]:
-    return {name: {key: summary(array) for key, array in values.items()} if isinstance(values, dict)
-            else summary(values) for name, values in evaluated.items()}
-
-
-def _sum(values: Any) -> float | None:
-    known = list(values)
-    return None if any(value is None for value in known) else float(sum(known))
-
-
+def _cell(summary: Mapping[str, float | None], text: str) -> str:
+    return "-" if summary["mean"] is None else text.format(summary["mean"])

@@ -51,13 +51,6 @@ def train_winners(plan: Plan, result: Mapping[str, Any], folder: SweepFolder, da
     return winners
 
 
-def best_of_cold(result: Mapping[str, Any]) -> int | None:
-    """The place of a path's point whose cold starts have the lowest validation data loss; None where all diverged."""
-    losses = {at: point["cold"]["validation"]["data_loss"]["mean"] for at, point in enumerate(result["points"])
-              if not point["diverged"]}
-    return min(losses, key=lambda at: losses[at], default=None)
-
-
 def _config_of(plan: Plan, at: int, folder: SweepFolder, name: str) -> Config:
     return dataclasses.replace(lane_of(plan.grid.points[at], plan.shared.seed).config(plan.shared),
                                model_dir=str(folder.path / name), resume="auto")

@@ -128,7 +128,8 @@ def test_a_comparison_leaves_its_files_and_nothing_else(finished: tuple[pathlib.
     assert {path.name for path in folder.iterdir()} == {
         "compare.json", "compare.csv", "compare.png", "compare.svg", "tensorboard"}
     assert {str(path.parent.relative_to(folder / "tensorboard")) for path in folder.rglob("*tfevents*")} == {
-        f"{arm}/{split}" for arm in ("none", "l1", "l2", "l1_and_l2") for split in ("train", "validation")}
+        "overview",
+        *(f"{arm}/{split}" for arm in ("none", "l1", "l2", "l1_and_l2") for split in ("train", "validation"))}
 
 
 def test_the_spreadsheet_holds_the_numbers_of_the_result(finished: tuple[pathlib.Path, str, str, int]) -> None:

@@ -91,12 +91,12 @@ def test_the_total_of_a_step_is_its_data_loss_and_penalty() -> None:
     measured = Measurement(np.array([0.75, 0.5]), np.array([0.5, 1.0]), np.array([3.0, 4.0]), np.array([0.1, 0.2]),
                            tuple(np.stack([sums_of(made_kernels(2)), sums_of(made_kernels(3))], axis=1)))
     found = reporter().of_step(measured)
-    np.testing.assert_array_equal(found["loss/total"], found["loss/data"] + found["penalty/total"])
-    for tag, values in {"loss/data": measured.data_loss, "accuracy": measured.accuracy, "learning_rate": [0.1, 0.2],
-                        "gradient_norm/data": [3.0, 4.0]}.items():
+    np.testing.assert_array_equal(found["train_batch/total"], found["train_batch/data_loss"] + found["penalty/total"])
+    for tag, values in {"train_batch/data_loss": measured.data_loss, "train_batch/accuracy": measured.accuracy,
+                        "learning_rate": [0.1, 0.2], "gradient_norm/data": [3.0, 4.0]}.items():
         np.testing.assert_array_equal(found[tag], values)
-    assert set(found) == set(expected(made_kernels(2))) | {"loss/total", "loss/data", "accuracy", "learning_rate",
-                                                           "gradient_norm/data"}
+    assert set(found) == set(expected(made_kernels(2))) | {
+        "train_batch/total", "train_batch/data_loss", "train_batch/accuracy", "learning_rate", "gradient_norm/data"}
 
 
 def test_layers_that_are_not_penalized_have_norms_but_no_penalty(make_step: Callable[..., Step]) -> None:

@@ -287,9 +287,9 @@ def test_the_report_is_what_numpy_finds(make_step: MakeStep, report_of: ReportOf
     pulls = [L1[k] * np.sign(w[layer]) + 2 * L2[k] * w[layer] for k, layer in enumerate(LAYERS)]
     everything = np.concatenate([kernel.ravel() for kernel in w.values()])
     expected = {
-        "loss/data": numpy_data_loss(parameters, batch),
-        "loss/total": numpy_data_loss(parameters, batch) + sum(l1.values()) + sum(l2.values()),
-        "accuracy": float(np.mean(logits.argmax(1) == batch.y.numpy())),
+        "train_batch/data_loss": numpy_data_loss(parameters, batch),
+        "train_batch/total": numpy_data_loss(parameters, batch) + sum(l1.values()) + sum(l2.values()),
+        "train_batch/accuracy": float(np.mean(logits.argmax(1) == batch.y.numpy())),
         "penalty/total": sum(l1.values()) + sum(l2.values()),
         "penalty/l1": sum(l1.values()), "penalty/l2": sum(l2.values()),
         "sparsity/total": np.mean(np.abs(everything) <= 1e-3),
@@ -303,7 +303,7 @@ def test_the_report_is_what_numpy_finds(make_step: MakeStep, report_of: ReportOf
     assert report.keys() == expected.keys()
     for tag, value in expected.items():
         np.testing.assert_allclose(report[tag], value, rtol=1e-12, err_msg=tag)
-    assert 0 < report["accuracy"] < 1
+    assert 0 < report["train_batch/accuracy"] < 1
     assert report["sparsity/dense_0"] == 3 / 30
 
 
@@ -311,9 +311,9 @@ def test_the_parts_of_the_report_add_up_to_the_objective(make_step: MakeStep, re
     step, parameters, batch = make_step(), some_parameters(), some_batch()
     report = report_of(step, initial_state(step, Weights(parameters)), batch, HYPER)
     objective = step.objective(parameters, batch, HYPER)
-    assert_same(report["loss/total"], report["loss/data"] + report["penalty/total"], rtol=1e-15)
+    assert_same(report["train_batch/total"], report["train_batch/data_loss"] + report["penalty/total"], rtol=1e-15)
     assert_same(report["penalty/total"], report["penalty/l1"] + report["penalty/l2"], rtol=1e-15)
-    assert_same([report[tag] for tag in ("loss/data", "penalty/l1", "penalty/l2", "loss/total")],
+    assert_same([report[tag] for tag in ("train_batch/data_loss", "penalty/l1", "penalty/l2", "train_batch/total")],
                 [objective.data_loss, *objective.penalties.values(), objective.total])
     for name in ("l1", "l2"):
         assert_same(report[f"penalty/{name}"], sum(report[f"penalty/{layer}/{name}"] for layer in LAYERS))

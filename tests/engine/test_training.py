@@ -104,7 +104,8 @@ def test_reports_are_the_measurements_of_their_global_steps(dataset: Dataset, ma
     training = make_training(dataset, batch_size=BATCH, summary_every=every, jit=jit, **STRENGTHS, **HARD)
     calls = run_chunks(training, chunks)
     assert report_steps(calls) == list(range(0, 21, every))
-    np.testing.assert_allclose(data_losses(calls), [report["loss/data"] for report in by_hand.measured], atol=1e-12)
+    np.testing.assert_allclose(data_losses(calls), [report["train_batch/data_loss"] for report in by_hand.measured],
+                               atol=1e-12)
     for tag, values in reports(calls).items():
         expected = [by_hand.measured[at][tag] for at in report_steps(calls)]
         np.testing.assert_allclose(values, expected, atol=1e-12, err_msg=tag)

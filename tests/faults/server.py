@@ -24,7 +24,7 @@ import time
 import warnings
 from typing import Any, Final
 
-_PRELOADED: Final = ("reglab.engine.startup", "reglab.run.loop", "reglab.sweep.experiment", "reglab.sweep.warm",
+_PRELOADED: Final = ("reglab.engine.startup", "reglab.run.loop", "reglab.sweep.experiment", "reglab.sweep.pathway",
                      "reglab.compare.experiment", "reglab.export.exporting", "reglab.console", "reglab.lab.plots",
                      "matplotlib.pyplot", "tests.faults.reading")
 _POLL: Final = 0.005

@@ -321,10 +321,11 @@ def _check_saved(process: Process, phase: Phase, line: str) -> None:
         reader = load_checkpoint(str(found[0].with_suffix("")))
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
-    elif finished := re.search(r"(\d+) of \d+ (chunks|points) finished", line):
-        chunks = [json.loads(path.read_text()) for path in process.folder.glob("run/chunks/*.json")]
-        if len(chunks) != int(finished[1]):
-            raise Wrong(f"{len(chunks)} chunks: {line}")
+    elif finished := re.search(r"(\d+) of \d+ (chunks|warm starts) finished", line):
+        name = "chunk" if finished[2] == "chunks" else "point"
+        parts = [json.loads(path.read_text()) for path in process.folder.glob(f"run/chunks/{name}-*.json")]
+        if len(parts) != int(finished[1]):
+            raise Wrong(f"{len(parts)} {finished[2]}: {line}")
     else:
         raise Wrong(line)
 

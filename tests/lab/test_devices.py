@@ -32,7 +32,7 @@ from reglab.lab.grid import Grid
 from reglab.lab.lanes import Lane, LaneTrainer
 from reglab.sweep import outputs, path_results
 from reglab.sweep.experiment import sweep
-from reglab.sweep.warm import path
+from reglab.sweep.pathway import path
 
 dataset, folder, found = made_dataset(), sys.argv[1], {}
 other = dataclasses.replace(dataset, train=dataset.train.take(np.arange(53)[::-1]))

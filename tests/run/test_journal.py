@@ -33,7 +33,8 @@ def evaluation(step: int, data: float = 1.0, accuracy: float = 0.75, penalty: fl
 
 def measured(*steps: int) -> Calls:
     values = np.array(steps, np.float32)
-    return Calls(values, np.array(steps), {"loss/data": values + 0.5, "accuracy": values})
+    return Calls(values, np.array(steps), {"train_batch/data_loss": values + 0.5,
+                                                     "train_batch/accuracy": values})
 
 
 def made_state(step: int = 0) -> State:
@@ -95,9 +96,9 @@ def test_measured_steps_are_lines_and_points_of_the_training_run(tmp_path: pathl
     journal.write_reports(measured(0, 5))
     journal.write_reports(Calls(np.zeros(3), np.zeros(0, np.int64), {}))
     journal.close()
-    assert lines(tmp_path) == [{"step": step, "split": "train", "loss/data": step + 0.5, "accuracy": float(step)}
-                               for step in (0, 5)]
-    assert read_events(tmp_path / "train")["loss/data"] == [(0, 0.5), (5, 5.5)]
+    assert lines(tmp_path) == [{"step": step, "split": "train", "train_batch/data_loss": step + 0.5,
+                                "train_batch/accuracy": float(step)} for step in (0, 5)]
+    assert read_events(tmp_path / "train")["train_batch/data_loss"] == [(0, 0.5), (5, 5.5)]
 
 
 def test_an_evaluation_is_told_of_both_splits(tmp_path: pathlib.Path, read_events: Callable[..., Any]) -> None:
@@ -105,23 +106,45 @@ def test_an_evaluation_is_told_of_both_splits(tmp_path: pathlib.Path, read_event
     journal.write_evaluation(evaluation(5), {"perf/steps_per_second": 100.0})
     journal.close()
     train, validation = lines(tmp_path)
-    assert train == {"step": 5, "split": "train", "evaluation/loss/data": 0.5, "evaluation/accuracy": 0.875,
-                     "perf/steps_per_second": 100.0}
-    assert validation == {"step": 5, "split": "validation", "loss/total": 1.75, "loss/data": 1.0, "accuracy": 0.75,
-                          **WEIGHTS, "evaluation/loss/data": 1.0, "evaluation/accuracy": 0.75, "gap/data": 0.5,
-                          "gap/accuracy": 0.125}
+    assert train == {"step": 5, "split": "train", "epoch/data_loss": 0.5, "epoch/penalty": 0.75, "epoch/total": 1.25,
+                     "generalization/accuracy": 0.875, "perf/steps_per_second": 100.0}
+    assert validation == {"step": 5, "split": "validation", "epoch/data_loss": 1.0, "epoch/penalty": 0.75,
+                          "epoch/total": 1.75, "generalization/accuracy": 0.75, **WEIGHTS,
+                          "generalization/data_loss_gap": 0.5, "generalization/accuracy_gap": 0.125}
     for split, line in (("train", train), ("validation", validation)):
         points = read_events(tmp_path / split)
         for tag in set(line) - {"step", "split"}:
             assert points[tag] == [(5, np.float32(line[tag]))]
 
 
+def test_the_text_page_tells_what_was_run_what_tags_mean_and_what_was_found_each_once(
+        tmp_path: pathlib.Path, read_events: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(result_file, "wrong_field", lambda result: None)  # Its own test has the rest.
+    run_to_10(tmp_path)
+    result = {"completed": True, "steps": 10, "epochs": Config().epochs, "seconds": 1.0, "model_dir": str(tmp_path),
+              "validation": {"data_loss": 0.75, "accuracy": 0.5}}
+    for _ in range(3):
+        journal = opened(tmp_path)
+        journal.write_header({"Data": "8x8, 10 classes"})
+        if journal.finished_result is None:
+            journal.write_result(result)
+        journal.close()
+    found = {tag: points for tag, points in read_events(tmp_path / "validation").items() if tag.startswith("about/")}
+    assert {tag: [step for step, _ in points] for tag, points in found.items()} == {
+        "about/run": [0], "about/tags": [0], "about/found": [10]}
+    texts = {tag: points[0][1].item().decode() for tag, points in found.items()}
+    assert "| Data | 8x8, 10 classes |" in texts["about/run"]
+    assert "| Validation | data loss 0.7500, accuracy 50.00 % |" in texts["about/found"]
+    assert all(f"`{tag}`" in texts["about/tags"] for tag in ("epoch/data_loss", "train_batch/accuracy", "penalty/l1"))
+    assert str(tmp_path) not in texts["about/found"]
+
+
 def test_histograms_are_of_every_kernel(tmp_path: pathlib.Path, read_events: Callable[..., Any]) -> None:
     journal = opened(tmp_path)
     journal.write_histograms(5, {"dense_0": np.ones((2, 3), np.float32)})
     journal.close()
-    found = {tag: points for tag, points in read_events(tmp_path / "train").items() if tag.startswith("evaluation")}
-    ((step, buckets),) = found.pop("evaluation/dense_0/kernel")
+    found = {tag: points for tag, points in read_events(tmp_path / "train").items() if tag.startswith("weights")}
+    ((step, buckets),) = found.pop("weights/dense_0/kernel")
     assert (step, buckets[:, 2].sum(), found) == (5, 6, {})
 
 
@@ -129,8 +152,9 @@ def test_all_that_was_written_is_on_disk_before_the_checkpoint_is(tmp_path: path
                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
     journal, seen = opened(tmp_path), []
     monkeypatch.setattr(Checkpoints, "save", lambda self, background: seen.append(
-        ([line["step"] for line in lines(tmp_path)], [step for step, _ in read_events(tmp_path / "train")["accuracy"]],
-         [step for step, _ in read_events(tmp_path / "validation")["gap/data"]])))
+        ([line["step"] for line in lines(tmp_path)], [step for step, _ in
+                                                         read_events(tmp_path / "train")["train_batch/accuracy"]],
+         [step for step, _ in read_events(tmp_path / "validation")["generalization/data_loss_gap"]])))
     journal.write_reports(measured(0, 1, 2, 3, 4))
     journal.write_evaluation(evaluation(5), {})
     assert journal.save() is True
@@ -174,10 +198,10 @@ def test_opening_a_killed_run_restores_the_state_and_drops_what_lies_beyond(tmp_
     assert journal.best == {"step": 5, "epoch": 1, "data_loss": 0.5, "accuracy": 0.75}
     journal.write_reports(measured(10, 12))
     journal.close()
-    assert [line["step"] for line in lines(tmp_path) if "accuracy" in line and line["split"] == "train"] == [
+    assert [line["step"] for line in lines(tmp_path) if "train_batch/accuracy" in line] == [
         *range(11), 12]
     points = read_events(tmp_path / "train")
-    assert [step for step, _ in points["accuracy"]] == [*range(11), 12]
+    assert [step for step, _ in points["train_batch/accuracy"]] == [*range(11), 12]
     points = read_events(tmp_path / "validation")
     assert len(points["custom_scalars__config__"]) == len(points["_hparams_/session_start_info"]) == 1
 
@@ -213,7 +237,7 @@ def test_a_killed_run_without_a_checkpoint_starts_anew_with_one_description(tmp_
         journal.close()
         assert journal.restored_step == 0
     assert [line["step"] for line in lines(tmp_path)] == [0, 1]
-    assert [step for step, _ in read_events(tmp_path / "train")["accuracy"]] == [0, 1]
+    assert [step for step, _ in read_events(tmp_path / "train")["train_batch/accuracy"]] == [0, 1]
     assert len(read_events(tmp_path / "validation")["custom_scalars__config__"]) == 1
 
 

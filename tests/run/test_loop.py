@@ -23,7 +23,7 @@ from reglab.data import Dataset, from_arrays
 from reglab.engine import pace
 from reglab.run import loop
 from reglab.run.folder_journal import FolderJournal
-from reglab.run.logs.summaries import HPARAMS_METRICS, layout
+from reglab.run.logs.pages import HPARAMS_METRICS, layout
 from reglab.run.loop import Diverged, History, Interrupted, fit
 from reglab.signals.stop import StopRequest
 
@@ -190,10 +190,10 @@ def test_every_measured_step_is_told_once(reference: tuple[pathlib.Path, History
     folder, _ = reference
     lines = metrics(folder)
     assert [line["step"] for line in lines if "learning_rate" in line] == list(range(0, STEPS, 3))
-    assert [(line["step"], line["split"]) for line in lines if "evaluation/accuracy" in line] == [
+    assert [(line["step"], line["split"]) for line in lines if "epoch/data_loss" in line] == [
         (step, split) for step in (7, 14, 21, 28) for split in ("train", "validation")]
     assert [step for step, _ in read_events(folder / "train")["learning_rate"]] == list(range(0, STEPS, 3))
-    assert [step for step, _ in read_events(folder / "validation")["loss/data"]] == [7, 14, 21, 28]
+    assert [step for step, _ in read_events(folder / "validation")["epoch/data_loss"]] == [7, 14, 21, 28]
 
 
 def test_the_total_is_data_loss_plus_penalty_at_every_written_point(reference: tuple[pathlib.Path, History],
@@ -201,14 +201,15 @@ def test_the_total_is_data_loss_plus_penalty_at_every_written_point(reference: t
     folder, _ = reference
     written = 0
     for line in metrics(folder):
-        if "loss/total" in line:
-            np.testing.assert_allclose(line["loss/total"], line["loss/data"] + line["penalty/total"], rtol=1e-6)
+        prefix, penalty = ("epoch", "epoch/penalty") if "epoch/total" in line else ("train_batch", "penalty/total")
+        np.testing.assert_allclose(line[f"{prefix}/total"], line[f"{prefix}/data_loss"] + line[penalty], rtol=1e-6)
+        if "penalty/total" in line:
             np.testing.assert_allclose(line["penalty/total"], line["penalty/l1"] + line["penalty/l2"], rtol=1e-6)
-            written += 1
-    assert written == 10 + 4
+        written += 1
+    assert written == 10 + 2 * 4
     for split in ("train", "validation"):
         points = read_events(folder / split)
-        for total, data, penalty in zip(points["loss/total"], points["loss/data"], points["penalty/total"],
+        for total, data, penalty in zip(points["epoch/total"], points["epoch/data_loss"], points["epoch/penalty"],
                                         strict=True):
             assert total[0] == data[0] == penalty[0]
             np.testing.assert_allclose(total[1], data[1] + penalty[1], rtol=1e-6)
@@ -218,14 +219,15 @@ def test_charts_and_columns_name_tags_that_are_written(reference: tuple[pathlib.
                                                        read_events: Callable[..., Any]) -> None:
     folder, _ = reference
     written = {split: set(read_events(folder / split)) for split in ("train", "validation")}
-    for _, charts in layout(["l1", "l2"]):
+    for charts in layout(["l1", "l2"]).values():
         for tags in charts.values():
             assert set(tags) <= written["train"] | written["validation"]
     assert set(HPARAMS_METRICS) | {"_hparams_/session_start_info"} <= written["validation"]
 
 
 def test_the_tags_of_the_design(reference: tuple[pathlib.Path, History], read_events: Callable[..., Any]) -> None:
-    shared = {"loss/total", "loss/data", "penalty/total", "penalty/l1", "penalty/l2", "accuracy", "sparsity/total",
+    shared = {"epoch/total", "epoch/data_loss", "epoch/penalty", "generalization/accuracy", "penalty/total",
+              "penalty/l1", "penalty/l2", "sparsity/total",
               *(f"{kind}/{layer}/{norm}" for kind in ("penalty", "norm") for layer in ("dense_0", "logits")
                 for norm in ("l1", "l2")), "sparsity/dense_0", "sparsity/logits"}
     folder, _ = reference
@@ -248,7 +250,7 @@ def test_histograms_and_no_measured_steps(tmp_path: pathlib.Path, dataset: Datas
                                           reference: tuple[pathlib.Path, History]) -> None:
     history = fit(at(tmp_path, histograms=True, summary_every=0), dataset)
     points = read_events(tmp_path / "train")
-    assert [step for step, _ in points["evaluation/dense_0/kernel"]] == [7, 14, 21, 28]
+    assert [step for step, _ in points["weights/dense_0/kernel"]] == [7, 14, 21, 28]
     assert "learning_rate" not in points
     np.testing.assert_equal(history.parameters, reference[1].parameters)
 

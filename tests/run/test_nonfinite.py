@@ -164,7 +164,8 @@ def test_the_count_is_written_at_every_evaluation(tmp_path: pathlib.Path, poison
     assert [(step, float(value)) for step, value in points] == [(7, 1), (14, 2), (21, 3), (28, 4)]
     lines = of_run(tmp_path)[1]
     evaluations = [line for line in lines if line["split"] == "validation"]
-    assert all(line["loss/data"] is not None and line["gap/data"] is None for line in evaluations)
+    assert all(line["epoch/data_loss"] is not None and line["generalization/data_loss_gap"] is None
+               for line in evaluations)
     assert json.loads((tmp_path / "checkpoints" / "best" / "best.json").read_text())["data_loss"] > 0
 
 

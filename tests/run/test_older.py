@@ -1,4 +1,4 @@
-"""The folder of a run that an earlier reglab left, which called the data loss `data`: opened, resumed, compared."""
+"""The folder of a run that an earlier reglab left, which had other names and tags: opened, resumed, compared."""
 
 from __future__ import annotations
 
@@ -22,10 +22,18 @@ from reglab.storage.reading import read_sealed, sealed
 from reglab.trained.network import read_network
 from tests.older import older_run
 
+WRITTEN_AGAIN = "metrics.jsonl and event files have the tags of an earlier reglab: written again under those of today"
+
 pytestmark = pytest.mark.usefixtures("shared_compilation")
 
 # 53 examples in batches of 8: 7 steps an epoch, 21 in all.
 CONFIG = Config(hidden=(4,), batch_size=8, epochs=3, l1=0.01, learning_rate=0.01, jit=False)
+
+
+def told(folder: pathlib.Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl without what the clock decides."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{tag: value for tag, value in line.items() if not tag.startswith("perf/")} for line in lines]
 
 
 def trained(folder: pathlib.Path, dataset: Dataset, until: int | None = None) -> tuple[History, list[str]]:
@@ -54,7 +62,8 @@ def test_a_finished_run_is_told_as_ever_and_its_files_stay(tmp_path: pathlib.Pat
     kept = result.read_bytes(), best.read_bytes()
     assert b'"data"' in kept[0] and b'"data"' in kept[1] and b"data_loss" not in kept[0] + kept[1]
     again, said = trained(tmp_path, dataset)
-    assert (again.result, said) == (first.result, [])
+    assert (again.result, said) == (first.result, [WRITTEN_AGAIN])
+    assert trained(tmp_path, dataset)[1] == [], "once"
     assert kept_result(tmp_path) == first.result
     assert (result.read_bytes(), best.read_bytes()) == kept
 
@@ -67,7 +76,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path: pathlib.Path, dat
     older_run(tmp_path)
     assert "data" in json.loads((tmp_path / "checkpoints" / "best" / "best.json").read_text())
     found, said = trained(tmp_path, dataset)
-    assert said == [] and found.result["best"] == whole.result["best"]
+    assert said == [WRITTEN_AGAIN] and found.result["best"] == whole.result["best"]
     assert found.result["validation"] == whole.result["validation"]
     map_arrays(np.testing.assert_array_equal, found.parameters, whole.parameters)
 
@@ -123,3 +132,41 @@ def test_it_is_exported_with_its_losses(tmp_path: pathlib.Path, dataset: Dataset
     older_run(tmp_path)
     noted = whole.result["best"] if state == "best" else whole.result["validation"]
     assert read_network(tmp_path, state).validation == {name: noted[name] for name in ("data_loss", "accuracy")}
+
+
+@pytest.mark.parametrize("until", [10, 14])
+@pytest.mark.parametrize("fields", [{}, {"histograms": True, "summary_every": 0}])
+def test_its_logs_go_on_under_the_tags_of_today_and_lack_no_point(
+        tmp_path: pathlib.Path, dataset: Dataset, until: int, fields: dict[str, Any],
+        read_events: Callable[..., Any]) -> None:
+    """Lines, points and histograms are those of a run that was never interrupted and never older."""
+    config = dataclasses.replace(CONFIG, **{"summary_every": 3, **fields})
+    for name in ("whole", "older"):
+        with pytest.raises(Interrupted):
+            fit(dataclasses.replace(config, model_dir=str(tmp_path / name)), dataset, until=until)
+    older_run(tmp_path / "older")
+    assert "evaluation/loss/data" in (tmp_path / "older" / "metrics.jsonl").read_text()
+    for name in ("whole", "older"):
+        fit(dataclasses.replace(config, model_dir=str(tmp_path / name)), dataset)
+    assert told(tmp_path / "older") == told(tmp_path / "whole")
+    for split in ("train", "validation"):
+        mine, theirs = (read_events(tmp_path / name / split) for name in ("older", "whole"))
+        assert mine.keys() == theirs.keys()
+        for tag in set(mine) - {"about/run", "_hparams_/session_start_info"}:
+            if not tag.startswith("perf/"):
+                assert [step for step, _ in mine[tag]] == [step for step, _ in theirs[tag]], tag
+                np.testing.assert_array_equal([value for _, value in mine[tag]], [value for _, value in theirs[tag]])
+
+
+@pytest.mark.parametrize("lost", ["metrics.jsonl", "train", "validation"])
+def test_what_is_lost_of_its_logs_is_made_good_from_the_rest(tmp_path: pathlib.Path, dataset: Dataset, lost: str,
+                                                             read_events: Callable[..., Any]) -> None:
+    with pytest.raises(Interrupted):
+        trained(tmp_path, dataset, 14)
+    older_run(tmp_path)
+    for path in [tmp_path / lost] if lost == "metrics.jsonl" else list((tmp_path / lost).iterdir()):
+        path.unlink()
+    trained(tmp_path, dataset)
+    for split in ("train", "validation"):
+        assert [step for step, _ in read_events(tmp_path / split)["epoch/data_loss"]] == [7, 14, 21]
+    assert [line["step"] for line in told(tmp_path) if "epoch/data_loss" in line] == [7, 7, 14, 14, 21, 21]

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from reglab.sweep.choice import choose
-from reglab.sweep.findings import findings_of, path_findings
+from reglab.sweep.findings import findings_of
 from reglab.sweep.results import mean_and_error
 
 BASE = np.array([0.30, 0.32, 0.28])
@@ -102,33 +102,3 @@ def test_learning_rates_and_layers_are_named_where_they_vary() -> None:
     assert found["comparisons"] == 2 * 4, "no penalty is the same for all layers, so it counts once a learning rate"
     _, found = swept([{"l1": 0.0, "learning_rate": rate} for rate in (0.1, 0.01)], [BASE, BASE - 0.1])
     assert found["best"] == "without a penalty at learning rate 0.01"
-
-
-def walked(losses: Sequence[np.ndarray], saved: Sequence[int], l1: Sequence[float] = (0.0, 1e-3, 1e-2)
-           ) -> dict[str, Any]:
-    """The findings of a path with the validation data losses [seeds] of its cold starts."""
-    values = np.array(losses)
-    result = {"points": [{"l1": strength, "l2": 0.0, "diverged": int(np.isnan(row).sum())}
-                         for strength, row in zip(l1, values, strict=True)],
-              "along": "l1", "grid": {"l1": list(l1)}, "seeds": values.shape[1]}
-    return path_findings(result, {"data_loss": values, "accuracy": 1 - values}, np.array(saved))
-
-
-def test_a_path_is_judged_by_its_cold_starts_which_had_the_same_work() -> None:
-    saved = [900, 700, 800]
-    found = walked([BASE, BASE - 0.1, BASE + [0.0, 0.01, 0.01]], saved)
-    low, high = stats.t.interval(0.95, 2, loc=800, scale=stats.sem(saved))
-    assert "paired over 3 cold starts on one split" in found["sentences"][0]
-    assert found["sentences"][2] == (
-        "L1 = 0.01 is not shown to be better than none; after the first point, warm starts took 800 steps fewer than "
-        f"cold starts to the same total (95 % interval {low:.0f} to {high:,.0f}).")
-    lost = walked([BASE, BASE - 0.1, BASE], [-900, -700, -800])["sentences"][2]
-    assert lost.endswith(f"800 steps more than cold starts to the same total (95 % interval {low:.0f} to {high:,.0f}).")
-
-
-def test_a_path_that_diverged_and_one_of_one_seed() -> None:
-    found = walked([BASE, BASE * np.nan, BASE * np.nan], [0, 0, 0])
-    assert found["sentences"][-1] == "2 of 3 points had lanes that diverged and were not compared."
-    found = walked([BASE[:1], BASE[:1] + 0.1, BASE[:1] + 0.1], [10])
-    assert found["sentences"][-1] == ("After the first point, warm starts took 10 steps fewer than cold starts to the "
-                                      "same total.")

@@ -79,7 +79,11 @@ def test_the_winner_is_a_run_that_train_accepts(tmp_path: pathlib.Path, monkeypa
 
 def test_a_path(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*QUICK, "--path", "--l1=1e-4:1e-3:2", f"--model_dir={tmp_path}"]) == 0
-    assert "warm starts need" in capsys.readouterr().out
+    out, result = capsys.readouterr().out, json.loads((tmp_path / "path.json").read_text())
+    for text in ("<- best", "Warm starts, and cold starts after the same number of steps:", "tensorboard --logdir",
+                 *result["findings"]["sentences"], *result["findings"]["warm_starts"]["sentences"],
+                 result["findings"]["standard_error"]):
+        assert text in out
 
 
 def test_sigterm_stops_within_seconds_and_the_same_command_goes_on(tmp_path: pathlib.Path) -> None:

@@ -16,7 +16,7 @@ from reglab.evaluate.looks import read_looks
 from reglab.lab.grid import Grid
 from reglab.predict.predicting import predict
 from reglab.sweep.experiment import sweep
-from reglab.sweep.warm import path
+from reglab.sweep.pathway import path
 
 pytestmark = pytest.mark.usefixtures("shared_compilation", "without_pictures")
 
@@ -64,11 +64,12 @@ def test_the_same_sweep_again_looks_no_second_time_and_others_are_told(tmp_path:
         assert said.startswith("The run has looked at this test part once before (first by reglab.sweep on ")
 
 
-def test_a_paths_best_point_of_the_cold_starts(tmp_path: pathlib.Path) -> None:
+def test_a_paths_choice_among_the_cold_starts(tmp_path: pathlib.Path) -> None:
     result = path(in_folder(tmp_path), GRID, data=made()).result
-    losses = [point["cold"]["validation"]["data_loss"]["mean"] for point in result["points"]]
+    losses = [point["validation"]["data_loss"]["mean"] for point in result["points"]]
     config = json.loads((tmp_path / "winner" / "config.json").read_text())
     assert config["l1"] == GRID.strengths["l1"][int(np.argmin(losses))]
+    assert config["epochs"] == result["epochs"]["total"]
     assert result["test"]["validation"]["data_loss"] == pytest.approx(min(losses), rel=1e-3)
     assert json.loads((tmp_path / "path.json").read_text())["test"] == result["test"]
 

@@ -8,9 +8,10 @@ from typing import Any, Final
 import numpy as np
 
 from reglab.core import penalties
-from reglab.lab.plots.style import BLUE, curve_style, numbers, places
+from reglab.lab.plots.style import BEST, BLUE, ONE_SE, curve_style, numbers, places
 
 Point = Mapping[str, Any]
+MARKS: Final = ("best", "strongest within one standard error")
 _WIDE_RANGE: Final = 4
 
 
@@ -42,7 +43,7 @@ def draw_points(panels: Sequence[Any], strengths: Sequence[float], points: Seque
             error = scale * numbers([point[split][metric]["se"] for point in points])
             axis.errorbar(x, [scale * mean(point, split, metric) for point in points], np.nan_to_num(error), capsize=3,
                           marker="o" if split == "train" else "s", markersize=5, **curve_style(split, color))
-    _spread_losses(panels[1], [mean(point, split, "data_loss")
+    spread_losses(panels[1], [mean(point, split, "data_loss")
                                for point in points for split in ("train", "validation")])
     panels[2].plot(x, [mean(point, "nonzero") for point in points], marker="o", color="0.2")
     panels[2].yaxis.set_major_formatter("{x:,.0f}")
@@ -51,8 +52,31 @@ def draw_points(panels: Sequence[Any], strengths: Sequence[float], points: Seque
     return x
 
 
-def _spread_losses(axis: Any, losses: Sequence[float]) -> None:
-    """A logarithmic axis where strong penalties would press the losses worth comparing into one line."""
+def mark_chosen(panels: Sequence[Any], x: np.ndarray, shown: Sequence[Point], best: Point | None, chosen: Point | None
+                ) -> None:
+    """Marks the best and the one-standard-error point on the panels of `draw_points`, where they are among those shown.
+
+    Args:
+      x: the places of the points.
+    """
+    for point, style, label in ((best, BEST, MARKS[0]), (chosen, ONE_SE, MARKS[1])):
+        if any(point is one for one in shown):
+            _mark(panels, x[[point is one for one in shown].index(True)], point, style, label)
+
+
+def _mark(panels: Sequence[Any], place: float, point: Point | None, style: Mapping[str, Any], label: str) -> None:
+    values = (100 * mean(point, "validation", "accuracy"), mean(point, "validation", "data_loss"),
+              mean(point, "nonzero"))
+    is_best = label == MARKS[0]
+    for axis, value in zip(panels, values, strict=True):
+        axis.margins(y=0.12)  # Room for the whole star.
+        axis.axvline(place, color="0.6", linewidth=1, zorder=0)
+        # The diamond stands on the star where both are the same point; it is the smaller one.
+        axis.plot(place, value, linestyle="none", zorder=5 if is_best else 6, label=label, **style)
+
+
+def spread_losses(axis: Any, losses: Sequence[float]) -> None:
+    """Takes a logarithmic axis where strong penalties would press the losses worth comparing into one line."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     known = [loss for loss in losses if np.isfinite(loss)]

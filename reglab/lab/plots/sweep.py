@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from reglab.core import penalties
-from reglab.lab.plots.points import Point, add_legend, draw_points, label_rows, mean, strength_label
+from reglab.lab.plots.points import MARKS, Point, add_legend, draw_points, label_rows, mark_chosen, mean, strength_label
 from reglab.lab.plots.style import BEST, ONE_SE, figure, finding, strength
-
-_MARKS: Final = ("best", "strongest within one standard error")
 
 
 def sweep_pictures(sweep: Mapping[str, Any], directory: str | os.PathLike[str]) -> None:
@@ -60,10 +58,10 @@ def _draw_map(points: Sequence[Point], names: Sequence[str], best: Point, chosen
             text = _cell_text(at.get((columns[column], rows[row])), losses[row, column], resolution)
             axis.text(column, row - 0.18, text, fontsize=9, ha="center", va="center",
                       color=_readable_on(image, losses[row, column] - least))
-        for point, style, label in ((best, BEST, _MARKS[0]), (chosen, ONE_SE, _MARKS[1])):
+        for point, style, label in ((best, BEST, MARKS[0]), (chosen, ONE_SE, MARKS[1])):
             if point is not None and any(point is one for one in points):
                 # Side by side where both are the same point.
-                shift = (-0.22 if label == _MARKS[0] else 0.22) if best is chosen else 0
+                shift = (-0.22 if label == MARKS[0] else 0.22) if best is chosen else 0
                 axis.plot(columns.index(point[along]) + shift, rows.index(point[upward]) + 0.24, linestyle="none",
                           label=label, **style)
         axis.set_xticks(range(len(columns)), [strength(value) for value in columns])
@@ -92,15 +90,13 @@ def _draw_path(points: Sequence[Point], along: str, best: Point, chosen: Point |
                            key=lambda point: point[along])
             x = draw_points(panels, [point[along] for point in shown], shown, along)
             _draw_threshold(panels[0 if selection == "accuracy" else 1], best, selection)
-            for point, style, label in ((best, BEST, _MARKS[0]), (chosen, ONE_SE, _MARKS[1])):
-                if any(point is one for one in shown):
-                    _mark(panels, x[[point is one for one in shown].index(True)], point, style, label)
+            mark_chosen(panels, x, shown, best, chosen)
             panels[0].set_title(", ".join(f"{other} = {strength(value)}" for other, value in zip(others, values,
                                                                                                 strict=True)))
         label_rows(axes, sweep["sparsity_threshold"])
         bars = _meaning(best, sweep, "bars are")
         drawing.suptitle("\n".join(filter(None, (finding(sweep, drawing.get_figwidth()), bars, where))), fontsize=11)
-        add_legend(drawing, axes, _MARKS)
+        add_legend(drawing, axes, MARKS)
 
 
 def _draw_threshold(axis: Any, best: Point, selection: str) -> None:
@@ -110,17 +106,6 @@ def _draw_threshold(axis: Any, best: Point, selection: str) -> None:
         scale, sign = (100, -1) if selection == "accuracy" else (1, 1)
         axis.axhline(scale * (best["validation"][selection]["mean"] + sign * error), color="0.3", linestyle=":",
                      linewidth=1.2, label="one standard error from the best")
-
-
-def _mark(panels: Sequence[Any], place: float, point: Point | None, style: Mapping[str, Any], label: str) -> None:
-    values = (100 * mean(point, "validation", "accuracy"), mean(point, "validation", "data_loss"),
-              mean(point, "nonzero"))
-    is_best = label == _MARKS[0]
-    for axis, value in zip(panels, values, strict=True):
-        axis.margins(y=0.12)  # Room for the whole star.
-        axis.axvline(place, color="0.6", linewidth=1, zorder=0)
-        # The diamond stands on the star where both are the same point; it is the smaller one.
-        axis.plot(place, value, linestyle="none", zorder=5 if is_best else 6, label=label, **style)
 
 
 def _meaning(best: Point, sweep: Mapping[str, Any], before: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Iterator, Mapping
 
-from reglab.run.logs.points import EventRecords, Key, Point, agree, read_event_records
+from reglab.run.logs.event_points import EventRecords, read_event_records
+from reglab.run.logs.points import Key, Point, agree
 
 
 def without_foreign(events: Mapping[str, EventRecords], lines: Mapping[Key, Point]
@@ -22,7 +23,7 @@ def without_foreign(events: Mapping[str, EventRecords], lines: Mapping[Key, Poin
     if not any(any(found) for found in agreement.values()):
         return dict(events), []
     foreign = [path for path, found in agreement.items() if len(found) > 1 and not any(found)]
-    return {split: _without(split, records, foreign) for split, records in events.items()}, foreign
+    return {split: _without(split, records, foreign, lines) for split, records in events.items()}, foreign
 
 
 def _agreement(found: EventRecords, lines: Mapping[Key, Point]) -> Iterator[tuple[pathlib.Path, list[bool]]]:
@@ -32,9 +33,9 @@ def _agreement(found: EventRecords, lines: Mapping[Key, Point]) -> Iterator[tupl
         yield path, [agree(lines[key].values, found.points[key].values) for key in keys]
 
 
-def _without(split: str, found: EventRecords, foreign: list[pathlib.Path]) -> EventRecords:
+def _without(split: str, found: EventRecords, foreign: list[pathlib.Path], lines: Mapping[Key, Point]) -> EventRecords:
     gone = [path for path in found.files if path in foreign]
     if not gone:
         return found
-    left = read_event_records(split, [path for path in found.files if path not in foreign])
+    left = read_event_records(split, [path for path in found.files if path not in foreign], lines)
     return left._replace(files={**left.files, **{path: [] for path in gone}})

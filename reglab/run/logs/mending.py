@@ -16,18 +16,10 @@ from typing import NamedTuple
 from tensorboard.compat.proto import event_pb2, summary_pb2
 
 from reglab.config import Config, ConfigError
+from reglab.run.logs.event_points import EventRecords, read_event_records
 from reglab.run.logs.foreign import without_foreign
-from reglab.run.logs.points import (
-    DESCRIPTIONS,
-    SPLITS,
-    EventRecords,
-    Key,
-    MetricLines,
-    Point,
-    agree,
-    read_event_records,
-    read_metric_lines,
-)
+from reglab.run.logs.metric_lines import MetricLines, read_metric_lines
+from reglab.run.logs.points import SPLITS, Key, Point, agree
 from reglab.run.logs.records import framed
 from reglab.run.logs.summaries import metrics_line, scalar_values
 from reglab.storage.files import remove_temporaries, write_atomically
@@ -67,10 +59,15 @@ class Expected(NamedTuple):
 
 
 class Logs(NamedTuple):
-    """What the logs hold now: the points up to the checkpoint, and whether charts and columns are described."""
+    """What the logs hold now.
+
+    Attributes:
+      points: those up to the checkpoint.
+      told: the tags of the validation run that are no points: descriptions of pages, and texts.
+    """
 
     points: Mapping[Key, Point]
-    described: bool
+    told: frozenset[str]
 
 
 def mend_logs(folder: pathlib.Path, event_files: Mapping[str, Sequence[pathlib.Path]], last_step: int, warn: Warn, *,
@@ -89,8 +86,10 @@ def mend_logs(folder: pathlib.Path, event_files: Mapping[str, Sequence[pathlib.P
     """
     path = folder / "metrics.jsonl"
     lines, problem = _read_metrics(path)
-    events, foreign = without_foreign({split: read_event_records(split, event_files.get(split, ()))
+    events, foreign = without_foreign({split: read_event_records(split, event_files.get(split, ()), lines.points)
                                        for split in SPLITS}, lines.points)
+    if lines.are_older or any(records.are_older for records in events.values()):
+        warn("metrics.jsonl and event files have the tags of an earlier reglab: written again under those of today")
     for other in foreign:
         warn(f"{other.parent.name}/{other.name} holds the records of another run, dropped")
     in_lines = {key: point for key, point in lines.points.items() if key.stays(last_step)}
@@ -107,9 +106,9 @@ def mend_logs(folder: pathlib.Path, event_files: Mapping[str, Sequence[pathlib.P
     joined = {**in_events, **in_lines}
     if expected is not None:
         _warn_of_lost(joined, events["train"], expected, warn)
-    described = last_step > 0 and {tag for records in events["validation"].files.values()
-                                   for record in records for tag in record.tags} >= DESCRIPTIONS
-    return Logs({key: joined[key] for key in sorted(joined)}, described)
+    told = frozenset(tag for records in events["validation"].files.values() for record in records
+                     if record.key is None and record.stays(last_step) for tag in record.tags)
+    return Logs({key: joined[key] for key in sorted(joined)}, told)
 
 
 def _read_metrics(path: pathlib.Path) -> tuple[MetricLines, str | None]:
@@ -149,7 +148,7 @@ def _mend_events(folder: pathlib.Path, found: EventRecords, in_lines: Mapping[Ke
         places = [path.name for path in found.torn] or [path.name for path in found.files if len(found.files) == 1]
         where = f"{folder.name}/{places[0]}" if places else f"{folder.name}/"
         warn(f"{where} lacks {_count(len(lost), 'record')}: written again from metrics.jsonl")
-    if lost or found.damaged or found.repeated:
+    if lost or found.damaged or found.repeated or found.are_older:
         _write_anew(folder, found, in_lines, last_step, ending)
         return
     for path, records in found.files.items():

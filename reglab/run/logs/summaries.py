@@ -8,46 +8,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
-from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, types_pb2
-from tensorboard.plugins.custom_scalar import layout_pb2
-from tensorboard.plugins.custom_scalar import metadata as custom_scalar_metadata
-from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
-from tensorboard.plugins.hparams import metadata as hparams_metadata
+from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.plugins.hparams import summary_v2 as hparams_v2
 from tensorboard.plugins.scalar import metadata as scalar_metadata
 
 from reglab.core import penalties
 from reglab.run.logs.event_file import EventFile, EventSink
+from reglab.run.logs.pages import columns, custom_scalars, picture, text
 from reglab.storage.files import check_not_removed, writing
 from reglab.storage.json_values import strict_json
-
-
-def layout(names: Sequence[str]) -> tuple[tuple[str, dict[str, tuple[str, ...]]], ...]:
-    """Page "Custom Scalars": chart title to the tags it shows, one category a tuple entry.
-
-    Args:
-      names: of the penalties.
-    """
-    return (
-        ("Objective", {"data loss and penalty": ("loss/data", "penalty/total"), "total": ("loss/total",)}),
-        ("Generalization", {"data loss, whole splits": ("evaluation/loss/data",),
-                            "accuracy, whole splits": ("evaluation/accuracy",)}),
-        ("Penalty", {" and ".join(names): tuple(f"penalty/{name}" for name in names), "sparsity": ("sparsity/total",),
-                     "gradient norms": ("gradient_norm/data", "gradient_norm/penalty")}),
-    )
-
-
-# Page "HParams": tag to the column's title. All are of the run that holds the hyper-parameters, the validation run: the
-# page looks for metrics in that run and below it, never beside it, whatever folder TensorBoard was pointed at.
-HPARAMS_METRICS: Final = {"evaluation/accuracy": "validation accuracy", "gap/accuracy": "accuracy gap",
-                          "evaluation/loss/data": "validation data loss", "gap/data": "data loss gap",
-                          "sparsity/total": "sparsity"}
-# The page shows five columns until asked for more, and takes these for the ones that matter, besides the penalties.
-HPARAMS_SHOWN: Final = ("learning_rate", "penalize", "seed", "seeds")
 
 
 class RunWriter:
@@ -74,16 +47,27 @@ class RunWriter:
         self._write(step, [value for tag, array in arrays.items()
                            for value in _values(histogram_pb(tag, np.asarray(array, np.float64).ravel()))], time.time())
 
-    def describe(self, hyperparameters: Mapping[str, Any], name: str | None = None) -> None:
+    def describe(self, hyperparameters: Mapping[str, Any], name: str | None = None, *,
+                 varied: Collection[str] | None = None, batches: bool = True) -> None:
         """Writes, once a run: the custom-scalars layout and the columns and values of the HParams page.
 
         Args:
           name: the run's name on that page, else a hash of the hyper-parameters.
+          varied: the hyper-parameters that come first on that page, as they differ from run to run.
+          batches: whether single training batches are measured.
         """
         names = [name for name in penalties.names() if name in hyperparameters]
-        for summary in (_custom_scalars_page(names), _hparams_page(hyperparameters),
+        for summary in (custom_scalars(names, batches), columns(hyperparameters, varied),
                         hparams_v2.hparams_pb(dict(hyperparameters), trial_id=name)):
             self._write(0, _values(summary), time.time())
+
+    def texts(self, step: int, texts: Mapping[str, str]) -> None:
+        """Writes Markdown for the Text page, by tag."""
+        self._write(step, [text(tag, markdown) for tag, markdown in texts.items()], time.time())
+
+    def pictures(self, step: int, pngs: Mapping[str, bytes]) -> None:
+        """Writes PNG files for the Images page, by tag."""
+        self._write(step, [picture(tag, png) for tag, png in pngs.items()], time.time())
 
     def flush(self) -> None:
         """Returns when all that was written is on disk."""
@@ -153,34 +137,3 @@ def metrics_line(step: int, split: str, values: Mapping[str, float]) -> str:
 def _values(summary: Any) -> list[summary_pb2.Summary.Value]:
     """The values of a plugin's summary: TensorFlow's own message class or TensorBoard's, the bytes are the same."""
     return list(summary_pb2.Summary.FromString(summary.SerializeToString()).value)
-
-
-def _hparams_page(hyperparameters: Mapping[str, Any]) -> summary_pb2.Summary:
-    """The columns. TensorBoard's own function for it tells neither types nor which columns to show."""
-    def column(name: str, value: Any) -> api_pb2.HParamInfo:
-        kind = (api_pb2.DATA_TYPE_BOOL if isinstance(value, bool) else api_pb2.DATA_TYPE_FLOAT64
-                if isinstance(value, int | float) else api_pb2.DATA_TYPE_STRING)
-        return api_pb2.HParamInfo(name=name, type=kind, differs=name in (*penalties.names(), *HPARAMS_SHOWN))
-
-    experiment = api_pb2.Experiment(
-        hparam_infos=[column(name, value) for name, value in hyperparameters.items()],
-        metric_infos=[api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=title)
-                      for tag, title in HPARAMS_METRICS.items()])
-    content = plugin_data_pb2.HParamsPluginData(experiment=experiment)
-    return summary_pb2.Summary(value=[summary_pb2.Summary.Value(
-        tag=hparams_metadata.EXPERIMENT_TAG, tensor=hparams_metadata.NULL_TENSOR,
-        metadata=hparams_metadata.create_summary_metadata(content))])
-
-
-def _custom_scalars_page(names: Sequence[str]) -> summary_pb2.Summary:
-    """The charts of `layout`. TensorBoard's own function for it imports all of TensorFlow 1's interface."""
-    page = layout_pb2.Layout(category=[
-        layout_pb2.Category(title=title, chart=[
-            layout_pb2.Chart(title=name, multiline=layout_pb2.MultilineChartContent(tag=[f"^{tag}$" for tag in tags]))
-            for name, tags in charts.items()])
-        for title, charts in layout(names)])
-    content = tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, string_val=[page.SerializeToString()])
-    content.tensor_shape.SetInParent()
-    return summary_pb2.Summary(value=[summary_pb2.Summary.Value(
-        tag=custom_scalar_metadata.CONFIG_SUMMARY_TAG, tensor=content,
-        metadata=custom_scalar_metadata.create_summary_metadata())])

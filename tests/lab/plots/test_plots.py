@@ -51,10 +51,10 @@ def sweep(points: list[dict[str, Any]], best: int | None = 1, chosen: int | None
 
 GRID = [point(l1, l2) for l2 in (0.0, 1e-4) for l1 in (0.0, 1e-4, 1e-3)]
 PATH = {"findings": FINDINGS, "along": "l1", "seeds": 2, "config": {"learning_rate": 1e-3, "penalize": "all"},
-        "sparsity_threshold": 1e-3,
-        "points": [{"l1": l1, "l2": 0.0, "warm": point(l1, 0), "cold": point(l1, 0),
-                    "steps": {"cold": figure(20.0), "warm": figure(10.0)}}
-                   for l1 in (1e-4, 1e-3)]}
+        "sparsity_threshold": 1e-3, "best": 0, "one_standard_error": 1,
+        "points": [{**point(l1, 0), "warm_steps": 400, "total_steps": total, "settled": settled, "warm_diverged": 0,
+                    **{which: {**point(l1, 0), "objective": figure(0.75)} for which in ("warm", "cold")}}
+                   for l1, total, settled in ((1e-4, 400, 1), (1e-3, 800, 2))]}
 PICTURES: Mapping[str, tuple[Callable[..., None], Any, set[str], tuple[str, ...]]] = {
     "compare": (compare_picture, comparison(), {"compare"}, (
         "no penalty", "l1 = 1e-3, l2 = 0", "training", "validation", "epoch", "accuracy (%)", "data loss (nats)",
@@ -78,10 +78,12 @@ PICTURES: Mapping[str, tuple[Callable[..., None], Any, set[str], tuple[str, ...]
     "sweep, a lane diverged": (sweep_pictures, sweep([*GRID[:5], point(1e-3, 1e-4, None, None)]), {"heatmap", "path"},
                                ("diverged",)),
     "sweep, all diverged": (sweep_pictures, sweep([point(0, 0, None)], None, None), set(), ()),
-    "path": (path_picture, PATH, {"path"}, ("accuracy (%)", "cold start", "warm start", "steps to the same",
-                                            "L1 strength (nats per |w|)", "What was found",
-                                            "cold starts, purple: all had the same work",
-                                            "mean over 2 seeds, bars are ± one standard error")),
+    "path": (path_picture, PATH, {"path"}, (
+        "accuracy (%)", "validation, cold start", "cold start, after the same steps",
+        "warm start, after the same steps", "steps of the warm", "settled", "had not settled",
+        "best", "strongest within one standard error",
+        "L1 strength (nats per |w|)", "What was found", "cold starts, purple: all of 800 steps",
+        "bars are ± one standard error over 3 seeds on one split")),
 }
 
 

@@ -37,7 +37,7 @@ def opened(folder: pathlib.Path, keep: int) -> tuple[FolderJournal, State, list[
 
 def go_on(journal: FolderJournal, state: State, losses: dict[int, float]) -> None:
     for step, data in losses.items():
-        journal.write_reports(Calls(np.zeros(1), np.array([step - 1]), {"loss/data": np.array([0.1])}))
+        journal.write_reports(Calls(np.zeros(1), np.array([step - 1]), {"train_batch/data_loss": np.array([0.1])}))
         map_arrays(lambda variable, value: variable.assign(value), state, made_state(step))
         journal.write_evaluation(Evaluation.of(
             step, step // 5, {"data_loss": 0.25, "accuracy": 1.0}, {"data_loss": data, "accuracy": 0.75},

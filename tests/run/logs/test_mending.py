@@ -51,11 +51,11 @@ def write_run(folder: pathlib.Path) -> None:
     for step in range(0, 30, 5):
         if step in (10, 20):
             for split, writer in writers.items():
-                metrics.write(step, split, {"evaluation/loss/data": step / 2, "gap/data": 1.0})
-                writer.scalars(step, {"evaluation/loss/data": step / 2, "gap/data": 1.0}, 0.0)
-            writers["train"].histograms(step, {"evaluation/logits/kernel": np.ones(3)})
-        metrics.write(step, "train", {"loss/data": 1.0 + step})
-        writers["train"].scalars(step, {"loss/data": 1.0 + step}, 0.0)
+                metrics.write(step, split, {"epoch/data_loss": step / 2, "generalization/data_loss_gap": 1.0})
+                writer.scalars(step, {"epoch/data_loss": step / 2, "generalization/data_loss_gap": 1.0}, 0.0)
+            writers["train"].histograms(step, {"weights/logits/kernel": np.ones(3)})
+        metrics.write(step, "train", {"train_batch/data_loss": 1.0 + step})
+        writers["train"].scalars(step, {"train_batch/data_loss": 1.0 + step}, 0.0)
     metrics.close()
     for writer in writers.values():
         writer.close()
@@ -65,7 +65,7 @@ def steps_of(folder: pathlib.Path, read_events: Points) -> dict[str, list[int]]:
     """Where the measured steps and the evaluations are, by file and kind."""
     found = {f"{split} {tag}": [step for step, _ in points] for split in ("train", "validation")
              for tag, points in read_events(folder / split).items()}
-    for tag in ("loss/data", "evaluation/loss/data"):
+    for tag in ("train_batch/data_loss", "epoch/data_loss"):
         found[f"metrics {tag}"] = [line["step"] for line in lines(folder / "metrics.jsonl") if tag in line]
     return {name: steps for name, steps in found.items() if steps}
 
@@ -79,11 +79,11 @@ def test_what_lies_beyond_the_restored_step_goes_and_nothing_else(
     write_run(tmp_path)
     forget_after(tmp_path, last)
     found = steps_of(tmp_path, read_events)
-    assert found["train loss/data"] == found["metrics loss/data"] == measured
-    for name in ("train evaluation/loss/data", "train gap/data", "train evaluation/logits/kernel",
-                 "validation evaluation/loss/data"):
+    assert found["train train_batch/data_loss"] == found["metrics train_batch/data_loss"] == measured
+    for name in ("train epoch/data_loss", "train generalization/data_loss_gap", "train weights/logits/kernel",
+                 "validation epoch/data_loss"):
         assert found.get(name, []) == evaluated
-    assert found.get("metrics evaluation/loss/data", []) == [step for step in evaluated for _ in range(2)]
+    assert found.get("metrics epoch/data_loss", []) == [step for step in evaluated for _ in range(2)]
     assert found["train custom_scalars__config__"] == [0]
 
 
@@ -116,7 +116,7 @@ def test_the_name_of_the_folder_is_no_pattern(tmp_path: pathlib.Path, read_event
     folder.mkdir()
     write_run(folder)
     forget_after(folder, 10)
-    assert steps_of(folder, read_events)["train loss/data"] == [0, 5]
+    assert steps_of(folder, read_events)["train train_batch/data_loss"] == [0, 5]
 
 
 @pytest.mark.parametrize("cut", [4, 9, 25])
@@ -126,7 +126,7 @@ def test_a_line_and_a_record_torn_by_the_kill_go(tmp_path: pathlib.Path, read_ev
         path.write_bytes(path.read_bytes()[:-cut])
     forget_after(tmp_path, 99)
     found = steps_of(tmp_path, read_events)
-    assert found["train loss/data"] == found["metrics loss/data"] == [0, 5, 10, 15, 20]
+    assert found["train train_batch/data_loss"] == found["metrics train_batch/data_loss"] == [0, 5, 10, 15, 20]
     assert (tmp_path / "metrics.jsonl").read_bytes().endswith(b"}\n")
 
 
@@ -140,7 +140,8 @@ def test_a_missing_line_end_leaves_the_line_whole(tmp_path: pathlib.Path, tree: 
 
 @pytest.mark.parametrize("junk", [b"\xff\xfe\x00", b"null\n", b"[1]\n", b'{"split": "train"}\n', b"\0" * 100,
                                   b'{"step": NaN}\n', b'{"step": null}\n', b'{"step": 1e999, "split": "train"}\n',
-                                  b'{"step": 5, "split": "train", "loss/data": "low"}\n', b"[" * 100_000 + b"\n",
+                                  b'{"step": 5, "split": "train", "train_batch/data_loss": "low"}\n',
+                                  b"[" * 100_000 + b"\n",
                                   b'{"step": 1' + b"0" * 5000 + b', "split": "train"}\n'])
 def test_what_is_no_metrics_line_goes(tmp_path: pathlib.Path, tree: Callable[..., Any], junk: bytes) -> None:
     write_run(tmp_path)
@@ -173,10 +174,11 @@ def test_the_axis_is_unbroken_when_another_process_goes_on(tmp_path: pathlib.Pat
     forget_after(tmp_path, 12)
     writer = RunWriter(tmp_path / "train")
     for step in (15, 20):
-        writer.scalars(step, {"loss/data": 1.0 + step}, 0.0)
+        writer.scalars(step, {"train_batch/data_loss": 1.0 + step}, 0.0)
     writer.close()
     assert len(list((tmp_path / "train").iterdir())) == 2
-    assert read_events(tmp_path / "train")["loss/data"] == [(step, np.float32(1 + step)) for step in range(0, 25, 5)]
+    assert read_events(tmp_path / "train")["train_batch/data_loss"] == [
+        (step, np.float32(1 + step)) for step in range(0, 25, 5)]
 
 
 # What is made good.
@@ -215,8 +217,8 @@ def test_event_files_are_written_again_from_the_metrics(tmp_path: pathlib.Path, 
     after = all_points(tmp_path, read_events)
     for split in ("train", "validation"):  # Histograms and descriptions are nowhere else.
         assert after[split] == {tag: points for tag, points in before[split].items()
-                                if split not in lost or "kernel" not in tag and "_" not in tag}
-    assert not logs.described
+                                if split not in lost or tag.startswith(("epoch/", "generalization/", "train_batch/"))}
+    assert logs.told == frozenset()
     forget_after(tmp_path, 99)
 
 
@@ -238,12 +240,13 @@ def test_what_follows_a_damaged_record_stays_where_nothing_else_is_left(tmp_path
     write_run(tmp_path)
     path = event_file(tmp_path / "train")
     content = path.read_bytes()
-    flip(path, content.rindex(b"loss/data", 0, content.rindex(b"loss/data")))  # In the record of step 20.
+    tag = b"train_batch/data_loss"
+    flip(path, content.rindex(tag, 0, content.rindex(tag)))  # In the record of step 20.
     (tmp_path / "metrics.jsonl").unlink()
     _, warnings = mend(tmp_path, 99)
     assert [warning.split(" has ")[-1] for warning in warnings][-1] == "1 damaged record, dropped"
-    assert [step for step, _ in read_events(tmp_path / "train")["loss/data"]] == [0, 5, 10, 15, 25]
-    assert [line["step"] for line in lines(tmp_path / "metrics.jsonl") if "loss/data" in line] == [0, 5, 10, 15, 25]
+    assert [step for step, _ in read_events(tmp_path / "train")[tag.decode()]] == [0, 5, 10, 15, 25]
+    assert [line["step"] for line in lines(tmp_path / "metrics.jsonl") if tag.decode() in line] == [0, 5, 10, 15, 25]
 
 
 @pytest.mark.parametrize("change", [
@@ -256,7 +259,7 @@ def test_a_garbled_line_in_the_middle_is_made_good(tmp_path: pathlib.Path, tree:
     write_run(tmp_path)
     before = tree(tmp_path)
     path = tmp_path / "metrics.jsonl"
-    good = b'{"step": 15, "split": "train", "loss/data": 16.0}'
+    good = b'{"step": 15, "split": "train", "train_batch/data_loss": 16.0}'
     assert path.read_bytes().count(good) == 1
     path.write_bytes(path.read_bytes().replace(good, change(good)))
     expected = Expected(frozenset([*(Key(step, "measured", "train") for step in range(0, 30, 5)),
@@ -281,14 +284,14 @@ def test_what_is_lost_in_both_places_is_named(tmp_path: pathlib.Path) -> None:
 def test_what_is_not_finite_is_made_good_too(tmp_path: pathlib.Path, read_events: Points) -> None:
     metrics, writer = MetricsFile(tmp_path / "metrics.jsonl"), RunWriter(tmp_path / "train")
     for step, value in enumerate([1.0, float("nan"), float("inf"), 1e39]):
-        metrics.write(step, "train", {"loss/data": value})
-        writer.scalars(step, {"loss/data": value}, 5.0)
+        metrics.write(step, "train", {"train_batch/data_loss": value})
+        writer.scalars(step, {"train_batch/data_loss": value}, 5.0)
     metrics.close()
     writer.close()
     forget_after(tmp_path, 9)
     event_file(tmp_path / "train").unlink()
     assert len(mend(tmp_path, 9)[1]) == 1
-    assert np.isfinite([value for _, value in read_events(tmp_path / "train")["loss/data"]]).tolist() == [
+    assert np.isfinite([value for _, value in read_events(tmp_path / "train")["train_batch/data_loss"]]).tolist() == [
         True, False, False, False]
 
 
@@ -331,7 +334,7 @@ def test_records_of_another_run_under_the_runs_name_change_nothing(tmp_path: pat
     event_file(tmp_path / "validation").unlink()
     with_another = RunWriter(tmp_path / "other")
     for step in (10, 20):
-        with_another.scalars(step, {"evaluation/loss/data": 7.0 + step, "gap/data": 3.0}, 0.0)
+        with_another.scalars(step, {"epoch/data_loss": 7.0 + step, "generalization/data_loss_gap": 3.0}, 0.0)
     with_another.close()
     event_file(tmp_path / "other").rename(tmp_path / "validation" / name)
     _, warnings = mend(tmp_path, 30)
@@ -339,7 +342,7 @@ def test_records_of_another_run_under_the_runs_name_change_nothing(tmp_path: pat
                         f"validation/{name} lacks 2 records: written again from metrics.jsonl"]
     assert (tmp_path / "metrics.jsonl").read_bytes() == told and steps_of(tmp_path, read_events) == steps
     assert mend(tmp_path, 30)[1] == []
-    points = read_events(tmp_path / "validation")["evaluation/loss/data"]
+    points = read_events(tmp_path / "validation")["epoch/data_loss"]
     assert [float(value) for _, value in points] == [5.0, 10.0]
 
 

@@ -13,7 +13,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 
-from reglab.run.logs.summaries import HPARAMS_METRICS, MetricsFile, RunWriter, layout
+from reglab.core.terms import SPARSITY_THRESHOLD
+from reglab.run.logs.pages import HPARAMS_METRICS, layout
+from reglab.run.logs.summaries import MetricsFile, RunWriter
+from reglab.run.logs.tags import meanings
 
 Points = Callable[[pathlib.Path], dict[str, list[tuple[int, Any]]]]
 
@@ -66,15 +69,19 @@ def test_what_was_flushed_can_be_read_while_the_writer_is_open(tmp_path: pathlib
     writer.close()
 
 
-def test_the_layout_puts_data_loss_and_penalty_on_one_chart(tmp_path: pathlib.Path, read_events: Points) -> None:
+def test_the_layout_puts_data_loss_and_penalty_on_one_chart_and_no_two_tags_else(tmp_path: pathlib.Path,
+                                                                                 read_events: Points) -> None:
     writer = RunWriter(tmp_path)
     writer.describe({"l1": 0.5})
     writer.close()
     ((step, text),) = read_events(tmp_path)["custom_scalars__config__"]
     page = layout_pb2.Layout.FromString(text.item())
     assert step == 0
-    assert [category.title for category in page.category] == [title for title, _ in layout(["l1"])]
-    assert list(page.category[0].chart[0].multiline.tag) == ["^loss/data$", "^penalty/total$"]
+    assert [category.title for category in page.category] == list(layout(["l1"]))
+    band = page.category[0].chart[0].margin.series[0]
+    assert (band.value, band.lower, band.upper) == ("epoch/total", "epoch/data_loss", "epoch/total")
+    charts = [list(chart.multiline.tag) for category in page.category for chart in category.chart[:]][1:]
+    assert all(len(tags) == 1 for tags in charts), "TensorBoard gives all lines of a run one color"
 
 
 def test_the_hyperparameters_are_columns_with_this_runs_values(tmp_path: pathlib.Path) -> None:
@@ -101,6 +108,16 @@ def test_a_histogram_counts_every_entry_of_its_array(tmp_path: pathlib.Path, rea
     assert step == 5
     assert buckets[:, 2].sum() == 60
     assert (buckets[0, 0], buckets[-1, 1]) == (0, 59)
+
+
+def test_the_meaning_of_every_tag_is_told_with_the_formulas_of_the_registry() -> None:
+    told = " ".join(" ".join(meaning) for meaning in meanings(["l1", "l2"]))
+    assert f"≤ {SPARSITY_THRESHOLD:g}" in told
+    for text in ("sum \\|W\\| for l1, sqrt(sum W^2) for l2", "`penalty/l1`, `penalty/l2`", "`epoch/data_loss`"):
+        assert text in told
+    for charts in layout(["l1", "l2"]).values():
+        for tags in charts.values():
+            assert all(f"`{tag}`" in told for tag in tags)
 
 
 # metrics.jsonl.

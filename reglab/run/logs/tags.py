@@ -1,0 +1,90 @@
+"""The tags of a run: what their numbers are of, and how TensorBoard comes to show them in this order.
+
+TensorBoard sorts tags by name, makes a group of those with the same text before the first `/`, and opens the first two
+groups. So `epoch/data_loss` is its first card, penalty and total stand beside it, and accuracy and gap come next. What
+is of single training batches has a group of its own, which no other run writes to: no chart has them beside a split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple, TypeVar
+
+from reglab.core import penalties
+
+DATA_LOSS: Final = "epoch/data_loss"
+PENALTY: Final = "epoch/penalty"
+TOTAL: Final = "epoch/total"
+ACCURACY: Final = "generalization/accuracy"
+DATA_LOSS_GAP: Final = "generalization/data_loss_gap"
+ACCURACY_GAP: Final = "generalization/accuracy_gap"
+ABOUT_FOUND: Final = "about/found"
+ABOUT_RUN: Final = "about/run"
+ABOUT_TAGS: Final = "about/tags"
+_KERNEL: Final = "weights/"
+EVALUATED: Final = ("epoch/", "generalization/", _KERNEL, ABOUT_FOUND)
+"""How tags begin that are told after an epoch, of the weights that its updates have made."""
+
+_Number = TypeVar("_Number")  # Or an array of them.
+
+
+class Meaning(NamedTuple):
+    """What some tags mean, for people, with Markdown.
+
+    Attributes:
+      tags: the tags, or the forms they have.
+      runs: which TensorBoard runs have them.
+    """
+
+    tags: str
+    runs: str
+    text: str
+
+
+def meanings(names: Sequence[str]) -> list[Meaning]:
+    """What each tag means.
+
+    Args:
+      names: of the penalties.
+    """
+    first, *_ = names
+    of_terms = ", ".join(f"`penalty/{name}`" for name in names)
+    return [
+        Meaning(f"`{DATA_LOSS}`", "train, validation", "data loss over the whole split, after each epoch; never with a "
+                                                       "penalty in it"),
+        Meaning(f"`{PENALTY}`, `{TOTAL}`", "train, validation", f"all penalties; `{TOTAL}` = `{DATA_LOSS}` + "
+                                                                f"`{PENALTY}` at every point"),
+        Meaning(f"`{ACCURACY}`", "train, validation", "over the whole split, after each epoch"),
+        Meaning(f"`{DATA_LOSS_GAP}`, `{ACCURACY_GAP}`", "validation",
+                "the generalization gap: validation - training in data loss, training - validation in accuracy"),
+        Meaning("`train_batch/data_loss`, `train_batch/accuracy`, `train_batch/total`", "train",
+                "of one training batch, before its update"),
+        Meaning("`gradient_norm/data`", "train",
+                "of one training batch; with `gradient_norm/penalty`, which of the two pulls harder"),
+        Meaning(f"`penalty/total`, {of_terms}, `penalty/<layer>/{first}` …", "train, validation",
+                "the penalties of the weights, in all, by term and by layer"),
+        Meaning(", ".join(f"`norm/<layer>/{name}`" for name in names), "train, validation",
+                "a norm of the kernel: " + ", ".join(f"{penalties.get(name).norm_formula} for {name}" for name in names
+                                                     ).replace("|", "\\|")),
+        Meaning("`sparsity/<layer>`, `sparsity/total`", "train, validation", "fraction of kernel entries with "
+                                                                             "\\|w\\| ≤ 0.001"),
+        Meaning("`weights/<layer>/kernel`", "train", "with `--histograms`: the distribution of the kernel's entries"),
+        Meaning("`learning_rate`, `perf/…`", "train", "the schedule, and steps and examples a second"),
+        Meaning("`updates/left_out`", "train", "with `--on_nonfinite=skip` or `restore`: how many updates so far"),
+    ]
+
+
+def split_tags(split: Mapping[str, _Number]) -> dict[str, _Number]:
+    """The tags of a whole split, from its "data_loss", "penalty", "total" and "accuracy"."""
+    return {DATA_LOSS: split["data_loss"], PENALTY: split["penalty"], TOTAL: split["total"],
+            ACCURACY: split["accuracy"]}
+
+
+def gap_tags(gap: Mapping[str, _Number]) -> dict[str, _Number]:
+    """The tags of the generalization gap, from its "data_loss" and "accuracy"."""
+    return {DATA_LOSS_GAP: gap["data_loss"], ACCURACY_GAP: gap["accuracy"]}
+
+
+def kernel_tag(layer: str) -> str:
+    """The tag of a layer's histogram."""
+    return f"{_KERNEL}{layer}/kernel"

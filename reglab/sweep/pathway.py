@@ -1,0 +1,104 @@
+"""`path`: warm starts along one penalty, and cold starts of the same work as their control.
+
+The warm starts take as many steps at each strength as it needs to settle, so they have been trained the longer the
+stronger the penalty is, and no two of them can be compared. Therefore the same lanes are trained from their initial
+weights too, at one strength all the time and for as many steps as the whole path took: a sweep, from which the choice
+is made as in any other. On its way each cold start has done the work that the path had done when it left that strength;
+there the two are compared.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import Any, NamedTuple
+
+from reglab.config import Config, ConfigError
+from reglab.console import Console
+from reglab.data import Dataset
+from reglab.engine.assembly import arrays_of, shared_programs
+from reglab.engine.startup import start_devices
+from reglab.lab.grid import Grid
+from reglab.signals.stop import stop_request
+from reglab.storage.files import writing
+from reglab.storage.ownership import owning
+from reglab.sweep.capacity import choose_lanes_per_call
+from reglab.sweep.experiment import ChunkRunner
+from reglab.sweep.files import SweepFolder
+from reglab.sweep.options import check_options, check_path, check_size, check_untested
+from reglab.sweep.path_results import path_dict, write_path
+from reglab.sweep.plan import Plan, shared_config
+from reglab.sweep.progress import Stopped, describe, goes_on
+from reglab.sweep.settling import EPOCHS, RULE
+from reglab.sweep.warm import Walk
+from reglab.sweep.winners import tested_winner, train_winners
+
+
+class Path(NamedTuple):
+    """What a path gave: its plan, the contents of `path.json`, and where that is."""
+
+    plan: Plan
+    result: dict[str, Any]
+    folder: SweepFolder
+
+
+def path(config: Config, grid: Grid, *, seeds: int = 1, selection: str = "data_loss", data: Dataset | None = None,
+         console: Console | None = None) -> Path:
+    """Trains the points of `grid`, in which one penalty alone may vary, warm and cold; arguments are those of `sweep`.
+
+    As there, the points chosen among the cold starts are trained once more, alone, and the best of them is held against
+    the test part at last. `config.epochs` is the most that a warm start takes at a point.
+
+    Raises:
+      ConfigError: something cannot be used, or the folder holds something else.
+      Stopped: SIGINT or SIGTERM came; finished points and chunks are kept.
+      StorageError: the file system refused; the same call goes on with what is finished.
+    """
+    if config.model_dir is None:
+        raise ConfigError("a path needs a folder: give model_dir")
+    check_options(seeds, None, selection, None)
+    check_size(config, grid, seeds, None, seeds)
+    check_path(grid, None, None, schedule=config.schedule)
+    shared = dataclasses.replace(shared_config(config, grid.checked(config)), evaluate_every=1)
+    with owning(config.model_dir), writing(config.model_dir, tensorflow=False):
+        folder, console = SweepFolder(config.model_dir, config.resume, "path"), console or Console()
+        if folder.plan is not None and "settled" not in folder.plan:
+            raise ConfigError(f"--model_dir={folder.path} holds a path of an earlier reglab, which did not compare "
+                              "points after equal work: name another folder")
+        start_devices(config.compile_cache, console.warning)
+        dataset = arrays_of(shared, data)
+        check_untested(dataset.validated_on_test)
+        lanes_per_call = (folder.plan or {}).get("lanes_per_call") or choose_lanes_per_call(
+            grid.size * seeds, shared, dataset)
+        return _path(Plan(shared, grid, seeds, None, selection, lanes_per_call), dataset, folder, console)
+
+
+def _path(plan: Plan, dataset: Dataset, folder: SweepFolder, console: Console) -> Path:
+    walk = Walk(plan, dataset, folder, console)
+    folder.open({**plan.to_dict(), "settled": RULE}, dataset.digest, has_test=dataset.test is not None)
+    about = {**describe(plan, dataset, str(folder.path)), "Training": _training(plan)}
+    console.header(about)
+    with stop_request() as stop:
+        began = time.perf_counter()
+        warm = walk.run(stop)
+        cold_plan = dataclasses.replace(plan, shared=dataclasses.replace(
+            plan.shared, epochs=sum(len(point["epochs"]) for point in warm)))
+        console.message(f"Cold starts of {cold_plan.shared.epochs} epochs, as many as the path took ...")
+        cold = ChunkRunner(cold_plan, dataset, folder, console).run(stop)
+        result = path_dict(plan, cold_plan, warm, cold, walk.steps_per_epoch)
+        folder.write_json("timing.json", {"seconds": time.perf_counter() - began})
+        done = len(cold)
+        with stop.interruptible(lambda name: Stopped(name, done, done, "chunks"), goes_on(folder.path)):
+            write_path(folder, cold_plan, cold, result, about)
+        with shared_programs():
+            winners = train_winners(cold_plan, result, folder, dataset, console, stop)
+        result["test"] = tested_winner(winners, folder, dataset)
+        folder.write_json("path.json", result)
+    folder.check_results()
+    return Path(plan, result, folder)
+
+
+def _training(plan: Plan) -> str:
+    return (f"batches of {plan.shared.batch_size}; warm starts: until the objective has settled (in {EPOCHS} epochs it "
+            f"fell by no more than {RULE['relative']:.0%} or {RULE['absolute']:g} nats), at most {plan.shared.epochs} "
+            "epochs at a strength; then cold starts of as many epochs as the path took")
