@@ -21,13 +21,15 @@ import tensorflow as tf
 import reglab
 from reglab import train
 from reglab.cli import flags
+from reglab.data import load
 from reglab.inputs import exit_codes
 
 ROOT = pathlib.Path(__file__).parent.parent
 SMALL = ["--hidden=4", "--epochs=2", "--nojit", "--train_size=200"]
-# About 18,000 steps, 10,000 a second: time enough to be killed in.
+# About 14,000 steps, 10,000 a second: time enough to be killed in.
 LONG = ["--hidden=4", "--epochs=400", "--evaluate_every=100", "--checkpoint_every=500", "--summary_every=50",
         "--l1=1e-3", "--l2=1e-3"]
+STEPS = 400 * -(-len(load("digits").train) // 32)
 TREE = Callable[[pathlib.Path], dict[str, Any]]
 
 
@@ -248,7 +250,7 @@ def killed(tmp_path: pathlib.Path) -> Iterator[subprocess.Popen[str]]:
 
 def assert_whole(folder: pathlib.Path, uninterrupted: pathlib.Path) -> None:
     assert weights(folder) == weights(uninterrupted)
-    assert measured_steps(folder) == measured_steps(uninterrupted) == list(range(0, 18000, 50))
+    assert measured_steps(folder) == measured_steps(uninterrupted) == list(range(0, STEPS, 50))
     results = [strict((path / "result.json").read_text()) for path in (folder, uninterrupted)]
     assert results[0]["validation"] == results[1]["validation"]
     assert results[0]["resumed_from"] > 0
@@ -264,12 +266,12 @@ def test_sigterm_saves_and_exits_in_seconds_and_the_same_command_goes_on(
     stopped = re.fullmatch(r"reglab: stopped by SIGTERM after step (\d+), saved; "
                            r"the same command with --model_dir=run goes on\n", err)
     assert stopped
-    assert last_checkpoint(tmp_path / "run") == int(stopped[1]) < 18000
+    assert last_checkpoint(tmp_path / "run") == int(stopped[1]) < STEPS
     assert "Done" not in out and not (tmp_path / "run" / "result.json").exists()
 
     code, out, err = finish(start(*LONG, "--model_dir=run", cwd=tmp_path))
     assert (code, err) == (0, "")
-    assert f"Resumed after step {stopped[1]} of 18000." in out
+    assert f"Resumed after step {stopped[1]} of {STEPS}." in out
     assert_whole(tmp_path / "run", uninterrupted)
 
 

@@ -21,7 +21,7 @@ def sentences(result: Mapping[str, Any]) -> list[str]:
     """What was found, how well the network knows itself, and what the figures are worth."""
     accuracy, calibration = result["accuracy"], result["calibration"]
     return [
-        f"On {title(result)} the network ({result['state']} state, step {result['step']:,}) is right in "
+        f"On {title(result)} the network ({result['state']} state, step {result['step']:,}) is right on "
         f"{percent(accuracy['value'])} ({100 * accuracy['confidence']:.0f} % interval {_ends(accuracy)}, over examples "
         f"like these), with a data loss of {number(result['data_loss'])} nats.",
         f"Its confidence is {percent(calibration['confidence'])} on average, and off by "

@@ -81,7 +81,7 @@ def find_subject(folder: pathlib.Path, source: Source, data: Data | None = None,
         return _of_undivided(whole, source, shown(data.name), split)
     chosen = split or "test"
     if chosen not in data.sizes:
-        why = " as its validation part is the data's test part (--validation_split=0)" if data.validated_on_test else ""
+        why = ", since their validation part is the test part (--validation_split=0)" if data.validated_on_test else ""
         raise ConfigError(f"--model_dir={folder}: the data of the run have no test part{why}: give --split=validation, "
                           "or new data with --dataset")
     if isinstance(data, Stream):

@@ -38,6 +38,7 @@ def describe_run(config: Config, training: Training) -> dict[str, str]:
     noise = f", {config.label_noise:.0%} of the training labels changed" if config.label_noise else ""
     return {
         "Data": data.description + noise,
+        **{name.title(): text for name, text in data.caution.items()},
         "Model": f"{step.model.describe()}, {step.model.size:,} parameters",
         "Penalized": f"{', '.join(penalized_kernels(config, step))} (kernels only): " + ", ".join(
             f"{name} = {in_words(strength)}" for name, strength in config.strengths.told.items()),
@@ -55,7 +56,7 @@ def describe_run(config: Config, training: Training) -> dict[str, str]:
 
 def _unusual(config: Config, data: DataFacts) -> dict[str, str]:
     """What is said of a run only where it is not the default."""
-    facts = {name.title(): text for name, text in data.caution.items()}
+    facts = {}
     if config.on_nonfinite != "stop":
         facts["Not finite"] = {"skip": "such updates are left out", "restore": "back to the last checkpoint, without "
                                "the updates since"}[config.on_nonfinite] + f" (--on_nonfinite={config.on_nonfinite})"

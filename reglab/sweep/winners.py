@@ -82,7 +82,7 @@ def tested_winner(winners: Mapping[str, Mapping[str, Any]], folder: SweepFolder,
 
 def _sentence(found: Mapping[str, Any]) -> str:
     accuracy, validation, optimism = found["accuracy"], found["validation"], found["optimism"]
-    lead = (f"On {title(found)}, looked at this once, the winner is right in {percent(accuracy['value'])} "
+    lead = (f"On {title(found)}, looked at this once, the winner is right on {percent(accuracy['value'])} "
             f"({100 * accuracy['confidence']:.0f} % interval {100 * accuracy['low']:.2f} to "
             f"{100 * accuracy['high']:.2f} %), with a data loss of {number(found['data_loss'])} nats")
     if optimism is None:

@@ -205,7 +205,7 @@ def test_a_stream_with_a_test_part(tmp_path: pathlib.Path) -> None:
 def test_a_run_that_was_validated_on_the_test_part_has_none(tmp_path: pathlib.Path) -> None:
     result = trained(tmp_path / "run", validation_split=0.0)
     assert result["validated_on_test"] and result["caution"].startswith("Validated on the test part")
-    with pytest.raises(ConfigError, match="have no test part as its validation part is the data's test part"):
+    with pytest.raises(ConfigError, match="have no test part, since their validation part is the test part"):
         evaluate(tmp_path / "run")
     assert evaluate(tmp_path / "run", split="validation").result["examples"] == 50
 

@@ -30,7 +30,7 @@ def test_it_prints_a_table_and_ends_with_sentences(model_dir: str, capfd: pytest
     assert lines[6].split() == ["class", "support", "precision", "recall", "most", "often", "taken", "for"]
     assert [line.split()[0] for line in lines[7:17]] == [str(k) for k in range(10)]
     assert lines[-1] == f"Written to {model_dir}/evaluation/digits-test-step-4"
-    assert any(line.startswith("On the 360 test examples of digits the network (last state, step 4) is right in ")
+    assert any(line.startswith("On the 360 test examples of digits the network (last state, step 4) is right on ")
                for line in lines)
 
 

@@ -45,7 +45,7 @@ def test_a_sweeps_winner(tmp_path: pathlib.Path) -> None:
     assert (found["examples"], found["state"], found["step"]) == (40, "last", winner["steps"])
     for name, test in (("accuracy", right.mean()), ("data_loss", found["data_loss"])):
         assert found["optimism"][name] == pytest.approx(winner["validation"][name] - test, abs=1e-12)
-    for said in ("On the 40 test examples of arrays, looked at this once, the winner is right in "
+    for said in ("On the 40 test examples of arrays, looked at this once, the winner is right on "
                  f"{percent(right.mean())} (95 % interval ", f"{100 * found['optimism']['accuracy']:+.2f} percentage "
                  "points", "The optimism of the choice (validation - test) is "):
         assert said in found["sentence"]
