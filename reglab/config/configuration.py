@@ -28,7 +28,7 @@ class Config(Fields):
     """The configuration of one run. The defaults are those of the tutorial experiment, on the embedded digits.
 
     Every field has the name of its command-line flag and is declared in `fields.Fields`. The penalties' names are
-    fields too, as in `Config(l1=1e-3)`: each is a number or a mapping from layers to numbers; `strengths` holds them all.
+    fields too, as in `Config(l1=1e-3)`: each a number or a mapping from layers to numbers; `strengths` holds them all.
     What can be checked without reading data or opening a device is checked here: each field, and then each combination.
 
     `None` means "not given": `data_seed` then takes `seed`, `weight_decay` what the optimizer is known for,
