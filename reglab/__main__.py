@@ -1,4 +1,4 @@
-"""`python -m reglab`, or `reglab` where it is installed: the commands by name.
+"""`python -m reglab`, or `reglab` if it is installed: runs a command by name.
 
 `reglab train --l1=1e-3` is `python -m reglab.train --l1=1e-3`.
 """
@@ -24,11 +24,11 @@ COMMANDS: Final = {
     "benchmark": ("reglab.benchmark.__main__", "Measure how fast this machine trains, and what the penalties cost."),
     "launch": ("reglab.launch.__main__", "Start a cluster of workers on this machine, to try one out."),
 }
-"""Name to module, which has a `main`, and what it does, in a line. Only the module that is asked for is imported."""
+"""Maps each name to a module with a `main`, and its purpose in a line. Only the requested module is imported."""
 
 
 def main(argv: list[str]) -> int:
-    """Runs the command that comes first, or lists the commands, and returns the exit code (see `exit_codes`)."""
+    """Runs the command named first, or lists the commands, and returns the exit code (see `exit_codes`)."""
     if argv and argv[0] in COMMANDS:
         module, _ = COMMANDS[argv[0]]
         return importlib.import_module(module).main(argv[1:])
@@ -47,7 +47,7 @@ def _answer(argv: list[str]) -> int:
 
 
 def run() -> NoReturn:
-    """The console script `reglab`."""
+    """Runs the console script `reglab`."""
     run_process(main)
 
 

@@ -1,4 +1,4 @@
-"""`python -m reglab.train --l1=1e-3 --l2=1e-3`: one run, at a prompt. See `--help`."""
+"""`python -m reglab.train --l1=1e-3 --l2=1e-3`: trains one network. See `--help`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reglab.run.run_directory import check_folder
 
 
 def purpose() -> str:
-    """What the command does, in a sentence."""
+    """Returns what the command does, in a sentence."""
     titles = " and ".join(penalty.title for penalty in penalties.registered())
     return f"Train one network on cross-entropy plus {titles} penalties of its Dense kernels."
 

@@ -36,7 +36,7 @@ WITHOUT: Final = {"strategy", "rendezvous_timeout", "resume", "checkpoint_every"
 
 
 def purpose() -> str:
-    """What the command does, in a sentence."""
+    """Returns what the command does, in a sentence."""
     alone = [f"{penalty.title} alone" for penalty in penalties.registered()]
     together = {1: "", 2: " and both"}.get(len(alone), " and all of them")
     return (f"Compare no penalty, {', '.join(alone)}{together}, over several seeds, in one program on the same "

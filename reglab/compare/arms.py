@@ -1,4 +1,4 @@
-"""The arms of a comparison and what is measured of them."""
+"""The arms of a comparison and what is measured of each."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Arm:
         object.__setattr__(self, "strengths", ByPenalty(0.0, self.strengths))
 
     def described(self, config: Config) -> dict[str, Any]:
-        """As JSON values: name, title, and the strength of each penalty that is told of `config`."""
+        """Returns as JSON values: name, title, and the strength of each penalty that is told of `config`."""
         return {"name": self.name, "title": self.title,
                 **{name: self.strengths[name] for name in config.strengths.told}}
 
 
 class Metric(NamedTuple):
-    """A number measured of a lane: its title and unit for people, and how many units the number 1 is."""
+    """A number measured of a lane: its title and unit for people, and the number of units in 1."""
 
     title: str
     unit: str
@@ -57,16 +57,16 @@ METRICS: Final = {
 
 
 def metrics_of(measured: Collection[str]) -> dict[str, Metric]:
-    """All that `measure` gave, by name: `METRICS`, and what each penalty measures of all Dense kernels."""
+    """Returns the metrics that `measure` gave, by name: `METRICS`, and each penalty's norm over all Dense kernels."""
     return METRICS | {f"norm_{penalty.name}": Metric(f"norm: {penalty.norm_formula}", "")
                       for penalty in penalties.registered() if f"norm_{penalty.name}" in measured}
 
 
 def arms_of(config: Config) -> tuple[Arm, ...]:
-    """The arms of a configuration: no penalty, each of its penalties alone and, if there are several, all together.
+    """Makes the arms of a configuration: no penalty, each penalty alone and, if there are several, all together.
 
     Raises:
-      ConfigError: it has none.
+      ConfigError: it has no penalty.
     """
     given = {name: strength for name, strength in config.strengths.items() if not is_zero(strength)}
     if not given:
@@ -84,7 +84,7 @@ def _listed(titles: Sequence[str]) -> str:
 
 
 def check_seeds(seeds: int, first: int) -> int:
-    """The number of seeds.
+    """Checks and returns the number of seeds.
 
     Raises:
       ConfigError: it is out of range, or the last seed is.
@@ -100,8 +100,8 @@ def check_seeds(seeds: int, first: int) -> int:
 
 
 def measure(curves: LaneCurves) -> dict[str, np.ndarray]:
-    """Each of `metrics_of` at each evaluation of each lane: [evaluations, lanes]."""
-    from reglab.core.measurement import joined_norms  # With TensorFlow, and bad flags are answered without.
+    """Returns each metric of `metrics_of` at each evaluation of each lane: [evaluations, lanes]."""
+    from reglab.core.measurement import joined_norms  # Imports TensorFlow, which bad flags do not need.
 
     return {
         "train_accuracy": curves.train["accuracy"], "validation_accuracy": curves.validation["accuracy"],

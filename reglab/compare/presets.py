@@ -1,4 +1,4 @@
-"""`--preset=tutorial`: the experiment this project comes from, and the verdict on whether it came out.
+"""`--preset=tutorial`: the experiment this project comes from, and the verdict on its result.
 
 A network memorizes noisy labels: nearly perfect on the training set, poor on clean validation data. L1 and L2 on
 its Dense kernels prevent that. Accuracy on the training set is that on its noisy labels, so a network that learned
@@ -16,7 +16,7 @@ from reglab.config import Config, ConfigError
 from reglab.config.strengths import is_zero
 from reglab.inputs.texts import did_you_mean, shown
 
-# Data set to the flags; what the user gives overrides them. As in the tutorial, validation is on the test part.
+# Maps each data set to the flags; the user's flags override them. As in the tutorial, validation is on the test part.
 PRESETS: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
     "tutorial": {
         "digits": {"validation_split": "0", "train_size": "1000", "label_noise": "0.35", "epochs": "100",
@@ -28,7 +28,7 @@ PRESETS: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
 
 
 class Criterion(NamedTuple):
-    """A bound on one arm's metric, for all of the interval of its mean over seeds; for the one value of one seed."""
+    """A bound on the whole interval of an arm's mean metric over seeds, or on the value if there is one seed."""
 
     arm: str
     metric: str
@@ -48,7 +48,7 @@ CRITERIA: Final[Mapping[str, tuple[Criterion, ...]]] = {
 
 
 def preset_flags(preset: str, dataset: str) -> list[str]:
-    """The flags a preset stands for, to be put before those of the user.
+    """Returns the flags that a preset stands for, to be put before those of the user.
 
     Raises:
       ConfigError: there is no such preset, or it does not know the data set.
@@ -62,7 +62,9 @@ def preset_flags(preset: str, dataset: str) -> list[str]:
 
 
 def check_preset(preset: str, config: Config) -> None:
-    """Raises:
+    """Checks that a configuration has the arms of the verdict.
+
+    Raises:
       ConfigError: an arm that the verdict needs is missing.
     """
     for name in ("l1", "l2"):
@@ -72,9 +74,9 @@ def check_preset(preset: str, config: Config) -> None:
 
 
 def judge(preset: str, result: Mapping[str, Any]) -> dict[str, Any]:
-    """The verdict on a comparison's `result`: `passed`, `text` for people and each criterion with its numbers.
+    """Makes the verdict on a comparison's `result`: `passed`, `text` for people and each criterion with its numbers.
 
-    A criterion holds if the whole interval does, so that chance has no say; where no seed is left, it does not.
+    A criterion holds if it holds for the whole interval, so that chance does not decide; with no seed left, it fails.
     """
     arms = {arm["name"]: arm for arm in result["arms"]}
     criteria = [_judge(criterion, arms[criterion.arm], result["confidence"]) for criterion in CRITERIA[preset]]
@@ -104,7 +106,7 @@ def _judge(criterion: Criterion, arm: Mapping[str, Any], confidence: float) -> d
 
 
 def verdict_text(verdict: Mapping[str, Any]) -> str:
-    """The verdict as lines for people."""
+    """Formats the verdict as lines for people."""
     marks = {True: "holds ", False: "MISSED"}
     return "\n".join([f"Verdict: {verdict['text']}",
                       *(f"  {marks[criterion['passed']]}  {criterion['text']}" for criterion in verdict["criteria"])])

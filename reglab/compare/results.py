@@ -1,4 +1,4 @@
-"""From the numbers of a comparison's lanes to the arms of `compare.json`."""
+"""Makes the arms of `compare.json` from the numbers of a comparison's lanes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from reglab.storage.json_values import for_json
 
 def tabulate(arms: Sequence[Mapping[str, Any]], seeds: list[int], epochs: np.ndarray,
              measured: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The arms of `compare.json`: intervals over seeds, differences to the first arm paired by seed.
+    """Makes the arms of `compare.json`: intervals over seeds, differences to the first arm paired by seed.
 
-    Lanes that diverged are left out of every mean and difference, and counted; of values they are null.
+    Lanes that diverged are left out of every mean and difference, and counted; their values are null.
 
     Args:
       arms: each as `Arm.described`.
@@ -40,7 +40,7 @@ def tabulate(arms: Sequence[Mapping[str, Any]], seeds: list[int], epochs: np.nda
 
 
 def _interval(name: str, values: np.ndarray, is_difference: bool = False) -> dict[str, Any]:
-    """Mean and interval over the last axis; null where no value is left. Those of fractions stay between 0 and 1."""
+    """Computes mean and interval over the last axis; null if no value is left. Those of fractions stay in [0, 1]."""
     if not values.shape[-1]:
         nothing = for_json(np.full(values.shape[:-1], np.nan))
         return {"mean": nothing, "low": nothing, "high": nothing}

@@ -1,4 +1,4 @@
-"""A comparison as a table for people, 89 characters wide but for large norms."""
+"""A comparison as a table for people, 89 characters wide except for large norms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ARM_WIDTH: Final = 15
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """Both tables of `compare.json`'s contents: the means, and the paired differences to the first arm."""
+    """Makes both tables of `compare.json`'s contents: the means, and the paired differences to the first arm."""
     arms, seeds = result["arms"], len(result["seeds"])
     several, metrics = seeds > 1, metrics_of(arms[0]["final"])
     lines = [_line("", [arm["title"] for arm in arms]),
@@ -71,5 +71,5 @@ def _cell(entry: Mapping[str, float | None], scale: float, decimals: int, sign: 
     below, above = (scale * half for half in _halves(entry))
     if math.isclose(below, above, rel_tol=1e-3, abs_tol=1e-9):
         return f"{scale * mean:{sign}.{decimals}f} +-{above:.{decimals}f}"
-    decimals = min(decimals, 1)  # It takes more room.
+    decimals = min(decimals, 1)  # An uneven interval takes more room.
     return f"{scale * mean:{sign}.{decimals}f} -{below:.{decimals}f}+{above:.{decimals}f}"

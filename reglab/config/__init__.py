@@ -1,6 +1,6 @@
 """What to train, as one frozen value: `Config`, whose fields are the flags of a run. Nothing here imports TensorFlow.
 
-`fields` declares every field once, with all that is said about it; `checks` has what a value can be held to.
+`fields` declares every field once, with everything that is made from it; `checks` holds the checks on values.
 """
 
 from reglab.config.allowed import (

@@ -1,4 +1,4 @@
-"""What a run may be given: the names that a flag chooses from, and the largest numbers."""
+"""The values that a run accepts: the names that a flag chooses from, and the largest numbers."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ DEFAULT_WEIGHT_DECAY: Final = 0.004  # Keras' AdamW
 MOST_LAYERS: Final = 100
 """Hidden layers."""
 MOST_COUNT: Final = 2**31 - 1
-"""Epochs, examples, widths: what the compiled program counts in 32 bits. So no run has more than 2^62 steps."""
+"""Epochs, examples and widths, which the compiled program counts in 32 bits. No run thus exceeds 2^62 steps."""
 MOST_STEPS: Final = 2**53
-"""Steps between two events, and steps of the warm-up: whole numbers that every float64 holds."""
+"""Steps between two events, and steps of the warm-up: float64 represents every whole number up to here."""
 MOST_SEED: Final = 2**63 - 1
 MOST_DATA_SEED: Final = 2**64 - 1
 MOST_DEVICES: Final = 1024

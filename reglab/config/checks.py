@@ -1,6 +1,6 @@
-"""What the value of a flag can be held to. A check takes the flag's name and a value of the right type.
+"""Checks on the values of flags. A check takes the flag's name and a value of the right type.
 
-Each raises `ConfigError`, one line: the flag, the value found and the fix.
+Each raises a `ConfigError` of one line: the flag, the value found and the fix.
 """
 
 from __future__ import annotations
@@ -19,27 +19,30 @@ Check = Callable[[str, Any], None]
 
 
 def require(ok: bool, name: str, value: object, fix: str) -> None:
-    """Refuses `value` of the flag `name` unless it is ok.
+    """Refuses `value` of the flag `name` unless `ok`.
 
     Args:
       fix: what to give instead, as a clause.
+
+    Raises:
+      ConfigError: `ok` is False.
     """
     if not ok:
         raise ConfigError(f"--{name}={shown(value)}: {fix}")
 
 
 def holds(test: Callable[[Any], bool], fix: str) -> Check:
-    """That `test` is true of the value."""
+    """Returns a check that `test` is true of the value."""
     return lambda name, value: require(test(value), name, value, fix)
 
 
 def one_of(*allowed: str) -> Check:
-    """One of these names."""
+    """Returns a check for one of these names."""
     return named_or(lambda value: False, "", *allowed)
 
 
 def named_or(test: Callable[[str], bool], otherwise: str, *allowed: str) -> Check:
-    """One of these names, or what `test` is true of.
+    """Returns a check for one of these names, or a value for which `test` is true.
 
     Args:
       otherwise: what may be given instead of a name, as the end of a clause.
@@ -52,15 +55,15 @@ def named_or(test: Callable[[str], bool], otherwise: str, *allowed: str) -> Chec
 
 
 def known_model(name: str, value: str) -> None:
-    """The name of a model that is registered by now."""
+    """Checks for the name of a model registered so far."""
     one_of(*models.names())(name, value)
 
 
 def between(least: float, most: float, fix: str) -> Check:
-    """A finite number from `least` to `most`.
+    """Returns a check for a finite number from `least` to `most`.
 
     Args:
-      fix: what to give where it is less.
+      fix: what to give instead of a smaller number or one that is not finite.
     """
     def check(name: str, value: float) -> None:
         require(is_finite(value) and value >= least, name, value, fix)
@@ -69,23 +72,23 @@ def between(least: float, most: float, fix: str) -> Check:
 
 
 def strength() -> Check:
-    """A finite number of at least 0, of any size that the precision holds."""
+    """Returns a check for a finite number of at least 0, with no upper bound."""
     return between(0, math.inf, "give a finite number of at least 0, for example 1e-3")
 
 
 def strength_everywhere(name: str, value: Strength) -> None:
-    """A `strength`, in every layer that is named."""
+    """Checks for a valid `strength` in every layer that the value names."""
     for number in numbers(value):
         strength()(name, number)
 
 
 def positive(fix: str) -> Check:
-    """A finite number above 0."""
+    """Returns a check for a finite number above 0."""
     return holds(lambda value: is_finite(value) and value > 0, fix)
 
 
 def usable(check: Callable[[str], None]) -> Check:
-    """A text that `check` does not find `Unusable`."""
+    """Returns a check for a text for which `check` does not raise `Unusable`."""
     def check_named(name: str, value: str) -> None:
         try:
             check(value)
@@ -95,18 +98,18 @@ def usable(check: Callable[[str], None]) -> Check:
 
 
 path = usable(check_path)
-"""A file or folder of this machine, there or not."""
+"""Checks for a path on this machine, whether or not it exists."""
 
 text = usable(check_text)
-"""A text of bounded length without control characters."""
+"""Checks for a text of bounded length without control characters."""
 
 
 def pattern_or(*names: str) -> Check:
-    """One of the names, or a regular expression."""
+    """Returns a check for one of the names, or a regular expression."""
     def check(name: str, value: str) -> None:
         if value in names:
             return
-        from reglab.inputs.patterns import (  # Few runs have a pattern, and it takes a while.
+        from reglab.inputs.patterns import (  # Slow to import, and few runs have a pattern.
             BadPattern,
             compile_pattern,
         )
@@ -121,4 +124,4 @@ def pattern_or(*names: str) -> Check:
 
 def is_finite(value: float) -> bool:
     """Whether a number is neither infinite nor NaN."""
-    return isinstance(value, int) or math.isfinite(value)  # Large whole numbers are no floats.
+    return isinstance(value, int) or math.isfinite(value)  # `isfinite` fails on large whole numbers.

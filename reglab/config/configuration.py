@@ -1,4 +1,4 @@
-"""`Config`: the fields of a run, checked, and to and from JSON."""
+"""`Config`: the checked fields of a run, and their conversion to and from JSON."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _USUAL: Final = {name: FLAGS[name].default for name in ("model", "dropout")}
 @by_penalty_name
 @dataclasses.dataclass(frozen=True)
 class Config(Fields):
-    """One run. The defaults are those of the tutorial experiment, on the embedded digits.
+    """The configuration of one run. The defaults are those of the tutorial experiment, on the embedded digits.
 
-    Every field has the name of its command-line flag, and `fields.Fields` declares it. The names of the penalties are
-    fields too, such as `Config(l1=1e-3)`: each a number, or a mapping of layers to numbers; `strengths` has them all.
+    Every field has the name of its command-line flag and is declared in `fields.Fields`. The penalties' names are
+    fields too, as in `Config(l1=1e-3)`: each a number or a mapping from layers to numbers; `strengths` holds them all.
     What can be checked without reading data or opening a device is checked here: each field, and then each combination.
 
     `None` means "not given": `data_seed` then takes `seed`, `weight_decay` what the optimizer is known for,
@@ -53,7 +53,7 @@ class Config(Fields):
         self._check_together()
 
     def _check_together(self) -> None:
-        """What one field asks of another."""
+        """Checks the combinations of fields."""
         for name, flag in FLAGS.items():
             value = getattr(self, name)
             if flag.kind not in ("float", "Strength") or value is None:
@@ -80,16 +80,16 @@ class Config(Fields):
         return DEFAULT_WEIGHT_DECAY if self.weight_decay is None else self.weight_decay
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as plain JSON values.
+        """Returns the fields as plain JSON values.
 
-        The model and its dropout are left out where they are the MLP and none: as in the files of runs and sweeps from
-        before there was a choice, which therefore go on.
+        The model and its dropout are omitted if they are the MLP and no dropout. Files of runs and sweeps from before
+        there was a choice lack them too, and so can still be resumed.
         """
         told = {**as_dict(self), "hidden": list(self.hidden)}
         return {name: value for name, value in told.items() if name not in _USUAL or value != _USUAL[name]}
 
     def to_json(self) -> str:
-        """The fields as an indented JSON object; `from_dict(json.loads(...))` gives an equal `Config`."""
+        """Returns the fields as an indented JSON object; `from_dict(json.loads(...))` gives an equal `Config`."""
         return json.dumps(self.to_dict(), indent=2) + "\n"
 
     @staticmethod
@@ -113,7 +113,7 @@ class Config(Fields):
         """Reads a `config.json`.
 
         Raises:
-          ConfigError: the file cannot be read, is not a JSON object, or holds a bad field; it names the file.
+          ConfigError: the file cannot be read, is not a JSON object, or holds a bad field; the message names the file.
         """
         fields = read_fields(path)
         try:
@@ -122,10 +122,10 @@ class Config(Fields):
             raise ConfigError(f"{shown(os.fspath(path))}: {error}") from None
 
     def differences(self, other: Config) -> list[str]:
-        """The fields that make `other` another experiment, as `name: mine, not theirs` texts.
+        """Lists the fields in which `other` is a different experiment, as `name: mine, not theirs` texts.
 
-        Fields that only say where and how a run is kept (`HANDLING_FIELDS`) do not count, nor does another
-        `on_nonfinite` than the stop of `other`: as long as all was finite, the three are the same.
+        Fields that only say where and how a run is kept (`HANDLING_FIELDS`) do not count, nor does `on_nonfinite` if
+        that of `other` is "stop": as long as everything was finite, its three values have the same effect.
         """
         mine, theirs = ({**_USUAL, **config.to_dict(), **config.strengths} for config in (self, other))
         same = HANDLING_FIELDS | ({"on_nonfinite"} if other.on_nonfinite == "stop" else set())

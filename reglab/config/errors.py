@@ -1,4 +1,4 @@
-"""The error of everything that a user gave and that cannot be used."""
+"""The error for everything a user gave that cannot be used."""
 
 from __future__ import annotations
 

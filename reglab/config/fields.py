@@ -39,7 +39,7 @@ _COUNT: Final = between(1, allowed.MOST_COUNT, "give at least 1")
 
 @dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)  # `Config` has these methods: made once.
 class Fields:
-    """All that a run is given, each field once with its help and checks; `Config` adds the penalties' strengths."""
+    """Everything a run is given, each field once with its help and checks; `Config` adds the penalties' strengths."""
 
     dataset: str = _DATA.flag(
         "digits", f"{', '.join(allowed.DATASETS)}, or the path of an .npz file with x_train, y_train and optionally "
@@ -75,7 +75,7 @@ class Fields:
         0.0, "Part of the outputs of each hidden Dense layer that a training step sets to 0, drawn anew.",
         holds(lambda rate: 0 <= rate < 1, "give a fraction from 0 to less than 1"))
 
-    # Stands for a flag of each penalty: `RunFlags`.
+    # Stands for one flag per penalty: `RunFlags`.
     strengths: ByPenalty[Strength] = _OBJECTIVE.flag(ByPenalty(0.0, {}), "", strength_everywhere)
     penalize: str = _OBJECTIVE.flag(
         "all", "Penalized kernels: all or hidden (all but the last) of the Dense layers, or a regular expression that "
@@ -167,7 +167,7 @@ def _flags_with(registered: tuple[Penalty, ...]) -> dict[str, Flag]:
 
 
 class RunFlags(Mapping[str, Flag]):
-    """Name to flag of every field, in the order of `--help`: those declared here, and one for each penalty."""
+    """Maps every field's name to its flag, in the order of `--help`: the fields declared here and one per penalty."""
 
     def __getitem__(self, name: str) -> Flag:
         return _flags_with(penalties.registered())[name]
@@ -182,4 +182,4 @@ class RunFlags(Mapping[str, Flag]):
 registry.reserve({*flags_of(Fields), "config_file", "flagfile", "help", "json", "version"})
 FLAGS: Final = RunFlags()
 HANDLING_FIELDS: Final = frozenset(flag.name for flag in FLAGS.values() if flag.handling)
-"""Fields that say where a run is kept and what carries it, not what is trained: they may differ on resume."""
+"""Fields that say where a run is kept and what it runs on, not what is trained: they may differ on resume."""

@@ -1,7 +1,7 @@
-"""A flag: all that is said about a field of `Config`, in one place.
+"""A flag: everything declared about a field of `Config`, in one place.
 
 A dataclass declares its fields with `Section.flag`, and `flags_of` reads them back. The command line, `--help`, the
-table in the README, the checks and what may differ on resume are all made from that.
+table in the README, the checks and what may differ on resume are all made from these declarations.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from reglab.config.strengths import joined, read_layers
 from reglab.inputs.texts import shown
 
 _MOST_WHOLE: Final = 2**1023
-"""A whole number that stands for a float64 is smaller."""
+"""An upper bound, exclusive, on the size of whole numbers given for a float64."""
 
 
 class Section(NamedTuple):
@@ -25,7 +25,7 @@ class Section(NamedTuple):
     title: str
 
     def flag(self, default: Any, help: str, *checks: Check, handling: bool = False) -> Any:
-        """A field of a dataclass that is a flag of this section; the arguments are the attributes of `Flag`."""
+        """Makes a dataclass field that is a flag of this section; the arguments are the attributes of `Flag`."""
         told = {"section": self.title, "help": help, "checks": checks, "handling": handling}
         return dataclasses.field(default=default, metadata=told)
 
@@ -34,8 +34,8 @@ class Flag(NamedTuple):
     """A field and its flag.
 
     Attributes:
-      name: of both.
-      annotation: the type as the source has it, such as `float | None`; `Strength` of the penalties.
+      name: the name of both.
+      annotation: the type as written in the source, such as `float | None`; `Strength` for penalties.
       default: None stands for "not given".
       section: the heading that it stands under.
       help: what it means, in sentences.
@@ -58,9 +58,9 @@ class Flag(NamedTuple):
         return self.annotation.removesuffix(" | None")
 
     def typed(self, value: Any) -> Any:
-        """The value as a value of the type: whole numbers may stand for floats, and lists for tuples.
+        """Converts a value to the flag's type: whole numbers may stand for floats, and lists for tuples.
 
-        JSON has no tuples, and users have lists.
+        JSON has no tuples, and users often pass lists.
 
         Raises:
           ConfigError: it is of another type, say `epochs="10"` or `jit=1` from a hand-written JSON file.
@@ -81,7 +81,7 @@ class Flag(NamedTuple):
         return value
 
     def _strength(self, value: str | Mapping[Any, Any]) -> str:
-        """A strength for each of some layers, as text, or as a mapping from Python."""
+        """Converts strengths by layer, given as text or as a Python mapping, to the text that files use."""
         if isinstance(value, Mapping):
             require(all(isinstance(layer, str) and not {";", "="} & {*layer} and type(number) in (int, float)
                         and abs(number) < _MOST_WHOLE for layer, number in value.items()), self.name, value,
@@ -94,23 +94,23 @@ class Flag(NamedTuple):
             raise ConfigError(f"--{self.name}={shown(value)}: {error}") from None
 
     def check(self, value: Any) -> None:
-        """Holds a value of the right type to the checks.
+        """Applies the checks to a value of the right type; None always passes.
 
         Raises:
-          ConfigError: it does not pass one.
+          ConfigError: the value fails a check.
         """
         for check in self.checks if value is not None else ():
             check(self.name, value)
 
 
 def flags_of(declared: type) -> dict[str, Flag]:
-    """Name to flag of each field of a dataclass, in the order of the source."""
+    """Maps the name of each field of a dataclass to its flag, in the order of the source."""
     return {field.name: Flag(field.name, str(field.type), field.default, **field.metadata)
             for field in dataclasses.fields(declared)}
 
 
 def spelled(value: Any) -> str:
-    """A value as one would give it on the command line; empty for None."""
+    """Returns a value as it would be given on the command line; empty for None."""
     if value is None:
         return ""
     if isinstance(value, tuple):

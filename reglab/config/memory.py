@@ -17,12 +17,12 @@ _LARGEST_GPU: Final = 300 * 10**9
 
 
 def available_memory() -> int:
-    """Bytes of memory that are to be had; a guess on systems that do not tell."""
+    """Returns the available memory in bytes; 2^36 on systems that do not report it."""
     found = []
     with contextlib.suppress(OSError):
         known = re.search(r"^MemAvailable: +(\d+) kB", pathlib.Path("/proc/meminfo").read_text(), re.MULTILINE)
         found += [int(known[1]) * 1024] if known else []
-    for limit in _LIMITS:  # Of a container.
+    for limit in _LIMITS:  # The limits of a container.
         with contextlib.suppress(OSError, ValueError):
             found.append(int(pathlib.Path(limit).read_text()))
     return min(found, default=2**36)
@@ -30,11 +30,11 @@ def available_memory() -> int:
 
 def check_memory(config: Config, *, input_shape: tuple[int, ...] | None = None, classes: int = 2,
                  lanes: int = 1) -> None:
-    """Refuses a network whose parameters, gradients and slots alone are more than memory.
+    """Refuses a network whose parameters, gradients and slots alone exceed the memory.
 
     Args:
-      input_shape, classes: of the data, or the least that data have.
-      lanes: how many train together.
+      input_shape, classes: those of the data, or the least that any data have.
+      lanes: the number of lanes that train together.
 
     Raises:
       ConfigError: they are.
@@ -45,7 +45,7 @@ def check_memory(config: Config, *, input_shape: tuple[int, ...] | None = None, 
     needed = item * parameters * (lanes * (1 + _SLOTS[config.optimizer]) + 1)
     if needed < 10**8:
         return
-    # How much a GPU has is known only once TensorFlow runs, so here each counts as the largest there is.
+    # A GPU's memory is known only once TensorFlow runs, so here each counts as the largest there is.
     gpus = len(list(pathlib.Path("/dev").glob("nvidia[0-9]*")))
     free = available_memory() + gpus * _LARGEST_GPU
     if needed > free:

@@ -1,4 +1,4 @@
-"""The `config.json` of a run, read back with care: whatever the file is, it is used or refused in one line."""
+"""Reads the `config.json` of a run with care: whatever the file holds, it is used or refused in one line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _Number = TypeVar("_Number", int, float)
 
 
 def read_fields(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The JSON object in a file of `--config_file`; what its fields are is not checked.
+    """Reads the JSON object in the file given by `--config_file`; its fields are not checked.
 
     Raises:
       ConfigError: the file cannot be read, or is not a JSON object.

@@ -10,10 +10,10 @@ from reglab.inputs.texts import did_you_mean, shown
 
 
 def make_model(config: Config, input_shape: tuple[int, ...] | None = None, classes: int = 2) -> Model:
-    """The network.
+    """Makes the network that a configuration asks for.
 
     Args:
-      input_shape, classes: of the data; if not given, the smallest that it takes, which has the same layers.
+      input_shape, classes: those of the data; by default the smallest that the model takes, with the same layers.
 
     Raises:
       ConfigError: it does not take examples of that shape.
@@ -26,10 +26,10 @@ def make_model(config: Config, input_shape: tuple[int, ...] | None = None, class
 
 
 def penalized_layers(model: Model, penalize: str) -> tuple[str, ...]:
-    """The layers whose kernels are penalized.
+    """Returns the layers whose kernels are penalized.
 
-    `all` Dense layers (all layers of a network that has none), `hidden`, which is all of these but the last, or those
-    that a pattern matches in full, of whatever kind they are.
+    `all` chooses all Dense layers (in a network without any, all layers with a kernel), `hidden` all of these but the
+    last, and a pattern the layers with a kernel, of any kind, whose whole name it matches.
 
     Raises:
       ConfigError: the pattern matches no layer.
@@ -40,7 +40,7 @@ def penalized_layers(model: Model, penalize: str) -> tuple[str, ...]:
     if penalize == "hidden":
         chosen = usual[:-1]
     else:
-        from reglab.inputs.patterns import compile_pattern  # As in `config.checks`: few runs have a pattern.
+        from reglab.inputs.patterns import compile_pattern  # Imported late, as in `config.checks`.
 
         chosen = compile_pattern(penalize).matching(model.kernel_layers)
     if not chosen:
@@ -51,10 +51,10 @@ def penalized_layers(model: Model, penalize: str) -> tuple[str, ...]:
 
 
 def strengths_by_layer(model: Model, penalize: str, name: str, strength: Strength) -> dict[str, float]:
-    """Layer to the strength of the penalty `name` there: of those that `penalize` chooses, or that the strength names.
+    """Maps each layer that `penalize` chooses, or that the strength names, to the strength of the penalty `name`.
 
     Raises:
-      ConfigError: it names one that there is not, or `penalize` matches none.
+      ConfigError: the strength names a layer that does not exist, or `penalize` matches no layer.
     """
     if not isinstance(strength, str):
         return dict.fromkeys(penalized_layers(model, penalize), strength)

@@ -1,4 +1,4 @@
-"""Strengths of penalties as users give them: one number, or one for each of some layers. No TensorFlow here."""
+"""Strengths of penalties as users give them: one number, or one for each named layer. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reglab.inputs.numerals import read_float
 from reglab.inputs.texts import shown
 
 Strength: TypeAlias = float | str
-"""λ: a number, for the layers that `penalize` chooses; or `dense_0=0.001;logits=0.0001`, for just these layers."""
+"""λ: a number, for the layers that `penalize` chooses, or `dense_0=0.001;logits=0.0001`, for these layers only."""
 
 _MOST_LAYERS: Final = 200
 _MOST_CHARACTERS: Final = 10_000
@@ -18,19 +18,19 @@ _FIX: Final = "give a finite number of at least 0"
 
 
 def read_strength(text: str) -> Strength:
-    """A number, or `layer=number;layer=number`, rewritten in the one way that files have it.
+    """Reads a number, or `layer=number;layer=number`, which is returned in the one form that files use.
 
     Raises:
-      ValueError: it is neither, names a layer twice, or a number is none; the message is a clause.
+      ValueError: the text is neither, names a layer twice, or has an invalid number; the message is a clause.
     """
     return joined(read_layers(text)) if "=" in text else read_float(text)
 
 
 def read_layers(text: str) -> dict[str, float]:
-    """`dense_0=1e-3;logits=1e-4` as layer to number.
+    """Reads `dense_0=1e-3;logits=1e-4` as a mapping from layer to number.
 
     Raises:
-      ValueError: see `read_strength`; also where a number is negative or not finite.
+      ValueError: as for `read_strength`, or a number is negative or not finite.
     """
     if len(text) > _MOST_CHARACTERS:
         raise ValueError(f"it has more than {_MOST_CHARACTERS:,} characters")
@@ -53,34 +53,34 @@ def read_layers(text: str) -> dict[str, float]:
 
 
 def joined(layers: Mapping[str, float]) -> str:
-    """Layer to number as one text, of which `read_layers` gives them back, to the bit."""
+    """Writes a mapping from layer to number as one text, from which `read_layers` restores it to the bit."""
     return ";".join(f"{layer}={float(number)!r}" for layer, number in sorted(layers.items()))
 
 
 def numbers(strength: Strength) -> tuple[float, ...]:
-    """The numbers of a strength that was read before."""
+    """Returns the numbers of a strength that has been read."""
     return tuple(read_layers(strength).values()) if isinstance(strength, str) else (strength,)
 
 
 def weakened(strength: Strength, divisor: float) -> Strength:
-    """The strength over a number, in every layer."""
+    """Returns the strength divided by `divisor` in every layer."""
     if isinstance(strength, str):
         return joined({layer: number / divisor for layer, number in read_layers(strength).items()})
     return strength / divisor
 
 
 def is_zero(strength: Strength) -> bool:
-    """Whether it penalizes nothing."""
+    """Whether the strength is 0 in every layer."""
     return not any(numbers(strength))
 
 
 def in_words(strength: Strength) -> str:
-    """For people: `0.001`, or `0.001 (dense_0), 0.0001 (logits)`."""
+    """Returns the strength for people to read: `0.001`, or `0.001 (dense_0), 0.0001 (logits)`."""
     if isinstance(strength, str):
         return ", ".join(f"{number:g} ({layer})" for layer, number in read_layers(strength).items())
     return f"{strength:g}"
 
 
 def in_names(strength: Strength, digits: str = "g") -> str:
-    """For names of folders: `0.001`, or `by-layer`."""
+    """Returns the strength for names of folders: `0.001`, or `by-layer`."""
     return "by-layer" if isinstance(strength, str) else f"{strength:{digits}}"

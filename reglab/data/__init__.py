@@ -1,6 +1,6 @@
 """The data: digits, the MNIST family, CIFAR and your own arrays, with seeded splits, subsets, label noise and order.
 
-Nothing here imports TensorFlow, but for the download of a public set that no `data_dir` holds.
+Nothing here imports TensorFlow, except the download of a public data set when no `data_dir` is given.
 """
 
 from reglab.data.examples import DataFacts, Dataset, Examples, Undivided, steps_per_epoch

@@ -16,13 +16,13 @@ _MOST_CLASSES: Final = 10**6
 
 
 def undivided_arrays(where: str, name: str, arrays: Mapping[str, npt.ArrayLike]) -> Undivided:
-    """The parts of `x_train`, `y_train` and, both or neither, `x_test`, `y_test`.
+    """Makes a data set from `x_train`, `y_train` and, both or neither, `x_test`, `y_test`.
 
-    The classes are 0 to the largest label of either part. Pixels: bool becomes uint8 with divisor 1, uint8 stays with
+    The classes are 0 to the largest label of either part. For x, bool becomes uint8 with divisor 1, uint8 stays with
     divisor 255, and other integers and floats become float32 with divisor 1, so integers above 2^24 are rounded.
 
     Raises:
-      ConfigError: an array is missing, or cannot be used; `where` starts the message.
+      ConfigError: an array is missing or cannot be used; the message starts with `where`.
     """
     parts = ("train", "test") if {"x_test", "y_test"} & arrays.keys() else ("train",)
     for needed in (f"{array}_{part}" for part in parts for array in "xy"):
@@ -55,12 +55,12 @@ def _part(where: str, part: str, arrays: Mapping[str, npt.ArrayLike]) -> tuple[E
 def _as_array(where: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
     try:
         return np.asarray(values)
-    except Exception as error:  # What an array-like of another library raises is its own affair.
+    except Exception as error:  # Array-likes of other libraries may raise anything.
         raise ConfigError(f"{where} is no array ({one_line(error, 200)}); give one with equal rows") from None
 
 
 def _inputs(where: str, x: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:
-    """`x` as uint8 or float32, and its divisor."""
+    """Returns `x` as uint8 or float32, and its divisor."""
     if x.dtype == np.uint8:
         return x, 255.0
     if x.dtype == np.bool_:
@@ -78,7 +78,7 @@ def _inputs(where: str, x: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:
 
 
 def _labels(where: str, y: npt.NDArray[Any], examples: int) -> npt.NDArray[np.int32]:
-    """`y` as int32 [examples]."""
+    """Returns `y` as int32 [examples]."""
     name = where.rpartition(" ")[2]
     if y.ndim == 2 and y.shape[1] > 1:
         raise ConfigError(f"{where} has shape {y.shape}, as if one-hot; give class numbers: {name}.argmax(axis=1)")

@@ -20,14 +20,14 @@ TEST_LABELS: Final = "t10k-labels-idx1-ubyte"
 
 @dataclasses.dataclass(frozen=True)
 class ImageSet:
-    """What is known of an image set before it is read; `files` names, for people, what `--data_dir` should hold."""
+    """What is known of an image set before it is read; `files` lists, for messages, the files of its `--data_dir`."""
 
     classes: int
     input_shape: tuple[int, ...]
     files: str
 
     def undivided(self, name: str, train: Examples, test: Examples) -> Undivided:
-        """Its two parts, whose pixels are bytes."""
+        """Makes the data set from its two parts, whose pixels are bytes."""
         return Undivided(name, train, test, self.classes, self.input_shape, divisor=255.0)
 
 
@@ -42,7 +42,7 @@ IMAGE_SETS: Final[Mapping[str, ImageSet]] = {
 
 
 def bad_label(y: npt.NDArray[Any], classes: int) -> str | None:
-    """What is wrong with the first label outside 0 … classes-1, or None."""
+    """Describes the first label outside 0 … classes-1, or returns None if there is none."""
     wrong = np.flatnonzero((y < 0) | (y >= classes))
     if not len(wrong):
         return None

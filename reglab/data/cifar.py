@@ -27,7 +27,7 @@ _Rows = tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]
 
 
 class _Member(tarfile.TarInfo):
-    """A header, which may be no longer than a path and a few facts take: in a long one may stand a million facts."""
+    """A header of bounded length, enough for a path and a few entries: a long one could hold a million entries."""
 
     def _proc_member(self, archive: tarfile.TarFile) -> Any:
         if not self.isreg() and self.size > _MOST_HEADER:
@@ -43,8 +43,8 @@ class _Layout:
     test: str
     label_key: bytes  # in the pickles
     label_bytes: int  # before each binary image; the last one is the label that counts
-    most: int  # bytes of a file
-    parts: int  # of a pickle
+    most: int  # the most bytes in a file
+    parts: int  # the most parts in a pickle
 
 
 _LAYOUTS: Final[Mapping[str, _Layout]] = {
@@ -58,7 +58,7 @@ _LAYOUTS: Final[Mapping[str, _Layout]] = {
 
 
 def load_cifar(dataset: str, data_dir: str) -> Undivided:
-    """`cifar10` or `cifar100` (its 100 fine classes) from `data_dir`, or from its folder of that name.
+    """Reads `cifar10` or `cifar100` (its 100 fine classes) from `data_dir`, or from its folder of that name.
 
     Pixels are ordered as in Keras: row, column, colour.
 
@@ -89,14 +89,14 @@ def _read_folder(place: DataFile, names: list[str], most: int) -> dict[str, byte
 
 
 def _read_archive(place: DataFile, names: list[str], most: int) -> dict[str, bytes]:
-    """The named files, wherever they are in the archive. Nothing is unpacked to the disk."""
+    """Reads the named files, wherever they are in the archive. Nothing is unpacked to the disk."""
     contents = {}
     with place.open() as file:
         try:
             packed = file.read(2) == b"\x1f\x8b"
             file.seek(0)
             stream: Any = Growing(Unzipped(file), file) if packed else file
-            # Read from front to back, and never back.
+            # Mode r| reads from front to back, without seeking.
             with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as archive:
                 for number, member in enumerate(archive):
                     if number >= _MOST_MEMBERS or member.size > most or member.issparse():
@@ -135,6 +135,6 @@ def _read_binary(file: DataFile, data: bytes, layout: _Layout) -> _Rows:
 
 
 def _colours_last(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """[n, 3072] with one plane a colour, as CIFAR has it, to [n, 3072] with the three colours of a pixel together."""
+    """Reorders [n, 3072] from one plane per colour, as in CIFAR, to the three colours of each pixel together."""
     images: npt.NDArray[np.uint8] = rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     return images.reshape(len(rows), _PIXELS)

@@ -1,4 +1,4 @@
-"""The digits that come with reglab: 1,797 real 8x8 images. `digits.md` says where they are from."""
+"""The digits that come with reglab: 1,797 real 8x8 images. `digits.md` gives their source."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from reglab.data.examples import Examples, Undivided
 
 
 def load_digits() -> Undivided:
-    """1,437 images to train and validate with and 360 to test with; values 0 … 16, uint8.
+    """Reads the 1,437 images for training and validation and the 360 for testing; values 0 … 16, uint8.
 
-    Of the 1,437, 360 are for validation. All of that is part of the file: it is stratified by class and depends on no
-    seed, so that results on the digits compare.
+    Of the 1,437 images, 360 are for validation. The splits are stored in the file, are stratified by class and depend
+    on no seed, so that results on the digits can be compared.
     """
     with importlib.resources.files(__package__).joinpath("digits.npz").open("rb") as file:
         arrays = np.load(file, allow_pickle=False)

@@ -1,4 +1,4 @@
-"""The public image sets through Keras' downloader: its cache, its checksums."""
+"""Downloads the public image sets with Keras, using its cache and checksums."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from reglab.inputs.texts import one_line
 
 
 def download(dataset: str) -> Undivided:
-    """`dataset` from Keras' cache (`~/.keras/datasets`), which Keras fills from the network the first time.
+    """Reads `dataset` from Keras' cache (`~/.keras/datasets`), which Keras fills from the network the first time.
 
     Raises:
       ConfigError: it is not in the cache and cannot be downloaded.
     """
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # Keras prints its progress; standard output is for results
-            keras = importlib.import_module("keras")  # here, because it brings TensorFlow with it
+        with contextlib.redirect_stdout(sys.stderr):  # Keras prints its progress, but standard output is for results
+            keras = importlib.import_module("keras")  # imported here, because it imports TensorFlow
             parts = getattr(keras.datasets, dataset).load_data()
     except Exception as error:  # get_file raises a bare Exception for a failed download
         raise ConfigError(f"--dataset={dataset} cannot be downloaded ({one_line(error, 200)}); "

@@ -1,4 +1,4 @@
-"""What a data set is: splits of flattened examples, and the facts that are known of any data."""
+"""Data sets: splits of flattened examples, and the facts known of any data."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import numpy.typing as npt
 ON_TEST_PART: Final = (
     "Validated on the test part (--validation_split=0): what validation chooses is chosen on it, so its figures are "
     "optimistic, and no part is left that is untouched.")
-"""What is said of data whose test part is their validation part."""
+"""The caution for data whose test part serves as the validation part."""
 
 
-# Arrays have no single truth value, so `==` on these classes could only fail: eq=False leaves identity.
+# Arrays have no single truth value, so a generated `==` could only fail: with eq=False, `==` is identity.
 @dataclasses.dataclass(frozen=True, eq=False)
 class Examples:
     """One split: `x` is [n, features] in uint8 or float32, `y` is [n] in int32. The arrays may be read-only."""
@@ -28,12 +28,12 @@ class Examples:
         return len(self.y)
 
     def take(self, indices: npt.NDArray[Any]) -> Examples:
-        """The examples at `indices`, copied."""
+        """Returns a copy of the examples at `indices`."""
         return Examples(self.x[indices], self.y[indices])
 
 
 class DataFacts:
-    """What is known of data, wherever they come from.
+    """What is known of data, whatever their source.
 
     Attributes:
       name: what the data are called.
@@ -41,7 +41,7 @@ class DataFacts:
       input_shape: the shape of one example before it was flattened, such as (28, 28).
       divisor: the model's input is x / divisor, which lies in [0, 1] for images: 255 for them, 16 for the digits,
         1 for arrays that are used as they are.
-      validated_on_test: whether the validation part is the data's test part, so that none is left to test with.
+      validated_on_test: whether the validation part is the data's test part, so that no test part is left.
     """
 
     name: str
@@ -62,7 +62,7 @@ class DataFacts:
 
     @property
     def digest(self) -> str:
-        """Eight hexadecimal digits: other data, another digest."""
+        """Eight hexadecimal digits (CRC-32), by which other data are recognized."""
         raise NotImplementedError
 
     @property
@@ -75,19 +75,19 @@ class DataFacts:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What `data.json` of a run says of its data: enough to refuse others, and to use the network without them."""
+        """The contents of a run's `data.json`: enough to refuse other data, and to use the network without the data."""
         return {"description": self.description, "digest": self.digest, "input_shape": list(self.input_shape),
                 "divisor": self.divisor, "dtype": self.dtype, "classes": self.classes, "sizes": dict(self.sizes),
                 "validated_on_test": self.validated_on_test, **self.caution, **self.more_facts}
 
     @property
     def more_facts(self) -> dict[str, Any]:
-        """What `facts` has besides, of data that know more."""
+        """Further entries of `facts` that subclasses add."""
         return {}
 
     @property
     def caution(self) -> dict[str, str]:
-        """What files that tell of the data have besides where `validated_on_test`: "caution", a sentence."""
+        """The extra entry of files that describe the data if `validated_on_test`: "caution", a sentence; else empty."""
         return {"caution": ON_TEST_PART} if self.validated_on_test else {}
 
 
@@ -97,8 +97,8 @@ class Dataset(DataFacts):
 
     Attributes:
       train: the examples to train on, after the subset and the label noise.
-      validation: the examples held out, which choose; their labels are never changed.
-      test: those that nothing looks at before all is chosen, or None; their labels are never changed.
+      validation: the examples held out, by which choices are made; their labels are never changed.
+      test: the examples not used until every choice is made, or None; their labels are never changed.
     """
 
     name: str
@@ -112,7 +112,7 @@ class Dataset(DataFacts):
 
     @property
     def splits(self) -> Mapping[str, Examples]:
-        """Name to examples of the splits that there are."""
+        """Maps the name of each existing split to its examples."""
         there = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: examples for name, examples in there.items() if examples is not None}
 
@@ -128,12 +128,12 @@ class Dataset(DataFacts):
 
     @property
     def digest(self) -> str:
-        """Eight hexadecimal digits of all examples, labels and the divisor: other data, another digest."""
+        """Eight hexadecimal digits (CRC-32) of all examples and labels, the divisor and the number of classes."""
         return digest_of((self.divisor, self.classes), *self.splits.values())
 
     @property
     def more_facts(self) -> dict[str, Any]:
-        """The digest of each split, by which its examples are known again."""
+        """The digest of each split, by which its examples are recognized."""
         return {"digests": {name: digest_of((self.divisor,), split) for name, split in self.splits.items()}}
 
 
@@ -142,8 +142,8 @@ class Undivided:
     """A data set as its files have it, before examples are held out for validation.
 
     Attributes:
-      train, test: its parts; None where there is none to test with.
-      held_out: the places in `train` of the examples that are for validation, whatever the seed; None lets it draw.
+      train, test: its parts; `test` is None if there is no test part.
+      held_out: the indices in `train` of the validation examples, whatever the seed; None: the seed draws them.
     """
 
     name: str
@@ -156,7 +156,7 @@ class Undivided:
 
 
 def digest_of(told: tuple[Any, ...], *splits: Examples) -> str:
-    """Eight hexadecimal digits of what is told of examples, and of these."""
+    """Computes eight hexadecimal digits, the CRC-32 of the description `told` and of the examples."""
     crc = zlib.crc32(repr(told).encode())
     for split in splits:
         for array in (split.x, split.y):
@@ -165,7 +165,7 @@ def digest_of(told: tuple[Any, ...], *splits: Examples) -> str:
 
 
 def kept_in(divisor: float) -> str:
-    """What x is kept in, as far as its divisor tells: bytes are divided, other numbers are taken as they are."""
+    """Returns the dtype of x that its divisor implies: bytes are divided, other numbers are taken as they are."""
     return "float32" if divisor == 1 else "uint8"
 
 

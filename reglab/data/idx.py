@@ -19,11 +19,11 @@ _UNSIGNED_BYTE: Final = 8
 
 
 def read_idx(file: DataFile, ndim: int) -> npt.NDArray[np.uint8]:
-    """The array in an IDX file of unsigned bytes with `ndim` dimensions: uint8, read-only.
+    """Reads the array in an IDX file of unsigned bytes with `ndim` dimensions: uint8, read-only.
 
     The header is 0, 0, type, ndim and then each dimension as a big-endian 32-bit number. Whether the file is gzipped
-    is seen from its first bytes, not from its name: browsers unpack files and keep the name. Of a gzipped file no more
-    is unpacked than its header says.
+    is decided by its first bytes, not by its name: browsers unpack files and keep the name. No more of a gzipped file
+    is unpacked than its header declares.
 
     Raises:
       ConfigError: the file cannot be read, is not such a file, or its size is not what its header says.
@@ -47,12 +47,12 @@ def read_idx(file: DataFile, ndim: int) -> npt.NDArray[np.uint8]:
 
 
 def _read(file: DataFile, stream: Growing, packed: int, ndim: int, whole: int | None) -> npt.NDArray[np.uint8]:
-    """`whole` is the size of a file that is not packed."""
+    """Reads the array; `whole` is the size of a file that is not packed, else None."""
     header, magic = 4 + 4 * ndim, bytes([0, 0, _UNSIGNED_BYTE, ndim])
     head = stream.read_all(header)
     if len(head) < header or head[:4] != magic:
         if whole is None:
-            stream.read_all(FREELY)  # Where the stream is broken too, that is what to say.
+            stream.read_all(FREELY)  # Raises if the stream is broken too, which is the better message.
         if len(head) < header:
             raise file.damaged(f"is truncated: {len(head)} bytes, and the header alone has {header}")
         raise file.damaged(f"starts with {head[:4].hex(' ')}, not with {magic.hex(' ')}, which says unsigned bytes "
@@ -61,7 +61,7 @@ def _read(file: DataFile, stream: Growing, packed: int, ndim: int, whole: int | 
     size = header + math.prod(shape)
     if whole is None or whole == size:
         check_growth(size, packed)
-        data = stream.read_all(size - header + 1)  # One more shows whether there is more, and checks the checksum.
+        data = stream.read_all(size - header + 1)  # One byte more shows any excess, and verifies the checksum.
         if whole is None and header + len(data) > size:
             raise file.damaged(f"is too long: more than {size:,} bytes")
         whole = header + len(data)
@@ -69,7 +69,7 @@ def _read(file: DataFile, stream: Growing, packed: int, ndim: int, whole: int | 
         raise file.damaged(f"is {'truncated' if whole < size else 'too long'}: {whole:,} of {size:,} bytes")
     try:
         array = np.frombuffer(data, np.uint8).reshape(shape)
-    except ValueError:  # NumPy counts the places of an empty array too.
+    except ValueError:  # NumPy limits the dimensions of empty arrays too.
         raise file.damaged(f"is of the shape {shown(shape)}, which no array has") from None
     array.flags.writeable = False
     return array

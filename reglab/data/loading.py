@@ -1,4 +1,4 @@
-"""From the name of a data set, or from arrays, to the examples of a run."""
+"""Makes the examples of a run from the name of a data set, or from arrays."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def load(dataset: str, *, data_dir: str | os.PathLike[str] | None = None, train_
 
 
 def load_configured(config: Config) -> Dataset:
-    """The data that a configuration names, its subset taken and its labels noised.
+    """Reads the data that a configuration names, takes the subset and applies the label noise.
 
     Raises:
       ConfigError: a file is missing or damaged, or the data do not fit the flags.
@@ -54,7 +54,9 @@ def load_configured(config: Config) -> Dataset:
 
 
 def check_batch_size(config: Config, data: DataFacts) -> None:
-    """Raises:
+    """Checks that the batch size suits the data.
+
+    Raises:
       ConfigError: the batch is larger than the training data.
     """
     if config.batch_size > data.sizes["train"]:
@@ -68,7 +70,7 @@ def is_here(dataset: str, data_dir: str | None) -> bool:
 
 
 def _checked(train_size: int | None, label_noise: float, validation_split: float, seed: int, **more: Any) -> Config:
-    """The options of data as a configuration, which checks them; NumPy's numbers are taken too."""
+    """Makes a configuration of the data options, which checks them; NumPy's scalars are accepted too."""
     given: dict[str, Any] = {"train_size": train_size, "label_noise": label_noise, "validation_split": validation_split,
                              "data_seed": seed}
     return Config(**more, **{name: value.item() if isinstance(value, np.generic) else value
@@ -81,7 +83,7 @@ def _made(config: Config, undivided: Undivided) -> Dataset:
 
 
 def load_undivided(dataset: str, data_dir: str | None = None) -> Undivided:
-    """The parts of a data set as its files have them; arguments as of `load`.
+    """Reads the parts of a data set as its files have them; the arguments are those of `load`.
 
     Raises:
       ConfigError: a file is missing or damaged.
@@ -99,7 +101,7 @@ def load_undivided(dataset: str, data_dir: str | None = None) -> Undivided:
 def from_arrays(x_train: npt.ArrayLike, y_train: npt.ArrayLike, x_test: npt.ArrayLike | None = None,
                 y_test: npt.ArrayLike | None = None, *, name: str = "arrays", train_size: int | None = None,
                 label_noise: float = 0.0, validation_split: float = 0.2, seed: int = 0) -> Dataset:
-    """The data set of your own arrays, under the rules of an .npz file.
+    """Makes a data set from your own arrays, under the rules of an .npz file.
 
     Args:
       x_train, x_test: [n, ...], n and features at least 1. uint8 is kept, with divisor 255; bool becomes uint8, with

@@ -13,7 +13,7 @@ from reglab.inputs.texts import shown
 
 
 def load_mnist(dataset: str, data_dir: str) -> Undivided:
-    """`mnist` or `fashion_mnist` from the files in `data_dir`, or in its folder of that name.
+    """Reads `mnist` or `fashion_mnist` from the files in `data_dir`, or in its folder of that name.
 
     Raises:
       ConfigError: a file is missing or not what it should be.
@@ -38,6 +38,6 @@ def _read_pair(dataset: str, data_dir: str, images: str, labels: str) -> Example
 
 
 def _locate(dataset: str, data_dir: str, name: str) -> DataFile:
-    """`train-images-idx3-ubyte` is also found gzipped, and as `train-images.idx3-ubyte`."""
+    """Finds a file such as `train-images-idx3-ubyte`, also gzipped or named `train-images.idx3-ubyte`."""
     dotted = name.replace("-idx", ".idx")
     return locate(data_dir, dataset, (f"{name}.gz", name, f"{dotted}.gz", dotted))

@@ -1,7 +1,7 @@
-"""Arrays from an .npz file: a zip archive with one .npy file an array.
+"""Arrays from an .npz file: a zip archive with one .npy file per array.
 
-NumPy's own reader allocates what a header declares before it looks at the data. Here declared type, shape and size of
-all arrays must fit together, with the file and with memory before anything is unpacked.
+NumPy's own reader allocates what a header declares before it looks at the data. Here, before anything
+is unpacked, the declared type, shape and size of every array must agree with each other, the file and the memory.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FIX: Final = "write the file again with numpy.savez(path, x_train=…, y_train=
 
 
 class _Header(NamedTuple):
-    """What a .npy file declares, and how many bytes that took."""
+    """What a .npy file declares, and the length of its header in bytes."""
 
     shape: tuple[int, ...]
     column_order: bool
@@ -38,10 +38,10 @@ class _Header(NamedTuple):
 
 
 def read_npz(path: str) -> dict[str, npt.NDArray[Any]]:
-    """Those of x_train, y_train, x_test and y_test that the file holds. Pickled objects are refused.
+    """Reads those of x_train, y_train, x_test and y_test that the file holds. Pickled objects are refused.
 
     Raises:
-      ConfigError: the file cannot be read, is no .npz file, or one of these arrays cannot be read.
+      ConfigError: the file cannot be read, is not an .npz file, or one of these arrays cannot be read.
     """
     flag, reading = f"--dataset={shown(path)}", "it"
     try:
@@ -73,7 +73,7 @@ def read_npz(path: str) -> dict[str, npt.NDArray[Any]]:
 
 
 class _Sparing(io.RawIOBase):
-    """A file of which `left` bytes may be read; None is all."""
+    """A file of which at most `left` more bytes may be read; None means no limit."""
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__()
@@ -97,10 +97,10 @@ class _Sparing(io.RawIOBase):
         return self._file.tell()
 
     def read(self, size: int = -1) -> bytes:
-        """As of the file.
+        """Reads from the file.
 
         Raises:
-          Unusable: that is more than is left.
+          Unusable: more than `left` bytes would be read.
         """
         if self.left is None:
             return self._file.read(size)
@@ -112,13 +112,15 @@ class _Sparing(io.RawIOBase):
 
 
 def _read_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> _Header:
-    """Raises:
-      ValueError: the member is no array of numbers of the size that it declares.
+    """Reads the header of an array.
+
+    Raises:
+      ValueError: the member is not an array of numbers of the size that it declares.
     """
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError("it is packed in another way than NumPy does")
     with archive.open(member) as packed, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # NumPy notes that Python 2 wrote a file, Python that a literal is odd.
+        warnings.simplefilter("ignore")  # NumPy warns of files from Python 2, Python of odd literals.
         start = io.BytesIO(packed.read(_MOST_HEADER))
         version = npy.read_magic(start)
         readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -143,7 +145,7 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, header: _Head
     content, at = flat.view(np.uint8), 0
     with archive.open(member) as packed:
         packed.read(header.length)
-        while data := packed.read(2**20):  # To the end, where the checksum is checked.
+        while data := packed.read(2**20):  # To the end, where the checksum is verified.
             content[at:at + len(data)] = np.frombuffer(data, np.uint8)
             at += len(data)
     return flat.reshape(header.shape, order="F" if header.column_order else "C")

@@ -15,25 +15,25 @@ from reglab.inputs.texts import shown
 
 @dataclasses.dataclass(frozen=True)
 class DataFile:
-    """A file by its `name` relative to `data_dir`; the name goes on into an archive: `x.tar.gz/data_batch_1`."""
+    """A file by its `name` relative to `data_dir`; within an archive the name continues: `x.tar.gz/data_batch_1`."""
 
     data_dir: str
     name: str
 
     @property
     def path(self) -> pathlib.Path:
-        """Where the file is, with `~` resolved, which the shell leaves alone within `--data_dir=~/x`."""
+        """Where the file is, with `~` expanded, since the shell does not expand it in `--data_dir=~/x`."""
         return pathlib.Path(os.path.expanduser(self.data_dir), self.name)
 
     def inside(self, name: str) -> DataFile:
-        """The file `name` of this folder or archive."""
+        """Returns the file `name` in this folder or archive."""
         return DataFile(self.data_dir, f"{self.name}/{name}")
 
     def open(self) -> IO[bytes]:
-        """The file, opened for reading.
+        """Opens the file for reading.
 
         Raises:
-          ConfigError: it cannot be, or is no regular file.
+          ConfigError: it cannot be opened, or is not a regular file.
         """
         try:
             return open_regular(self.path)
@@ -41,7 +41,7 @@ class DataFile:
             raise self.unreadable(error) from None
 
     def read(self, most: int) -> bytes:
-        """The content, of at most `most` bytes.
+        """Reads the content, of at most `most` bytes.
 
         Raises:
           ConfigError: it cannot be read, or is larger.
@@ -52,20 +52,20 @@ class DataFile:
             raise self.unreadable(error) from None
 
     def unreadable(self, error: OSError | Unusable) -> ConfigError:
-        """The error to raise when the content cannot be had."""
+        """Makes the error to raise when the content cannot be read."""
         return ConfigError(f"--data_dir={shown(self.data_dir)}: {self.name} cannot be read ({reason(error)}); "
                            "check that it is a file and its permissions")
 
     def damaged(self, what: str) -> ConfigError:
-        """The error to raise when the content is not what it should be."""
+        """Makes the error to raise when the content is not what it should be."""
         return ConfigError(f"--data_dir={shown(self.data_dir)}: {self.name} {what}; download it again")
 
 
 def locate(data_dir: str, dataset: str, names: Sequence[str]) -> DataFile:
-    """The first of `names` that exists, in `data_dir` itself or else in its folder `dataset`.
+    """Finds the first of `names` that exists, in `data_dir` itself or else in its folder `dataset`.
 
     Raises:
-      ConfigError: there is no such folder, or none of the names is there.
+      ConfigError: there is no such folder, or none of the files exists.
     """
     if not os.path.isdir(DataFile(data_dir, "").path):
         raise ConfigError(f"--data_dir={shown(data_dir)}: there is no such folder; give the one with the "

@@ -1,4 +1,4 @@
-"""Random numbers that stay the same for ever: the one source of chance for the data."""
+"""Random numbers that never change: the only source of randomness for the data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Purpose(enum.IntEnum):
 
 
 def random_words(seed: int, purpose: Purpose, size: int, *, block: int = 0) -> npt.NDArray[np.uint64]:
-    """`size` random 64-bit words, uint64 [size], a function of the arguments alone.
+    """Returns `size` random 64-bit words, uint64 [size], a function of the arguments alone.
 
     Raises:
       ConfigError: the seed is not in [0, 2^64).
@@ -41,10 +41,10 @@ def random_words(seed: int, purpose: Purpose, size: int, *, block: int = 0) -> n
 
 
 def permutation(seed: int, purpose: Purpose, size: int, *, block: int = 0) -> npt.NDArray[np.int32]:
-    """A random permutation of 0 … size-1, int32 [size], a function of the arguments alone.
+    """Returns a random permutation of 0 … size-1, int32 [size], a function of the arguments alone.
 
-    It sorts random keys. Each key carries its index in its low bits, so that no two are equal: every sorting algorithm
-    gives the same order, and a plain sort, which is faster than argsort, is enough.
+    The method is to sort random keys. Each key carries its index in its low bits, so no two are equal: every sorting
+    algorithm gives the same order, and a plain sort, which is faster than argsort, is enough.
 
     Raises:
       ConfigError: the seed is not in [0, 2^64).
@@ -60,9 +60,9 @@ def permutation(seed: int, purpose: Purpose, size: int, *, block: int = 0) -> np
 
 
 def epoch_order(seed: int, epoch: int, size: int) -> npt.NDArray[np.int32]:
-    """The order in which epoch `epoch` visits `size` training examples: a permutation, int32 [size].
+    """Returns the order in which epoch `epoch` visits `size` training examples: a permutation, int32 [size].
 
-    It depends on nothing but its arguments, so a resumed run needs no state but its step.
+    It depends on nothing but its arguments, so a resumed run needs no state other than its step.
 
     Raises:
       ConfigError: the seed is not in [0, 2^64).

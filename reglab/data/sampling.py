@@ -14,10 +14,10 @@ from reglab.data.randomness import Purpose, permutation, random_words
 
 
 def stratified(y: npt.NDArray[np.int32], size: int, *, seed: int, purpose: Purpose) -> npt.NDArray[np.int64]:
-    """Indices of `size` examples in which every class has its share: ascending, int64 [size].
+    """Returns the indices of `size` examples in which every class has its share: ascending, int64 [size].
 
     A class with c of the n labels gets the whole part of size * c / n, and the largest remainders, lower classes
-    first, get one more each, so that the sum is exactly `size`. Who is taken within a class is random.
+    first, get one more each, so that the sum is exactly `size`. Which examples of a class are taken is random.
     """
     counts = np.bincount(y)
     quotas, remainders = np.divmod(size * counts, len(y))
@@ -31,7 +31,7 @@ def stratified(y: npt.NDArray[np.int32], size: int, *, seed: int, purpose: Purpo
 
 
 def split(examples: Examples, fraction: float, *, seed: int) -> tuple[Examples, Examples]:
-    """Training and validation examples: round(fraction * n), stratified by class, are held out; order is kept.
+    """Returns training and validation examples: round(fraction * n), stratified, are held out; order is kept.
 
     Raises:
       ConfigError: `fraction` is not in (0, 1), or leaves one side empty.
@@ -44,9 +44,11 @@ def split(examples: Examples, fraction: float, *, seed: int) -> tuple[Examples, 
 
 
 def divided(whole: Undivided, fraction: float, *, seed: int) -> Dataset:
-    """The three splits: `fraction` of the training part is for validation, and the test part is left alone.
+    """Makes the three splits: `fraction` of the training part becomes the validation part; the test part is kept.
 
-    With 0 the test part is the validation part, all else is for training, and there is no test part.
+    The examples in `whole.held_out`, if set, are held out instead, and any `fraction` above 0 has the same effect. If
+    `fraction` is 0, the whole training part is for training, the test part serves for validation, and no test part
+    remains.
 
     Raises:
       ConfigError: `fraction` leaves a split empty, or is 0 and there is no test part.
@@ -63,14 +65,14 @@ def divided(whole: Undivided, fraction: float, *, seed: int) -> Dataset:
 
 
 def _without(examples: Examples, held_out: npt.NDArray[Any]) -> tuple[Examples, Examples]:
-    """The examples but for those held out, and these; order is kept."""
+    """Returns the examples that are not held out, and those that are; order is kept."""
     return examples.take(np.delete(np.arange(len(examples)), held_out)), examples.take(held_out)
 
 
 def noisy_labels(y: npt.NDArray[np.int32], fraction: float, classes: int, *, seed: int) -> npt.NDArray[np.int32]:
-    """A copy of `y`, int32 [n], in which exactly round(fraction * n) labels became another class, uniformly.
+    """Returns a copy of `y`, int32 [n], with exactly round(fraction * n) labels changed to another class, uniformly.
 
-    With one seed, the examples changed at a smaller fraction are among those changed at a larger one.
+    For the same seed, the examples changed at a smaller fraction are among those changed at a larger one.
 
     Raises:
       ConfigError: `fraction` is not in [0, 1].
@@ -78,7 +80,7 @@ def noisy_labels(y: npt.NDArray[np.int32], fraction: float, classes: int, *, see
     if not 0 <= fraction <= 1:
         raise ConfigError(f"--label_noise={fraction}: give a fraction from 0 to 1")
     changed = permutation(seed, Purpose.NOISY_EXAMPLES, len(y))[:round(fraction * len(y))]
-    # Stepping 1 … classes-1 classes on, round the circle, reaches every other class and never the same one.
+    # Moving 1 … classes-1 classes on, modulo their number, reaches every other class and never the same one.
     steps = 1 + random_words(seed, Purpose.NOISY_LABELS, len(y))[changed] % np.uint64(classes - 1)
     noisy = np.array(y)
     noisy[changed] = (y[changed] + steps.astype(np.int64)) % classes
@@ -86,7 +88,7 @@ def noisy_labels(y: npt.NDArray[np.int32], fraction: float, classes: int, *, see
 
 
 def sample(dataset: Dataset, *, train_size: int | None, label_noise: float, seed: int) -> Dataset:
-    """`dataset` with a class-stratified subset of `train_size` training examples, then with label noise on those.
+    """Takes a class-stratified subset of `train_size` training examples, then applies label noise to it.
 
     Raises:
       ConfigError: `train_size` is not in 1 … n, or `label_noise` is not in [0, 1].

@@ -1,4 +1,4 @@
-"""Data that do not lie in memory: a function of the epoch brings them, part after part."""
+"""Data that are not held in memory: a function of the epoch yields them in parts."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ import numpy.typing as npt
 from reglab.data.examples import DataFacts, Examples
 
 Parts = Iterable[tuple[npt.ArrayLike, npt.ArrayLike]]
-"""(x, y) after (x, y): [some, *input_shape] inputs and [some] class numbers, of any number of examples each."""
+"""Pairs (x, y) of [n, *input_shape] inputs and [n] class numbers; n may differ from pair to pair."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Stream(DataFacts):
-    """Training, validation and perhaps test examples that functions bring.
+    """Training, validation and optional test examples that functions yield.
 
     Attributes:
-      train: epoch, from 0, to its examples in the order in which they are trained on. A function of the epoch alone: a
-        run that is resumed asks again, and passes over what it has seen.
-      validation: the examples held out.
-      train_size, validation_size: how many examples these bring, each time.
+      train: maps an epoch, from 0, to its examples in the order of training. It must depend on the epoch alone: a
+        resumed run calls it again and skips the examples already seen.
+      validation: yields the examples held out.
+      train_size, validation_size: the number of examples that these functions yield at each call.
       dtype: what x is kept in until it is on the device: "uint8" or "float32".
-      version: any text; whatever changes in the data, another text says that they are others. They are not read for it.
-      test: the examples that nothing looks at before all is chosen; None if there are none.
-      test_size: how many these are.
+      version: any text; change it whenever the data change. The digest depends on it, not on the examples.
+      test: yields the examples not used until every choice is made; None if there are none.
+      test_size: the number of test examples.
     """
 
     name: str
@@ -46,22 +46,22 @@ class Stream(DataFacts):
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """The number of examples in "train", in "validation" and, where there is a test part, in "test", as told."""
+        """The declared number of examples in "train", "validation" and, if there is a test part, "test"."""
         return {"train": self.train_size, "validation": self.validation_size,
                 **({} if self.test is None else {"test": self.test_size})}
 
     @property
     def digest(self) -> str:
-        """Eight hexadecimal digits, of what is told of the examples."""
+        """Eight hexadecimal digits (CRC-32) of what is declared about the examples."""
         told = (self.name, self.train_size, self.validation_size, self.classes, self.input_shape, self.divisor,
                 self.dtype, self.version, *([] if self.test is None else [self.test_size]))
         return f"{zlib.crc32(repr(told).encode()):08x}"
 
     def batches(self, split: str, epoch: int, batch_size: int) -> Iterator[Examples]:
-        """The examples of a split in batches of `batch_size`, of which the last may be smaller.
+        """Yields the examples of a split in batches of `batch_size`; the last may be smaller.
 
         Raises:
-          ValueError: the functions bring other shapes, labels or numbers of examples than were told.
+          ValueError: the shapes, types, labels or number of examples differ from those declared.
         """
         left, seen = Examples(np.zeros([0, math.prod(self.input_shape)], self.dtype), np.zeros(0, np.int32)), 0
         for x, y in self._parts(split, epoch):

@@ -1,4 +1,4 @@
-"""Unpacking files that may be made to fill memory: declared sizes are judged before, real ones meanwhile."""
+"""Unpacks files that may be made to fill memory: declared sizes are checked before, actual sizes during unpacking."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from reglab.config.memory import available_memory
 from reglab.inputs.paths import Unusable
 
 FREELY: Final = 2**24
-"""Bytes that any file may unpack to."""
+"""The bytes that any file may unpack to, whatever its own size."""
 MOST_RATIO: Final = 200
-"""Beyond these, how many times its size a file may grow. Images grow to some 5 times; a bomb to 1,000 or more."""
+"""The factor by which a file that unpacks to more may grow. Images grow about 5 times, bombs 1,000 times or more."""
 _CHUNK: Final = 2**20
 _PIECE: Final = 2**16
 _MOST_MEMBERS: Final = 10_000
@@ -20,8 +20,10 @@ _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
 def check_growth(unpacked: int, packed: int) -> None:
-    """Raises:
-      Unusable: so many bytes are more than memory, or more than real data of that packed size unpack to.
+    """Checks a number of unpacked bytes.
+
+    Raises:
+      Unusable: they exceed the memory, or what real data of that packed size unpack to.
     """
     if unpacked <= FREELY:
         return
@@ -33,10 +35,10 @@ def check_growth(unpacked: int, packed: int) -> None:
 
 
 class Unzipped:
-    """What a gzip file unpacks to, read from front to back.
+    """The unpacked content of a gzip file, read from front to back.
 
-    Unlike `gzip.GzipFile` it bounds how many such files may stand one after the other, as the format allows: a million
-    empty ones unpack to nothing, and take their time.
+    The format allows any number of gzip files in a row. Unlike `gzip.GzipFile`, this class bounds it: a million empty
+    ones unpack to nothing but take a long time.
     """
 
     def __init__(self, packed: IO[bytes]) -> None:
@@ -44,7 +46,7 @@ class Unzipped:
         self._stream: Any = None
 
     def read(self, size: int) -> bytes:
-        """At most `size` bytes; none at the end.
+        """Reads at most `size` bytes, and none at the end.
 
         Raises:
           EOFError: the file breaks off.
@@ -58,7 +60,7 @@ class Unzipped:
             if not self._pending:
                 break
             if self._stream is None and self._members:
-                self._pending = self._pending.lstrip(b"\0")  # Tapes are filled up with zeros.
+                self._pending = self._pending.lstrip(b"\0")  # Tapes are padded with zeros.
             if self._pending and (data := self._unpacked(size)):
                 return data
         return b""
@@ -76,11 +78,11 @@ class Unzipped:
 
 
 class Growing(io.RawIOBase):
-    """What a packed file unpacks to, checked while it grows.
+    """The unpacked content of a packed file, whose size is checked as it grows.
 
     Args:
       unpacked: the stream of unpacked bytes.
-      packed: the file below it, which tells how far it has been read.
+      packed: the underlying file, whose position is the number of packed bytes read so far.
     """
 
     def __init__(self, unpacked: Any, packed: IO[bytes]) -> None:
@@ -92,10 +94,10 @@ class Growing(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes, of a chunk at most.
+        """Reads at most `size` bytes, and at most one chunk.
 
         Raises:
-          Unusable: there are too many.
+          Unusable: the content has grown too large.
         """
         data: bytes = self._unpacked.read(_CHUNK if size < 0 else min(size, _CHUNK))
         self._count += len(data)
@@ -103,7 +105,11 @@ class Growing(io.RawIOBase):
         return data
 
     def read_all(self, most: int) -> bytearray:
-        """All bytes up to `most` of them."""
+        """Reads all remaining bytes, up to `most` of them.
+
+        Raises:
+          Unusable: the content has grown too large.
+        """
         found = bytearray()
         while len(found) < most and (data := self.read(most - len(found))):
             found += data

@@ -1,4 +1,4 @@
-"""Reading CIFAR's pickles without giving them the run of the machine, its memory or its time."""
+"""Reads CIFAR's pickles without letting them run code or exhaust memory or time."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import numpy.typing as npt
 from reglab.inputs.texts import one_line, shown
 
 MOST_READS: Final = 600_000
-"""Of a pickle: the largest of CIFAR, that of the 50,000 images of CIFAR-100, takes 450,000."""
+"""The most reads from a pickle; the largest of CIFAR, with the 50,000 images of CIFAR-100, takes 450,000."""
 
 
 class PickledBytes:
     """Stands in for a pickled array of bytes, found in `array`: uint8 of any shape.
 
     A pickle builds a real array through NumPy's private functions, and a damaged or hostile one can make those corrupt
-    memory. So nothing of NumPy's is called but `frombuffer`.
+    memory. So the only function of NumPy that the data reach is `frombuffer`, with `reshape` on its result.
     """
 
     array: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
@@ -52,7 +52,7 @@ _ALLOWED: Final[Mapping[tuple[str, str], Any]] = {
 
 
 class _Stream(io.BytesIO):
-    """The pickle, of which only so many pieces are read."""
+    """The bytes of a pickle, which may be read at most `most` times."""
 
     def __init__(self, data: bytes, most: int) -> None:
         super().__init__(data)
@@ -69,10 +69,10 @@ _PythonUnpickler: Final[Any] = pickle._Unpickler
 
 
 class _ArraysOnly(_PythonUnpickler):
-    """Python's own form of the unpickler: that in C takes memory at the word of a pickle, before it sees the data.
+    """The unpickler written in Python: the one in C allocates what a pickle declares before it sees the data.
 
-    Keys are texts alone, since to hash a tuple of tuples of tuples … takes time exponential in the length of the
-    pickle; and there are no sets. Frames are taken apart like all else.
+    Keys must be texts, since hashing a tuple of tuples of tuples … takes time exponential in the length of the pickle,
+    and sets are refused. The contents of a frame are read like everything else.
     """
 
     dispatch: Final[dict[int, Callable[[Any], None]]] = dict(_PythonUnpickler.dispatch)
@@ -112,10 +112,10 @@ def _check_keys(keys: list[Any]) -> None:
 
 
 def unpickle(data: bytes, most: int = MOST_READS) -> Any:
-    """What a pickle of Python 2 or 3 holds: containers, numbers, bytes, and `PickledBytes` for arrays. No code runs.
+    """Reads a pickle of Python 2 or 3: containers, numbers, bytes, and `PickledBytes` for arrays. No code runs.
 
     Args:
-      most: how many parts it may have.
+      most: the most reads it may take.
 
     Raises:
       pickle.UnpicklingError: it is damaged, or asks for anything but these.
@@ -126,5 +126,5 @@ def unpickle(data: bytes, most: int = MOST_READS) -> Any:
         raise
     except EOFError:
         raise pickle.UnpicklingError("EOFError: Ran out of input") from None
-    except Exception as error:  # the pickle module promises no list: a damaged stream raises almost anything
+    except Exception as error:  # pickle documents no complete list: a damaged stream raises almost anything
         raise pickle.UnpicklingError(f"{type(error).__name__}: {one_line(error, 120)}") from None

@@ -1,4 +1,4 @@
-"""How good a trained network is on examples that chose nothing: the test part of its data, or new data.
+"""How good a trained network is on examples that influenced no choice: the test part of its data, or new data.
 
     import reglab
     reglab.evaluate("runs/a").result["accuracy"]
@@ -30,7 +30,7 @@ def __getattr__(name: str) -> Any:
 
 class _Module(types.ModuleType):
     def __call__(self, *args: Any, **options: Any) -> Any:
-        """`evaluate`, of the module `evaluating`."""
+        """Calls `evaluating.evaluate`."""
         return __getattr__("evaluate")(*args, **options)
 
 

@@ -1,4 +1,4 @@
-"""`python -m reglab.evaluate runs/a`: how good a trained network is on examples that chose nothing. See `--help`."""
+"""`python -m reglab.evaluate runs/a`: evaluates a trained network on examples that chose nothing. See `--help`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _evaluate(given: CommandLine) -> int:
     values = given.values
     if not values["model_dir"]:
         raise ConfigError("the folder of a run is missing: name it first, or with --model_dir")
-    from reglab.evaluate.subject import check_options  # NumPy takes a while, and help and a bad flag do without.
+    from reglab.evaluate.subject import check_options  # Imports NumPy, which help and bad flags do not need.
 
     check_options(values["split"], values["state"])
     for name in ("dataset", "data_dir"):
@@ -60,7 +60,7 @@ def _evaluate(given: CommandLine) -> int:
 
 
 def _found_here(folder: pathlib.Path, source: Source, values: Any) -> Subject | None:
-    """The examples; None where they must be downloaded, which needs TensorFlow."""
+    """Finds the examples, or returns None if they must be downloaded, which needs TensorFlow."""
     from reglab.data import is_here
 
     dataset = values["dataset"] or source.config.dataset

@@ -1,4 +1,4 @@
-"""`evaluate`: looks at the network of a run with the examples of one split, and writes what it saw."""
+"""`evaluate`: looks at the network of a run with the examples of one split, and writes the result."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ RESULT: Final = "evaluation.json"
 
 @dataclasses.dataclass(frozen=True)
 class Evaluated:
-    """What an evaluation gave.
+    """The outcome of an evaluation.
 
     Attributes:
       result: the contents of `evaluation.json`.
-      folder: where that is, with the pictures.
+      folder: the folder that holds it and the pictures.
     """
 
     result: dict[str, Any]
@@ -46,23 +46,23 @@ class Evaluated:
 def evaluate(model_dir: str | os.PathLike[str], data: Data | None = None, *, dataset: str | None = None,
              data_dir: str | os.PathLike[str] | None = None, split: str | None = None, state: str = "best",
              output: str | os.PathLike[str] | None = None) -> Evaluated:
-    """Data loss, accuracy, precision, recall, confusion and calibration of a run's network, on the test part if it may.
+    """Evaluates a run's network: data loss, accuracy, precision, recall, confusion and calibration.
 
-    The examples are those of the run's data, read again by its configuration. Each look is noted in the folder of the
-    run, since the second look at a test part is no longer clean.
+    By default the examples are the test part of the run's data, read again as its configuration names them. Each look
+    is noted in the folder of the run, since a second look at a test part is no longer unbiased.
 
     Args:
       model_dir: the folder of the run.
-      data: what the run was trained on, where that is not what its configuration names; or new data.
-      dataset: new data, by the name of a set or as an .npz file: its test part or, where there is none, all of it.
+      data: the run's data, if its configuration does not name them, or new data.
+      dataset: new data, by the name of a data set or an .npz file: its test part or, if there is none, all of it.
       data_dir: the folder of the files of the run's data, or of `dataset`.
       split: "test", "validation" or "train".
       state: `best`, the state of lowest validation data loss, or `last`.
-      output: a folder for what is written, instead of one below `evaluation/` in the folder of the run.
+      output: a folder for the files written, instead of one below `evaluation/` in the folder of the run.
 
     Raises:
-      ConfigError: the run or the data cannot be used; or the folder is in use, or cannot be written.
-      StorageError: the file system refused in the middle of it.
+      ConfigError: the run or the data cannot be used, or a folder is in use or cannot be written.
+      StorageError: the file system refused while work was in progress.
     """
     check_options(split, state)
     folder = run_folder(model_dir)
@@ -74,11 +74,11 @@ def evaluate(model_dir: str | os.PathLike[str], data: Data | None = None, *, dat
 
 def look(folder: pathlib.Path, subject: Subject, *, state: str = "best",
          output: str | os.PathLike[str] | None = None, by: str = "reglab.evaluate", once: bool = False) -> Evaluated:
-    """`evaluate`, with examples that were found.
+    """Does what `evaluate` does, with examples already found.
 
     Args:
       by: the command that looks, for the record.
-      once: that the same look by the same command, of a process that was killed, is not another one.
+      once: whether a repeat of the same look by the same command counts as one look, for processes that were killed.
     """
     place = None if output is None else usable_place("output", output)
     with _owning(folder, place):
@@ -106,7 +106,7 @@ def look(folder: pathlib.Path, subject: Subject, *, state: str = "best",
 
 @contextlib.contextmanager
 def _owning(folder: pathlib.Path, place: pathlib.Path | None) -> Iterator[None]:
-    """Inside the block the run's folder is this process' alone, if it can be written to, and so is the output."""
+    """Inside the block, this process alone owns `place`, if any, and the run's folder, unless it is only read."""
     with contextlib.ExitStack() as stack:
         if place is None or os.access(folder, os.W_OK):
             stack.enter_context(owning(folder))
@@ -116,18 +116,18 @@ def _owning(folder: pathlib.Path, place: pathlib.Path | None) -> Iterator[None]:
 
 
 def _free_place(base: pathlib.Path, subject: Subject, step: int) -> pathlib.Path:
-    """The first of base, base-2, … that holds nothing else."""
+    """Returns the first of base, base-2, … that holds nothing else."""
     names = itertools.chain([base], (base.with_name(f"{base.name}-{number}") for number in itertools.count(2)))
     return next(place for place in names if _may_hold(place, subject, step))
 
 
 def _may_hold(place: pathlib.Path, subject: Subject, step: int) -> bool:
-    """Whether a folder is free, or has the evaluation of these very examples by this very network."""
+    """Whether a folder is free, or holds the evaluation of the same examples at the same step."""
     if not os.path.lexists(place) or (place.is_dir() and not any(place.iterdir())):
         return True
     try:
         there = read_object(place / RESULT)
-    except Missing:  # Of a process that was killed before it wrote the last of its files.
+    except Missing:  # Left by a process that was killed before it wrote its last file.
         return place.is_dir() and all(path.suffix in (".png", ".svg", ".tmp") for path in place.iterdir())
     except Unreadable:
         return False
@@ -135,7 +135,7 @@ def _may_hold(place: pathlib.Path, subject: Subject, step: int) -> bool:
 
 
 def _note(folder: pathlib.Path, noted: dict[str, Any], result: dict[str, Any], once: bool) -> None:
-    """Notes the look, where the run's folder can be written to; tells in the result whether it was."""
+    """Notes the look if the run's folder is writable, and records in the result whether it is noted."""
     same = [one for one in result["looks_before"] if {**one, "time": ""} == {**noted, "time": ""}] if once else []
     result["looks_before"] = [one for one in result["looks_before"] if one not in same]
     result["is_noted"] = bool(same) or os.access(folder, os.W_OK)
@@ -145,7 +145,7 @@ def _note(folder: pathlib.Path, noted: dict[str, Any], result: dict[str, Any], o
 
 
 def _write(place: pathlib.Path, result: dict[str, Any]) -> None:
-    """The pictures, then `evaluation.json`: where that is, the rest is."""
+    """Writes the pictures, then `evaluation.json`, whose existence shows that the rest is there."""
     with writing(place):
         place.mkdir(parents=True, exist_ok=True)
         confusion_picture(result, place)

@@ -1,6 +1,6 @@
-"""Which examples a run's network has been looked at with: kept in `evaluation/looks.json` in the folder of the run.
+"""The record of all looks at a run's network with some examples: `evaluation/looks.json` in the folder of the run.
 
-The first look at a test part is an honest estimate. What is changed after it, and looked at again, is chosen by it.
+The first look at a test part is an honest estimate. Whatever is changed after it and looked at again was chosen by it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _FIELDS: Final = ("digest", "data", "split", "step", "state", "time", "by")
 
 
 def read_looks(folder: pathlib.Path) -> list[dict[str, Any]]:
-    """The looks so far, first to last: digest, data and split of the examples, step and state, time and command.
+    """Reads the looks so far, first to last: digest, data and split of the examples, step and state, time and command.
 
     Raises:
       ConfigError: the record is damaged.

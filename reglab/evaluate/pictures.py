@@ -1,4 +1,4 @@
-"""The pictures of an evaluation: what is taken for what, and whether confidence is deserved."""
+"""The pictures of an evaluation: which classes are confused, and whether confidence is justified."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from reglab.evaluate.report import title
 from reglab.lab.plots.style import BLUE, figure, numbers
 
 _MOST_NUMBERS: Final = 20
-"""Classes whose counts are written into their fields."""
+"""The most classes for which the counts are written into the fields."""
 
 
 def confusion_picture(result: Mapping[str, Any], directory: str | os.PathLike[str]) -> None:
-    """Draws `confusion.png` and `confusion.svg`, where there is a matrix; shades are shares of the true class."""
+    """Draws `confusion.png` and `confusion.svg`, if there is a matrix; shades are shares of the true class."""
     if result["confusion"] is None:
         return
     counts = np.array(result["confusion"])
@@ -52,7 +52,7 @@ def _confused(result: Mapping[str, Any], counts: np.ndarray) -> str:
 
 
 def calibration_picture(result: Mapping[str, Any], directory: str | os.PathLike[str]) -> None:
-    """Draws `calibration.png` and `calibration.svg`: accuracy against confidence by bin, and how many are in each."""
+    """Draws `calibration.png` and `calibration.svg`: accuracy against confidence, and examples, by bin."""
     calibration = result["calibration"]
     bins = calibration["bins"]
     confidence, accuracy = (numbers([one[key] for one in bins]) for key in ("confidence", "accuracy"))

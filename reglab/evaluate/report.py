@@ -1,4 +1,4 @@
-"""An evaluation in words: a table, and sentences that say what was found and what it is worth."""
+"""An evaluation in words: a table, and sentences that state the result and how far to trust it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _WORST: Final = 20
 
 
 def title(result: Mapping[str, Any]) -> str:
-    """What was looked at: `the 360 test examples of digits`."""
+    """Names the examples: `the 360 test examples of digits`."""
     return f"the {result['examples']:,} {TITLES[result['split']]} examples of {result['data']}"
 
 
 def sentences(result: Mapping[str, Any]) -> list[str]:
-    """What was found, how well the network knows itself, and what the figures are worth."""
+    """Describes the accuracy and the calibration, and how far to trust them."""
     accuracy, calibration = result["accuracy"], result["calibration"]
     return [
         f"On {title(result)} the network ({result['state']} state, step {result['step']:,}) is right on "
@@ -47,7 +47,7 @@ def _worth(result: Mapping[str, Any]) -> str:
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """The figures for people."""
+    """Makes the table for people."""
     accuracy, calibration = result["accuracy"], result["calibration"]
     rows = _rows(result)
     lines = [f"Network      {result['state']} state, step {result['step']:,} of {result['run']}",
@@ -77,7 +77,7 @@ def _rows(result: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 
 def _mistaken(confusion: Sequence[Sequence[int]] | None, label: int) -> str:
-    """`8 (3 times)`."""
+    """Names the class most often predicted instead of `label`: `8 (3 times)`; empty if there is none."""
     if confusion is None:
         return ""
     most, other = max(((count, -k) for k, count in enumerate(confusion[label]) if k != label), default=(0, 0))

@@ -1,4 +1,4 @@
-"""Which examples a network is to be looked at with, read and checked before TensorFlow is imported."""
+"""The examples with which to look at a network, read and checked before TensorFlow is imported."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Subject(NamedTuple):
     """Examples of one split.
 
     Attributes:
-      data: what the data are called.
-      split: which of their parts.
+      data: the name of the data.
+      split: the part of them.
       is_own: whether that part of the run's own data is meant: "test" is then its untouched part.
-      digest: of the examples, by which they are known again.
-      examples: how many there are.
-      batches: brings them, `BATCH` at a time, as the run's data were kept.
+      digest: eight hexadecimal digits by which the examples are recognized.
+      examples: their number.
+      batches: yields them, `BATCH` at a time, in the type in which the run's data were kept.
     """
 
     data: str
@@ -46,7 +46,7 @@ class Subject(NamedTuple):
 
     @property
     def title(self) -> str:
-        """For people: `the test part of digits`, `new data, the test part of mine`."""
+        """The examples, for people: `the test part of digits`, `new data, the test part of mine`."""
         return f"{'' if self.is_own else 'new data, '}the {TITLES[self.split]} part of {self.data}"
 
 
@@ -54,7 +54,9 @@ TITLES: Final = {"test": "test", "validation": "validation", "train": "training"
 
 
 def check_options(split: str | None, state: str) -> None:
-    """Raises:
+    """Checks the names of a split and a state.
+
+    Raises:
       ConfigError: there is no such split or state.
     """
     one_of(*STATES)("state", state)
@@ -64,10 +66,10 @@ def check_options(split: str | None, state: str) -> None:
 
 def find_subject(folder: pathlib.Path, source: Source, data: Data | None = None, *, dataset: str | None = None,
                  data_dir: str | None = None, split: str | None = None) -> Subject:
-    """The examples: of `data`, of another `dataset`, or of the run's own, as its configuration names them.
+    """Finds the examples: of `data`, of another `dataset`, or of the run's own, as its configuration names them.
 
     Args:
-      split: of `SPLITS`; else the test part or, of new data without one, all of them.
+      split: one of `SPLITS`; by default the test part or, for new data without one, all examples.
 
     Raises:
       ConfigError: the data cannot be read, are not the run's, have no such part, or do not fit the network.
@@ -117,8 +119,10 @@ def _of_undivided(whole: Undivided, source: Source, where: str, split: str | Non
 
 
 def _check(where: str, examples: Examples, whole: Undivided, source: Source) -> None:
-    """Raises:
-      ConfigError: the examples are not what the network takes, or have a class that it does not know.
+    """Checks that the network can be evaluated on the examples.
+
+    Raises:
+      ConfigError: they do not suit the network, or have a class that it does not know.
     """
     dtype = np.dtype(np.bool_) if examples.x.dtype == np.uint8 and whole.divisor == 1 else examples.x.dtype
     check_inputs(where, (len(examples), *whole.input_shape), dtype, source)

@@ -18,20 +18,20 @@ from reglab.trained.network import Network, read_network
 from reglab.trained.source import run_folder
 
 TOLERANCE: Final = 1e-5
-"""The largest difference of a logit, over the largest logit, that rounding explains: Keras multiplies by 1 / divisor,
-which it rounds to float32 even in a float64 model, and products may be summed in another order."""
+"""The largest difference between logits, relative to the largest logit, that rounding explains: Keras multiplies by
+1 / divisor, which it rounds to float32 even in a float64 model, and products may be summed in another order."""
 _EXAMPLES: Final = 64
 
 
 class WrongCopy(exit_codes.Ending, ArithmeticError):
-    """What was written does not compute what the run's network computes; it was removed again."""
+    """The written network does not compute what the run's network computes; it was removed."""
 
     exit_code = exit_codes.VERDICT_FAILED
 
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """What was exported.
+    """The outcome of an export.
 
     Attributes:
       output: the file or folder.
@@ -55,7 +55,7 @@ class Exported:
         return self.network.validation
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as plain JSON values."""
+        """Returns everything as plain JSON values."""
         network = self.network
         return {"output": str(self.output), "format": self.format, "state": self.state, "step": network.step,
                 "validation": network.validation, "input_shape": list(network.input_shape),
@@ -65,9 +65,9 @@ class Exported:
 
 def export(model_dir: str | os.PathLike[str], output: str | os.PathLike[str] | None = None, *,
            state: str = "best") -> Exported:
-    """Writes the network of a run for use elsewhere, and makes sure that what was written computes the same.
+    """Writes the network of a run for use elsewhere, and checks that the written network computes the same.
 
-    The run stays as it is. The network takes x in the units of the data files and gives logits.
+    The run is not changed. The written network maps x, in the units of the data files, to logits.
 
     Args:
       model_dir: the folder of the run.
@@ -77,20 +77,20 @@ def export(model_dir: str | os.PathLike[str], output: str | os.PathLike[str] | N
 
     Raises:
       ConfigError: the run cannot be read, or `output` exists, cannot be written or is in use.
-      StorageError: the file system refused in the middle of it; nothing is left.
-      WrongCopy: the written network's logits differ from those of the run's by more than rounding.
+      StorageError: the file system refused while work was in progress; nothing is left.
+      WrongCopy: the written network's logits differ from those of the run's network by more than rounding.
     """
     model_dir, path = run_folder(model_dir), output_path(model_dir, output)
     form = format_of(path)
     with owning_output(model_dir, path):
         check_output(path)
-        network = read_network(model_dir, state, products="float32")  # Who uses it chooses anew.
+        network = read_network(model_dir, state, products="float32")  # Its user chooses anew.
         difference = _write_and_compare(network, form, path)
     return Exported(path, form.name, form.usage.format(path=path), state, network, difference)
 
 
 def _write_and_compare(network: Network, form: Format, path: pathlib.Path) -> float:
-    """Writes beside the place and moves it there when it is right; returns the largest difference."""
+    """Writes the network beside its place and moves it there if it is right; returns the `_difference`."""
     with scratch_folder(path) as scratch, writing(path):
         written = scratch / (f"network{path.suffix}" if form is not SAVED_MODEL else "network")
         form.write(network, written)
@@ -98,14 +98,14 @@ def _write_and_compare(network: Network, form: Format, path: pathlib.Path) -> fl
         if not difference <= TOLERANCE:
             raise WrongCopy(f"the {form.name} differs from the run's network by {difference:.1e} of the largest logit; "
                             "nothing was written")
-        with stop_request() as stop:  # In the command, too late for signals from here on: all is written.
+        with stop_request() as stop:  # Within a command, signals now come too late: all is written.
             stop.check()
             move_whole(written, path)
     return difference
 
 
 def _difference(network: Network, form: Format, written: pathlib.Path) -> float:
-    """max |logits read back − logits| / max |logits| on random inputs of the range of the data."""
+    """Computes max |logits read back − logits| / max |logits| on random inputs in the range of the data."""
     x = np.random.default_rng(0).uniform(0, network.divisor, (_EXAMPLES, *network.input_shape)).astype(np.float32)
     expected, found = network.logits(x), form.read(network, written)(x)
     return float(np.abs(found - expected).max() / max(np.abs(expected).max(), np.finfo(expected.dtype).tiny))

@@ -1,4 +1,4 @@
-"""The formats: how a network is written, and how what was written computes its logits when it is read back."""
+"""The formats of an export: how a network is written, and how the written network is read back and applied."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Format(NamedTuple):
     """One format.
 
     Attributes:
-      name: for people.
+      name: its name, for people.
       write: writes a network to a path that does not exist yet.
       read: reads it back as a function from x [batch, *input_shape] to logits [batch, classes], by the library that
         the format belongs to.
@@ -33,12 +33,12 @@ class Format(NamedTuple):
 
 
 def format_of(output: pathlib.Path) -> Format:
-    """The format that the name of a file asks for."""
+    """Returns the format that the name of a file implies."""
     return _BY_SUFFIX.get(output.suffix, SAVED_MODEL)
 
 
 def keras_model(network: Network) -> Any:
-    """The network as a Keras model that takes x as the data have it; None where its model has no such form."""
+    """Makes a Keras model that takes x in the data's units, or returns None if the network has no such form."""
     import keras
 
     dtype = network.dtype.name
@@ -74,7 +74,7 @@ def _write_saved_model(network: Network, path: pathlib.Path) -> None:
         model.export(path, format="tf_saved_model", verbose=False)
         return
     module = tf.Module()
-    module.weights = network.weights  # Else their variables would not be saved.
+    module.weights = network.weights  # Otherwise their variables would not be saved.
     signature = [tf.TensorSpec([None, *network.input_shape], network.dtype)]
     module.serve = tf.function(network.apply, input_signature=signature)
     tf.saved_model.save(module, str(path), signatures=module.serve)
@@ -88,7 +88,7 @@ def _read_saved_model(network: Network, path: pathlib.Path) -> Callable[[np.ndar
 def _write_npz(network: Network, path: pathlib.Path) -> None:
     arrays = {f"{layer}/{name}": array.numpy() for part in network.weights
               for layer, arrays in part.items() for name, array in arrays.items()}
-    with path.open("wb") as file:  # A name would get the ending .npz.
+    with path.open("wb") as file:  # Given a name, `savez` may append .npz.
         np.savez(file, **arrays, divisor=network.divisor, activation=network.config.activation)
 
 

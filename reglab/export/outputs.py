@@ -1,4 +1,4 @@
-"""Where an export goes, whose that place is meanwhile, and what a killed one left there. No TensorFlow here."""
+"""The output of an export: its path, its owner, and the remains of a killed export. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _OTHERS: Final = frozenset({".h5", ".hdf5", ".onnx", ".pb", ".pt", ".tflite", ".
 
 
 def output_path(model_dir: str | os.PathLike[str], output: str | os.PathLike[str] | None) -> pathlib.Path:
-    """The file or folder to write: `model.keras` in the folder of the run, if none is named.
+    """Returns the file or folder to write: `model.keras` in the folder of the run, if none is named.
 
     Raises:
-      ConfigError: there can be none of that name.
+      ConfigError: no file or folder can have that name.
     """
     if output is None:
         return run_folder(model_dir) / "model.keras"
@@ -31,8 +31,10 @@ def output_path(model_dir: str | os.PathLike[str], output: str | os.PathLike[str
 
 
 def check_output(path: pathlib.Path) -> None:
-    """Raises:
-      ConfigError: there is something of that name, or reglab writes no file of that ending.
+    """Checks that a network may be written to a path.
+
+    Raises:
+      ConfigError: the path exists, or reglab writes no files with that ending.
     """
     if path.suffix in _OTHERS:
         raise ConfigError(f"--output={path}: reglab writes .keras and .npz files, and SavedModel folders of any "
@@ -43,9 +45,9 @@ def check_output(path: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def owning_output(model_dir: str | os.PathLike[str], path: pathlib.Path) -> Iterator[None]:
-    """Inside the block the output is this process' alone and, where it is a file of the run, the run's folder too.
+    """Inside the block, this process alone owns the output and, if that is in the run's folder, the run's folder.
 
-    The run need not be: it is only read, and may be on a file system that is read-only.
+    Otherwise the run is not owned: it is only read, and may be on a read-only file system.
 
     Raises:
       ConfigError: another process is at work there, or it cannot be written.
@@ -54,21 +56,21 @@ def owning_output(model_dir: str | os.PathLike[str], path: pathlib.Path) -> Iter
     with contextlib.ExitStack() as stack:
         if model_dir.is_dir() and path.parent.resolve() == model_dir.resolve():
             stack.enter_context(owning(model_dir))
-        if path.parent != model_dir or model_dir.is_dir():  # Else there is no run, which whoever reads it will say.
+        if path.parent != model_dir or model_dir.is_dir():  # Otherwise there is no run, which reading it will report.
             stack.enter_context(owning(path.parent, flag="--output", file=path.name))
         yield
 
 
 @contextlib.contextmanager
 def scratch_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A new folder beside the output, to write `network*` into; removed at the end with what was written.
+    """Makes a folder beside the output, to write `network*` into; it is removed at the end with those files.
 
     Raises:
       ConfigError: it cannot be made.
     """
     folder = path.with_name(f".{path.name}.reglab")
     try:
-        left = remove_known(folder, _OWN)  # Of a killed process.
+        left = remove_known(folder, _OWN)  # Left by a killed process.
         if left:
             raise ConfigError(f"--output={path}: {folder / left[0]} is in the way: move it away")
         folder.mkdir()

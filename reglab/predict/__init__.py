@@ -1,4 +1,4 @@
-"""What a trained network makes of inputs: their classes, and how probable it takes each.
+"""Predictions of a trained network: the classes of inputs, and the probability of each class.
 
     import reglab
     reglab.predict("runs/a", x).classes
@@ -30,7 +30,7 @@ def __getattr__(name: str) -> Any:
 
 class _Module(types.ModuleType):
     def __call__(self, *args: Any, **options: Any) -> Any:
-        """`predict`, of the module `predicting`."""
+        """Calls `predicting.predict`."""
         return __getattr__("predict")(*args, **options)
 
 

@@ -1,4 +1,4 @@
-"""`python -m reglab.predict runs/a --input=x.npy --output=y.csv`: what a network makes of inputs. See `--help`."""
+"""`python -m reglab.predict runs/a --input=x.npy --output=y.csv`: a network's predictions. See `--help`."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _predict(given: CommandLine) -> int:
 
 
 def _check_files(values: Mapping[str, Any]) -> None:
-    from reglab.predict.files import check_output, open_inputs  # NumPy takes a while, and help does without.
+    from reglab.predict.files import check_output, open_inputs  # Imports NumPy, which help does not need.
 
     folder = run_folder(values["model_dir"])
     check_output(usable_place("output", values["output"]), folder, overwrite=values["overwrite"],

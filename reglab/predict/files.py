@@ -1,4 +1,4 @@
-"""The files of a prediction, checked before TensorFlow is imported: what is read, and where the answer goes."""
+"""The files of a prediction, checked before TensorFlow is imported: the inputs and the output."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from reglab.trained.source import Source, usable_place
 
 
 def open_inputs(path: str | os.PathLike[str], source: Source) -> npt.NDArray[Any]:
-    """The array in a .npy file, mapped, not read: it may be larger than memory. Pickled objects are refused.
+    """Maps the array in a .npy file without reading it: it may exceed the memory. Pickled objects are refused.
 
     Raises:
-      ConfigError: there is none that can be read, or the run does not take its shape or type.
+      ConfigError: the file cannot be read, or the run does not take the array's shape or type.
     """
     place, where = usable_place("input", path), f"--input={shown(os.fspath(path))}"
     try:
@@ -35,7 +35,7 @@ def open_inputs(path: str | os.PathLike[str], source: Source) -> npt.NDArray[Any
         if start != b"\x93NUMPY":
             raise Unusable("it is no .npy file")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # NumPy notes that Python 2 wrote a file.
+            warnings.simplefilter("ignore")  # NumPy warns of files from Python 2.
             x = np.load(place, mmap_mode="r", allow_pickle=False)
     except (OSError, Unusable) as error:
         raise ConfigError(f"{where} cannot be read ({reason(error)}): give a file that numpy.save(path, x) wrote"
@@ -51,10 +51,10 @@ def open_inputs(path: str | os.PathLike[str], source: Source) -> npt.NDArray[Any
 
 def check_output(path: pathlib.Path, folder: pathlib.Path, *, overwrite: bool,
                  read: pathlib.Path | None = None) -> None:
-    """Passes where predictions may be written.
+    """Checks that predictions may be written to a path.
 
     Args:
-      folder: that of the run.
+      folder: the folder of the run.
       read: the file of the inputs.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How predictions are written: part after part, so that a file may be larger than memory. No TensorFlow here."""
+"""Writes predictions in parts, so that a file may be larger than memory. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Part(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """Of all predictions of a file: how many, of how many classes, in which type probabilities are."""
+    """The number of examples and classes of all predictions in a file, and the type of the probabilities."""
 
     examples: int
     classes: int
@@ -31,7 +31,7 @@ Write = Callable[[IO[bytes], Iterable[Part], Shape], None]
 
 
 def write_npz(file: IO[bytes], parts: Iterable[Part], shape: Shape) -> None:
-    """Two arrays: `class` [n] int32 and `probabilities` [n, classes]."""
+    """Writes two arrays: `class` [n] int32 and `probabilities` [n, classes]."""
     classes = []
     with zipfile.ZipFile(file, "w") as archive:
         with archive.open("probabilities.npy", "w", force_zip64=True) as member:
@@ -44,7 +44,7 @@ def write_npz(file: IO[bytes], parts: Iterable[Part], shape: Shape) -> None:
 
 
 def write_npy(file: IO[bytes], parts: Iterable[Part], shape: Shape) -> None:
-    """One array [n] with the fields `class` and `probabilities` [classes]."""
+    """Writes one array [n] with the fields `class` and `probabilities` [classes]."""
     row = np.dtype([("class", "<i4"), ("probabilities", shape.dtype, (shape.classes,))])
     _header(file, (shape.examples,), row)
     for part in parts:
@@ -54,14 +54,14 @@ def write_npy(file: IO[bytes], parts: Iterable[Part], shape: Shape) -> None:
 
 
 def write_csv(file: IO[bytes], parts: Iterable[Part], shape: Shape) -> None:
-    """A line an example: class, then the probability of each; with all the digits that they have."""
+    """Writes one line per example: its class, then the probability of each class, to the bit."""
     file.write((",".join(["class", *(f"probability_{k}" for k in range(shape.classes))]) + "\n").encode())
     for part in parts:
         file.write("".join(f"{k},{','.join(_digits(row))}\n" for k, row in zip(*part, strict=True)).encode())
 
 
 def write_json(file: IO[bytes], parts: Iterable[Part], shape: Shape) -> None:
-    """{"predictions": [{"class": …, "probabilities": […]}, …]}, a line an example."""
+    """Writes {"predictions": [{"class": …, "probabilities": […]}, …]}, one line per example."""
     file.write(b'{"predictions": [')
     separator = "\n"
     for part in parts:
@@ -73,7 +73,7 @@ def write_json(file: IO[bytes], parts: Iterable[Part], shape: Shape) -> None:
 
 
 def _digits(row: npt.NDArray[Any]) -> Iterable[str]:
-    """The shortest texts from which the numbers are read back, to the bit."""
+    """Returns the shortest texts from which the numbers can be read back to the bit."""
     return (np.format_float_scientific(value, trim="-") for value in row)
 
 

@@ -35,17 +35,17 @@ class Predictions(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Predicted:
-    """What was written.
+    """The outcome of `predict_file`.
 
     Attributes:
-      result: as JSON values: the run, its state and step, the files, how many examples and of which classes.
+      result: JSON values: the run, its state and step, the files, the number of examples and of each class.
     """
 
     result: dict[str, Any]
 
 
 def predict(model_dir: str | os.PathLike[str], x: npt.ArrayLike, *, state: str = "best") -> Predictions:
-    """The classes of inputs, and their probabilities: softmax of the logits of a run's network.
+    """Predicts the classes of inputs and their probabilities, the softmax of the logits of a run's network.
 
     Args:
       model_dir: the folder of the run.
@@ -67,16 +67,16 @@ def predict(model_dir: str | os.PathLike[str], x: npt.ArrayLike, *, state: str =
 
 def predict_file(model_dir: str | os.PathLike[str], input: str | os.PathLike[str], output: str | os.PathLike[str], *,
                  state: str = "best", overwrite: bool = False) -> Predicted:
-    """`predict` from a file to a file, of any size: a thousand examples are in memory at a time.
+    """Does what `predict` does, from file to file, of any size: about a thousand examples are in memory at a time.
 
     Args:
       input: a .npy file.
       output: `*.npz`, `*.npy`, `*.csv` or `*.json`; written whole or not at all.
-      overwrite: whether it may take the place of another file.
+      overwrite: whether `output` may replace an existing file.
 
     Raises:
       ConfigError: the run or the input cannot be used, or `output` may not be written.
-      StorageError: the file system refused in the middle of it; nothing is left.
+      StorageError: the file system refused while work was in progress; nothing is left.
     """
     one_of(*STATES)("state", state)
     folder, place = run_folder(model_dir), usable_place("output", output)

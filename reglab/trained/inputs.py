@@ -1,4 +1,4 @@
-"""Inputs for a trained network: held to the shape, the type and the units of the data that it was trained on."""
+"""Checks that inputs have the shape, the type and the units of the data that a network was trained on."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from reglab.trained.source import Source
 
 
 def check_inputs(where: str, shape: Sequence[int], dtype: np.dtype[Any], source: Source) -> None:
-    """Passes what a network takes: [n, *input_shape] or, where one of the two is flat, as many numbers an example.
+    """Checks a shape and a type: [n, *input_shape] or, if one of the two is flat, as many numbers per example.
 
     Raises:
-      ConfigError: the shape is another, or numbers of that type are not in the units of the run's data.
+      ConfigError: the shape is different, or numbers of that type are not in the units of the run's data.
     """
     ours, theirs = tuple(shape[1:]), source.input_shape
     alike = ours == theirs or (1 in (len(ours), len(theirs)) and math.prod(ours) == math.prod(theirs))
@@ -33,7 +33,7 @@ def check_inputs(where: str, shape: Sequence[int], dtype: np.dtype[Any], source:
 
 
 def _wrong_type(dtype: np.dtype[Any], source: Source) -> str | None:
-    """Why numbers of a type are not those that the run was trained on; None where they may be."""
+    """Says why numbers of a type cannot be in the units of the run's data; None if they can."""
     divisor = source.divisor
     if source.dtype == "uint8":
         if dtype == np.uint8 or (dtype == np.bool_ and divisor == 1):
@@ -47,10 +47,10 @@ def _wrong_type(dtype: np.dtype[Any], source: Source) -> str | None:
 
 
 def as_trained(where: str, x: npt.NDArray[Any], source: Source, first: int = 0) -> npt.NDArray[Any]:
-    """Inputs that `check_inputs` has passed, in the type that the run's data were kept in.
+    """Converts inputs that `check_inputs` accepted to the type in which the run's data were kept.
 
     Args:
-      first: which example of all the first of `x` is, for messages.
+      first: the index of the first example of `x` among all examples, for messages.
 
     Raises:
       ConfigError: a number is not finite in float32, or beyond the units of the run's data.
@@ -59,7 +59,7 @@ def as_trained(where: str, x: npt.NDArray[Any], source: Source, first: int = 0) 
         converted = x.astype(source.dtype, copy=False)
     if source.dtype == "uint8":
         is_right, problem = converted <= source.divisor, f"the run's data go from 0 to {source.divisor:g}"
-        if source.divisor == 1:  # Of bytes that are not divided nothing tells how far they go.
+        if source.divisor == 1:  # The range of bytes that are not divided is unknown.
             return converted
     else:
         is_right, problem = np.isfinite(converted), "it has to be finite in float32"

@@ -28,14 +28,14 @@ class Network:
     """A trained network.
 
     Attributes:
-      config: that of its run.
+      config: the configuration of its run.
       model: the network as a function.
       weights: its arrays.
       input_shape: the shape of one example as the data have it, such as (28, 28).
       divisor: the network's input is x / divisor.
       classes: the number of logits.
-      step: the updates it has behind it.
-      validation: data loss and accuracy of the validation split, where the run noted them for this step.
+      step: the number of updates made.
+      validation: data loss and accuracy of the validation split, or None if the run did not note them for this step.
     """
 
     config: Config
@@ -48,35 +48,35 @@ class Network:
     validation: dict[str, float] | None
 
     def logits(self, x: np.ndarray) -> np.ndarray:
-        """[batch, classes] logits of `x` [batch, *input_shape], which is in the data's units, before the division."""
+        """Computes the logits [batch, classes] of `x` [batch, *input_shape], in the data's units, not yet divided."""
         return self.apply(tf.constant(x)).numpy()
 
     @property
     def parameters(self) -> Parameters:
-        """Those of the arrays that were trained."""
+        """The arrays that were trained."""
         return self.weights.parameters
 
     @property
     def dtype(self) -> tf.DType:
-        """That of the weights and of the logits."""
+        """The dtype of the weights and of the logits."""
         return tf.nest.flatten(self.weights)[0].dtype
 
     def apply(self, x: tf.Tensor) -> tf.Tensor:
-        """`logits` as a function of tensors."""
+        """Computes the `logits` of a tensor, as a tensor."""
         shaped = tf.reshape(tf.cast(x, self.dtype), [-1, *self.input_shape]) / tf.constant(self.divisor, self.dtype)
         logits, _ = self.model.apply(*self.weights, shaped, EVALUATION)
         return logits
 
 
 def read_network(model_dir: pathlib.Path, state: str, *, products: str = "as trained") -> Network:
-    """The network of a run.
+    """Reads the network of a run.
 
     Args:
       state: `best`, the state of lowest validation data loss, or `last`, that of the newest checkpoint.
-      products: "as trained", or "float32" for those that were in bfloat16.
+      products: "as trained", or "float32" to compute in float32 the matrix products that training did in bfloat16.
 
     Raises:
-      ConfigError: the folder holds no run, or none that can be read.
+      ConfigError: the state is neither of these, or the folder holds no run that can be read or fits into memory.
     """
     one_of(*STATES)("state", state)
     config, shape, divisor, classes, *_ = read_source(model_dir)
@@ -95,7 +95,7 @@ def read_network(model_dir: pathlib.Path, state: str, *, products: str = "as tra
 
 
 def _saved_by(model_dir: pathlib.Path) -> tuple[str | None, int | None]:
-    """The id that the run's checkpoints are labelled with, and the step of the newest, as far as they are known."""
+    """Returns the id in the labels of the run's checkpoints and the step of the newest; None if unknown."""
     try:
         run_file = read_run_file(model_dir)
     except Unreadable:
@@ -104,7 +104,7 @@ def _saved_by(model_dir: pathlib.Path) -> tuple[str | None, int | None]:
 
 
 def _validation(model_dir: pathlib.Path, step: int) -> dict[str, float] | None:
-    """What the run wrote of its validation split at this step: of the best state, or at the end."""
+    """Returns the validation scores that the run wrote for this step, at the best state or at the end, or None."""
     with contextlib.suppress(Unreadable, KeyError, TypeError, ValueError, OverflowError):
         best = parse_best(model_dir / "checkpoints" / "best" / "best.json")
         if best["step"] == step:
@@ -117,7 +117,9 @@ def _validation(model_dir: pathlib.Path, step: int) -> dict[str, float] | None:
 
 
 def _scores(noted: Any) -> dict[str, float]:
-    """Raises:
-      KeyError, TypeError, ValueError, OverflowError: that is no split's data loss and accuracy.
+    """Returns the data loss and accuracy in the noted scores of a split.
+
+    Raises:
+      KeyError, TypeError, ValueError, OverflowError: one of them is missing or is not a number.
     """
     return {name: float(noted[name]) for name in ("data_loss", "accuracy")}

@@ -1,4 +1,4 @@
-"""How right a classifier is, and how well it knows: from logits and labels, batch by batch, in float64."""
+"""Accuracy and calibration of a classifier, from logits and labels, batch by batch, in float64."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ import numpy as np
 import numpy.typing as npt
 
 BINS: Final = 15
-"""Of equal width, (low, high], over confidences from 0 to 1: as Guo, Pleiss, Sun and Weinberger (2017) have them."""
+"""Bins (low, high] of equal width over confidences from 0 to 1, as in Guo, Pleiss, Sun and Weinberger (2017)."""
 MOST_PAIRS: Final = 1000
-"""With more classes than that there is no confusion matrix."""
+"""The most classes for which there is a confusion matrix."""
 CONFIDENCE: Final = 0.95
 
 
 def log_probabilities(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """log softmax of [n, classes] logits, float64."""
+    """Computes the log softmax of [n, classes] logits: float64 [n, classes]."""
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     result: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return result
 
 
 def exact_interval(right: int, examples: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Clopper and Pearson's interval (1934) for the chance that `right` of so many independent examples came from.
+    """Computes Clopper and Pearson's interval (1934) for the accuracy, if `right` of `examples` are right.
 
-    It covers that chance at least as often as it says, and stays between 0 and 1.
+    The examples must be independent. The interval covers the true accuracy with a probability of at least `confidence`,
+    and lies within [0, 1].
     """
-    from scipy.special import betaincinv  # A quarter of a second that few commands need.
+    from scipy.special import betaincinv  # Takes a quarter of a second; few commands need it.
 
     tail = (1 - confidence) / 2
     low = float(betaincinv(right, examples - right + 1, tail)) if right else 0.0
@@ -38,7 +39,7 @@ class Tally:
     """Counts and sums over examples.
 
     Args:
-      classes: how many there are.
+      classes: the number of classes.
     """
 
     def __init__(self, classes: int) -> None:
@@ -49,7 +50,7 @@ class Tally:
         self._confidence_in_bin = np.zeros(BINS)
 
     def add(self, logits: npt.NDArray[Any], y: npt.NDArray[np.int32]) -> None:
-        """Some more examples: [n, classes] logits, [n] labels."""
+        """Adds examples: [n, classes] logits, [n] labels."""
         log_p, predicted = log_probabilities(logits), logits.argmax(axis=1)
         at, right = np.arange(len(y)), predicted == y
         self._examples += len(y)
@@ -59,16 +60,16 @@ class Tally:
         self._right += np.bincount(y[right], minlength=self._classes)
         if self._pairs is not None:
             np.add.at(self._pairs, (y, predicted), 1)
-        confidence = np.minimum(np.nan_to_num(np.exp(log_p[at, predicted])), 1.0)  # Of weights that are not finite.
+        confidence = np.minimum(np.nan_to_num(np.exp(log_p[at, predicted])), 1.0)  # Infinite logits give NaN.
         bins = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
         self._in_bin += np.bincount(bins, minlength=BINS)
         self._right_in_bin += np.bincount(bins[right], minlength=BINS)
         self._confidence_in_bin += np.bincount(bins, confidence, BINS)
 
     def scores(self) -> dict[str, Any]:
-        """All of it as JSON values; what is divided by no example is null.
+        """Returns all scores as JSON values; a ratio over no examples is null.
 
-        "accuracy" has the `exact_interval`. "classes" has for each precision = right / predicted as it, recall =
+        "accuracy" has the `exact_interval`. "classes" has for each class precision = right / predicted and recall =
         right / support. "confusion" is [true class][predicted class], null for more than `MOST_PAIRS` classes.
         "calibration" has the bins with mean confidence and accuracy, and the expected calibration error
         Σ_bins n_bin / n · |accuracy − confidence|.

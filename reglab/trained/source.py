@@ -16,16 +16,16 @@ from reglab.run.run_file import read_run_file
 from reglab.storage.reading import Unreadable, is_count, is_number, read_object
 
 STATES: Final = ("best", "last")
-"""Those of a run whose network can be used: of lowest validation data loss, and of its newest checkpoint."""
+"""The states of a run that can be used: that of lowest validation data loss, and that of its newest checkpoint."""
 
 
 class Source(NamedTuple):
-    """The run.
+    """What is known of a run's network before its weights are read.
 
     Attributes:
-      config: its configuration.
-      input_shape, divisor, classes: of its data, see `Network`.
-      dtype: what its data were kept in, "uint8" or "float32".
+      config: the run's configuration.
+      input_shape, divisor, classes: those of its data, as in `Network`.
+      dtype: the type in which its data were kept, "uint8" or "float32".
       facts: the contents of its `data.json`.
     """
 
@@ -38,19 +38,19 @@ class Source(NamedTuple):
 
 
 def run_folder(model_dir: str | os.PathLike[str]) -> pathlib.Path:
-    """The folder of a run.
+    """Returns the path of a run's folder, which need not exist.
 
     Raises:
-      ConfigError: there can be none of that name.
+      ConfigError: no folder can have that name.
     """
     return usable_place("model_dir", model_dir)
 
 
 def usable_place(flag: str, path: str | os.PathLike[str]) -> pathlib.Path:
-    """Where a path that a flag names is; there need not be anything.
+    """Returns the place that a flag's path names; nothing need exist there.
 
     Raises:
-      ConfigError: there cannot be.
+      ConfigError: nothing can exist there.
     """
     try:
         return place_of(os.fspath(path))
@@ -59,7 +59,7 @@ def usable_place(flag: str, path: str | os.PathLike[str]) -> pathlib.Path:
 
 
 def read_source(model_dir: pathlib.Path) -> Source:
-    """Reads what a run's folder tells of its network.
+    """Reads what a run's folder says about its network.
 
     Raises:
       ConfigError: it holds no run, one that cannot be read, or one whose network is more than memory.
@@ -72,12 +72,12 @@ def read_source(model_dir: pathlib.Path) -> Source:
             and is_number(divisor) and _is_length(classes)):
         raise ConfigError(f"--model_dir={model_dir}: data.json does not tell the shape of the data: give the command "
                           "of the run again, which writes it anew")
-    try:  # Without the slots, which stay behind.
+    try:  # As for SGD, without slots, since these are not read.
         check_memory(dataclasses.replace(config, optimizer="sgd", weight_decay=None), input_shape=tuple(shape),
                      classes=classes)
     except ConfigError as error:
         raise ConfigError(f"--model_dir={model_dir} holds a run that cannot be used: {error}") from None
-    from reglab.data.examples import kept_in  # With NumPy, and help and a bad flag do without.
+    from reglab.data.examples import kept_in  # Imports NumPy, which help and bad flags do not need.
 
     dtype = facts.get("dtype")
     return Source(config, tuple(shape), float(divisor), classes,
@@ -85,7 +85,7 @@ def read_source(model_dir: pathlib.Path) -> Source:
 
 
 def object_in(path: pathlib.Path) -> dict[str, Any]:
-    """The object in a file; an empty one where there is none."""
+    """Returns the JSON object in a file, or an empty one if it cannot be read."""
     try:
         return read_object(path)
     except Unreadable:
