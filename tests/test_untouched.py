@@ -16,7 +16,7 @@ from reglab.data import Dataset, from_arrays
 from reglab.lab.grid import Grid
 from reglab.run.loop import fit
 from reglab.sweep.experiment import sweep
-from reglab.sweep.warm import path
+from reglab.sweep.pathway import path
 
 pytestmark = pytest.mark.usefixtures("shared_compilation", "without_pictures")
 
