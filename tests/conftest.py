@@ -44,9 +44,8 @@ BEGUN_FIRST = ("certify/test_exactness", "test_cluster_training", "engine/test_t
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Processes for `-n auto`: one more than cores, since tests wait for processes that they start; four at the most,
-    as each takes 1 GB."""
-    return min((os.cpu_count() or 1) + 1, 4)
+    """Processes for `-n auto`: one a core, but no more than four, as each takes 1 GB."""
+    return min(os.cpu_count() or 1, 4)
 
 
 def pytest_configure(config: pytest.Config) -> None:
