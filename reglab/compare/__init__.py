@@ -1,9 +1,9 @@
-"""What a penalty does: no penalty, each alone and all together, over several seeds, as lanes of one program.
+"""Shows what a penalty does: compares no penalty, each alone and all together, over several seeds, in one program.
 
     from reglab.compare import compare
     compare(reglab.Config(l1=1e-3, l2=1e-3), seeds=5).result["arms"]
 
-As in `reglab` itself, TensorFlow is imported at the first use.
+As in `reglab` itself, TensorFlow is imported on first use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`compare`: trains the arms of a comparison as lanes and puts what they come to side by side."""
+"""`compare`: trains the arms of a comparison as lanes and puts their results side by side."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ SEEDS: Final = 5
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What a comparison gave.
+    """The outcome of a comparison.
 
     Attributes:
       shared: what all lanes have in common.
-      arms: what was compared, the unpenalized arm first.
-      lanes: the lanes, arm by arm; `curves` has their axis.
+      arms: the arms, the unpenalized one first.
+      lanes: the lanes, arm by arm, in the order of the lane axis of `curves`.
       curves: the lanes' curves.
-      steps_per_epoch: updates an epoch.
+      steps_per_epoch: the number of updates in an epoch.
       result: the contents of `compare.json`.
-      about: what was compared, label to text, for people.
+      about: what was compared, for people; maps labels to texts.
     """
 
     shared: Config
@@ -53,26 +53,28 @@ class Comparison:
 
     @property
     def diverged(self) -> bool:
-        """Whether any lane did."""
+        """Whether any lane diverged."""
         return any(arm["diverged"] for arm in self.result["arms"])
 
 
 def compare(config: Config, seeds: int = SEEDS, data: Dataset | None = None, *, vary: str = "weights",
             console: Console | None = None) -> Comparison:
-    """Trains no penalty, each alone and all together, each from `seeds` seeds, in one program on the same batches.
+    """Trains with no penalty, each alone and all together, from `seeds` seeds each, in one program on the same batches.
 
     Data, their order and the initial weights of a seed are the same in all arms, so differences are paired.
 
     Args:
-      config: with the penalties of the last arm; its seed is the first of the seeds, and that of the data.
-      vary: "weights", or "order" for an order of the data of its own for each seed; the seeds then train one after
-        another.
+      config: the configuration, with the penalties of the last arm; its seed is the first seed and
+        that of the data.
+      seeds: the number of seeds.
       data: the data to use instead of `config.dataset`.
-      console: who is told of the progress; nobody if not given.
+      vary: "weights", or "order" to give each seed its own order of the data as well; the seeds then train one after
+        another.
+      console: shows the progress; by default nothing is shown.
 
     Raises:
       ConfigError: something in the configuration cannot be used, or there is no penalty.
-      Interrupted: SIGINT or SIGTERM came.
+      Interrupted: SIGINT or SIGTERM arrived.
     """
     check_seeds(seeds, config.seed)
     check_vary(vary, config, seeds)
@@ -101,11 +103,11 @@ def compare(config: Config, seeds: int = SEEDS, data: Dataset | None = None, *, 
 
 
 class _Trainer:
-    """Trains the lanes of a comparison: all together, or those of one seed at a time where seeds differ in the order.
+    """Trains the lanes of a comparison: all together, or seed by seed if seeds differ in the order of the data.
 
     Attributes:
-      lanes: arm by arm, each over its seeds.
-      placement: where they run.
+      lanes: the lanes, arm by arm, each over its seeds.
+      placement: where the lanes run.
     """
 
     def __init__(self, config: Config, arms: tuple[Arm, ...], seeds: int, vary: str, dataset: Dataset,
@@ -119,7 +121,7 @@ class _Trainer:
         self.placement = self._trainer.placement
 
     def train(self) -> LaneCurves:
-        """All lanes' curves."""
+        """Trains all lanes; returns their curves."""
         with stop_request() as stop:
             try:
                 self._console.start(0, self._steps * len(self._sets), self._config.epochs)
@@ -141,7 +143,7 @@ class _Trainer:
 
 
 def lanes_of(arms: tuple[Arm, ...], config: Config, seeds: int) -> list[Lane]:
-    """The lanes, arm by arm, each over the seeds from `config.seed` on."""
+    """Returns the lanes, arm by arm, each over the seeds from `config.seed` on."""
     return [Lane(arm.strengths, config.learning_rate, config.seed + i, config.penalize)
             for arm in arms for i in range(seeds)]
 

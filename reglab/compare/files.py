@@ -1,9 +1,9 @@
-"""What a comparison leaves in its folder, all of it or nothing.
+"""Writes the files of a comparison to its folder, all of them or none.
 
-    compare.json                    all of it: intervals, values by seed, curves, configuration, verdict
-    compare.csv                     one line for each arm and metric
+    compare.json                    everything: intervals, values by seed, curves, configuration, verdict
+    compare.csv                     a line for each arm and metric
     compare.png, compare.svg        the curves of both splits of each arm, the gap shaded
-    tensorboard/<arm>/{train,validation}  the curves, the mean over seeds
+    tensorboard/<arm>/{train,validation}  the curves, means over seeds
     tensorboard/overview            what was run and found, and the picture
 """
 
@@ -40,10 +40,10 @@ _OWN: Final = (*_FILES, *(f".{name}.tmp" for name in _FILES), *(f"tensorboard/{n
 
 
 class ComparisonFolder:
-    """The folder of one comparison, which is this process' alone until `close`.
+    """The folder of one comparison, which this process alone owns until `close`.
 
     Raises:
-      ConfigError: it holds something already, is in use, or cannot be written.
+      ConfigError: the folder already holds something, is in use, or cannot be written.
     """
 
     def __init__(self, path: str) -> None:
@@ -56,13 +56,13 @@ class ComparisonFolder:
 
     def _prepare(self, flag: str, fix: str) -> None:
         try:
-            if (self._partial / _RESULT).exists():  # It was whole, but its process was killed as it moved it in.
+            if (self._partial / _RESULT).exists():  # It was whole, but its process was killed while moving it in.
                 self._move_in()
             found = sorted(set(os.listdir(self.path)) - {_PARTIAL} - LOCK_NAMES)
             if found:
                 held = "a finished comparison" if _RESULT in found else found[0]
                 raise ConfigError(f"{flag} already holds {held}: {fix}")
-            left = remove_known(self._partial, _OWN)  # Of a killed process.
+            left = remove_known(self._partial, _OWN)  # Left by a killed process.
             if left:
                 raise ConfigError(f"{flag} already holds {_PARTIAL}/{left[0]}: {fix}")
             self._partial.mkdir()
@@ -70,7 +70,7 @@ class ComparisonFolder:
             raise ConfigError(f"{flag} cannot be written ({error.strerror}): {fix}") from None
 
     def write(self, comparison: Comparison) -> None:
-        """Writes all files aside, `compare.json` last, and moves them in, in the same order: where that is, all is.
+        """Writes all files aside and moves them in, both with `compare.json` last: if that is there, so are the others.
 
         Raises:
           StorageError: the file system refuses; nothing is left.
@@ -80,7 +80,7 @@ class ComparisonFolder:
             self._move_in()
 
     def close(self) -> None:
-        """Removes what is not finished, and the folder too if there was none and nothing is in it."""
+        """Removes what is unfinished, and the folder too if it was made here and is empty."""
         with self._owned, contextlib.suppress(OSError):
             remove_known(self._partial, _OWN)
 
@@ -112,7 +112,7 @@ class ComparisonFolder:
 
 
 def csv_text(result: Mapping[str, Any]) -> str:
-    """One line for each arm and metric: losses in nats, accuracies and sparsity as fractions."""
+    """Returns CSV with a line for each arm and metric: losses in nats, accuracies and sparsity as fractions."""
     out = io.StringIO()
     lines = csv.writer(out, lineterminator="\n")
     names = [name for name in penalties.names() if name in result["arms"][0]]

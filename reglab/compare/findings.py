@@ -1,4 +1,4 @@
-"""What a comparison found, from the contents of its `compare.json`."""
+"""The findings of a comparison, from the contents of its `compare.json`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from reglab.lab.seeds import counted, over
 
 
 def findings_of(result: Mapping[str, Any]) -> dict[str, Any]:
-    """What `lab.findings.find` finds of the arms, for that of the lowest validation data loss, paired by seed.
+    """Returns what `lab.findings.find` finds about the arms, choosing the lowest validation data loss, paired by seed.
 
-    An arm with a lane that diverged is not compared: the seeds that survived would flatter it.
+    An arm with a lane that diverged is not compared, since the seeds that survived would flatter it.
     """
     arms, seeds = result["arms"], len(result["seeds"])
     whole = [arm for arm in arms if not arm["diverged"]]
@@ -29,7 +29,7 @@ def findings_of(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def best_of(arms: Sequence[Mapping[str, Any]]) -> int | None:
-    """The place of the arm of the lowest mean validation data loss that no lane diverged in; None if there is none."""
+    """Returns the place of the arm with the lowest mean validation data loss, no lane of which diverged, or None."""
     means = {at: np.mean(arm["final"]["validation_data_loss"]["values"]) for at, arm in enumerate(arms)
              if not arm["diverged"]}
     return min(means, key=means.__getitem__, default=None)

@@ -1,10 +1,10 @@
-"""Which option is best, and whether none at all is as good: the numbers that findings are made of.
+"""Which option is best, and whether no penalty is as good: the numbers on which findings rest.
 
-Options are the arms of a comparison or the points of a sweep. The best is compared with the best of the other kind: one
-with a penalty with the best that has none, and the other way round. Every option with a penalty is tested against the
-best of those without by Student's paired test, the p-values multiplied by how many without there were to choose from,
-and corrected by Holm's method for how many were tested. Where all options are of one kind, the best is compared with
-the next, and Bonferroni's correction counts all pairs. Intervals are those of the single difference.
+Options are the arms of a comparison or the points of a sweep. The best is compared with the best of the other kind: if
+it has a penalty, with the best that has none, and the other way round. Every option with a penalty is tested against
+the best without by Student's paired test; the p-values are multiplied by how many options without a penalty there were
+to choose from, and corrected by Holm's method for how many were tested. If all options are of one kind, the best is
+compared with the next best, and Bonferroni's correction counts all pairs. Intervals are those of a single difference.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from reglab.lab.differences import LEVEL, Differences, holm, paired, pairs_neede
 from reglab.lab.intervals import mean_and_error
 
 SIGNS: Final = {"data_loss": 1, "accuracy": -1}
-"""By what may choose: 1 where less is better."""
+"""Maps each selection criterion to 1 if less is better, else to −1."""
 
 
 class Option(NamedTuple):
     """An arm or a point, none of whose lanes diverged.
 
     Attributes:
-      name: as in "with <name>"; of one without a penalty, what else it has, as "at learning rate 0.01", or nothing.
+      name: as in "with <name>"; without a penalty, what else distinguishes it, as "at learning rate 0.01", or nothing.
       is_none: whether it penalizes nothing.
-      data_loss, accuracy: [n] on validation data, of each seed, or of each fold (the mean over its seeds).
+      data_loss, accuracy: [n] on validation data, for each seed, or for each fold (the mean over its seeds).
     """
 
     name: str
@@ -39,17 +39,17 @@ class Option(NamedTuple):
 
     @property
     def phrase(self) -> str:
-        """`with l1 = 0.001`, `without a penalty`."""
+        """The option in words: `with l1 = 0.001`, `without a penalty`."""
         return f"without a penalty {self.name}".rstrip() if self.is_none else f"with {self.name}"
 
 
 class Replicates(NamedTuple):
-    """What means are over.
+    """The replicates over which means are taken.
 
     Attributes:
-      text: in words, as "5 seeds on one split".
-      noun: of one, "seed" or "fold".
-      weights: [n] the sizes of folds; None where all count alike.
+      text: all of them in words, as "5 seeds on one split".
+      noun: one of them, "seed" or "fold".
+      weights: [n] the sizes of the folds; None if all replicates count alike.
     """
 
     text: str
@@ -58,18 +58,19 @@ class Replicates(NamedTuple):
 
 
 class Contest(NamedTuple):
-    """What came out.
+    """The outcome of comparing options.
 
     Attributes:
-      best: the place of the option that was chosen.
-      reference: of the one it is compared with; None where it is alone.
-      means: [options] of what chose.
-      against_none: whether options of both kinds are there.
-      tested: places of the options that were tested.
-      differences: of these, what chose: each minus the best without a penalty; or best minus next, if of one kind.
-      corrected: [tested] p-values.
-      comparisons: how many the correction counts.
-      pair: "data_loss" and "accuracy" to the difference best − reference.
+      best: the place of the chosen option.
+      reference: the place of the option it is compared with; None if there is no other.
+      means: [options] the means of the selection criterion.
+      against_none: whether there are options with and without a penalty.
+      tested: the places of the options that were tested.
+      differences: [tested] the differences in the criterion: each option minus the best without a penalty; or, if all
+        are of one kind, the best minus the next.
+      corrected: [tested] the corrected p-values.
+      comparisons: how many comparisons the correction counts.
+      pair: maps "data_loss" and "accuracy" to the difference best − reference.
       needed: how many pairs would show that difference, by `pairs_needed`.
     """
 
@@ -91,7 +92,7 @@ class Contest(NamedTuple):
         return float(self.corrected[self.tested.index(tested)])  # type: ignore[arg-type]
 
     def better(self, sign: int) -> list[int]:
-        """Places of the options that are shown to be better than none, of those tested against it."""
+        """Returns the places of the tested options that are shown to be better than no penalty."""
         if not self.against_none or self.differences is None:
             return []
         gains = -sign * self.differences.mean
@@ -99,7 +100,7 @@ class Contest(NamedTuple):
 
 
     def described(self, options: Sequence[Option]) -> dict[str, Any]:
-        """As JSON values, options by their phrases; null where not finite."""
+        """Returns the contest as JSON values, with options named by their phrases; null if not finite."""
         phrases = [option.phrase for option in options]
         tested = [] if self.differences is None or not self.against_none else [
             {"option": phrases[at], **_entry(self.differences, (i,)), "corrected": _known(self.corrected[i])}
@@ -119,7 +120,7 @@ def _known(value: Any) -> float | None:
 
 
 def hold(options: Sequence[Option], best: int, replicates: Replicates, selection: str) -> Contest:
-    """Compares the options, [n] values each, of which `best` was chosen by `selection`."""
+    """Compares the options, which have [n] values each; `best` is the one chosen by `selection`."""
     means, _ = mean_and_error(np.array([getattr(option, selection) for option in options]), replicates.weights)
     ranked = [best, *sorted((at for at in range(len(options)) if at != best),
                             key=lambda at: SIGNS[selection] * means[at])]

@@ -1,7 +1,7 @@
-"""Paired differences: intervals, p-values, Holm's correction, and how many pairs would settle it.
+"""Paired differences: intervals, p-values, Holm's correction, and how many pairs would show a difference.
 
-Two configurations that were trained from the same seeds, or on the same folds, are compared pair by pair: what the seed
-does to both cancels.
+Two configurations that were trained from the same seeds, or on the same folds, are compared pair by pair: the effect
+that a seed has on both cancels.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import numpy.typing as npt
 from reglab.lab.intervals import CONFIDENCE, mean_and_error, t_quantile
 
 LEVEL: Final = 1 - CONFIDENCE
-"""Of the tests: the chance of a finding where there is nothing to find."""
+"""The level of the tests: the chance of finding a difference if there is none."""
 POWER: Final = 0.8
 MOST_NEEDED: Final = 10_000
 
 
 class Differences(NamedTuple):
-    """Paired differences d [..., n], summed up over the pairs.
+    """Paired differences d [..., n], summarized over the pairs.
 
     Attributes:
       mean, low, high: [...] the mean and its interval.
-      p: [...] of Student's two-sided test that the mean is 0; NaN for a single pair.
+      p: [...] the p-value of Student's two-sided test that the mean is 0; NaN for a single pair.
       deviation: [...] the standard deviation of a difference, √n times the standard error.
     """
 
@@ -38,17 +38,17 @@ class Differences(NamedTuple):
 
 def paired(one: npt.NDArray[Any], other: npt.NDArray[Any], *, weights: npt.NDArray[Any] | None = None,
            are_folds: bool = False) -> Differences:
-    """The differences `one` − `other`, [..., n] each, over n pairs.
+    """Computes the differences `one` − `other`, [..., n] each, over n pairs.
 
-    Student's interval m ± t · e and p = 2 P(T ≤ −|m / e|), T of n − 1 degrees of freedom, with m and e of
-    `intervals.mean_and_error`: `scipy.stats.ttest_rel` where there are no weights. If all differences are equal, p is
-    1 where they are 0 and 0 where they are not.
+    Student's interval m ± t · e and p = 2 P(T ≤ −|m / e|), T with n − 1 degrees of freedom, with m and e from
+    `intervals.mean_and_error`; without weights this is `scipy.stats.ttest_rel`. If all differences are equal, p is 1 if
+    they are 0 and else 0.
 
     Args:
-      weights: [n] of the pairs, as the sizes of folds.
-      are_folds: the pairs are the n folds of a cross-validation. They share training examples, so e, which takes them
-        for independent, is too small; it is widened by √(1 + n · n₂ / n₁), with n₂ / n₁ = 1 / (n − 1) held-out
-        examples for each to train on (Nadeau and Bengio 2003, section 3).
+      weights: [n] the weights of the pairs, such as the sizes of folds.
+      are_folds: whether the pairs are the n folds of a cross-validation. Folds share training examples, so e, which
+        assumes that they are independent, is too small; it is widened by √(1 + n · n₂ / n₁), with n₂ / n₁ = 1 / (n − 1)
+        held-out examples for each to train on (Nadeau and Bengio 2003, section 3).
     """
     differences = np.asarray(one) - other
     count = differences.shape[-1]
@@ -72,7 +72,7 @@ def _p_values(mean: npt.NDArray[Any], error: npt.NDArray[Any], freedom: int) -> 
 
 
 def holm(p: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Holm's step-down correction of m p-values [m]: below α for any true hypothesis with a chance of at most α.
+    """Holm's step-down correction of m p-values [m]: any true hypothesis gets one below α with a chance of at most α.
 
     In ascending order, p'(i) = max over j ≤ i of min(1, (m − j + 1) · p(j)) (Holm 1979).
     """
@@ -84,10 +84,11 @@ def holm(p: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def pairs_needed(mean: float, deviation: float, comparisons: int = 1) -> int | None:
-    """How many pairs would show a difference, if mean and standard deviation are what they were measured to be.
+    """Returns how many pairs would show a difference whose mean and standard deviation are as measured.
 
-    The least n ≥ 2 at which Student's paired two-sided test at level α / m finds it, in its direction, with power 0.8,
-    for α = 0.05 and m comparisons (Holm's first step): see `power`. None for no difference, or beyond 10,000.
+    This is the least n ≥ 2 at which Student's paired two-sided test at level α / m finds the difference, in its
+    direction, with power 0.8, for α = 0.05 and m comparisons (Holm's first step): see `power`. None if there is no
+    difference, or if n would exceed 10,000.
     """
     if deviation == 0:
         return 2 if mean else None
@@ -106,10 +107,10 @@ def pairs_needed(mean: float, deviation: float, comparisons: int = 1) -> int | N
 
 
 def power(pairs: int, effect: float, comparisons: int = 1) -> float:
-    """The chance that the test of `pairs_needed` finds a difference of `effect` standard deviations.
+    """Computes the chance that the test of `pairs_needed` finds a difference of `effect` standard deviations.
 
     1 − F(q) with the quantile q of 1 − α / 2m of Student's t, and F the distribution function of the noncentral t
-    with noncentrality √n · effect, both of n − 1 degrees of freedom (Cohen 1988, chapter 2).
+    with noncentrality √n · effect, both with n − 1 degrees of freedom (Cohen 1988, chapter 2).
     """
     from scipy.special import nctdtr
 

@@ -1,4 +1,4 @@
-"""What was found, in words: one to three sentences and a title, and every number in them.
+"""The findings in words: a title and one to three sentences, and every number in them.
 
 A sentence says what was measured ("is lowest") or shown by a test at 5 % ("better"), never that two options are equal.
 """
@@ -32,16 +32,17 @@ _MEASURES: Final = {"data_loss": _Measure("validation data loss", "lowest", "low
 
 def find(options: Sequence[Option], best: int | None, replicates: Replicates, *, selection: str = "data_loss",
          remarks: Sequence[str] = ()) -> dict[str, Any]:
-    """The findings, as JSON values; the numbers are those of `contest`.
+    """Returns the findings as JSON values; the numbers are those of `contest`.
 
-    "title" and "sentences" are for people. "difference" is best − reference of "data_loss" and "accuracy", {"mean",
-    "low", "high", "p"} with p before any correction; "p" is the corrected one of what chose. "tested" has the same of
-    each option with a penalty, minus the best without. "needed" is how many seeds would show the difference.
+    "title" and "sentences" are for people. "difference" maps "data_loss" and "accuracy" to best − reference, {"mean",
+    "low", "high", "p"} with p before any correction; "p" is the corrected one for the selection criterion. "tested" has
+    the same for each option with a penalty, minus the best without. "needed" is how many seeds would show the
+    difference.
 
     Args:
-      options: all that may be named.
-      best: the place of the one that was chosen; None if none could be.
-      selection: "data_loss" or "accuracy", which chose.
+      options: all options that may be named.
+      best: the place of the chosen one; None if none could be chosen.
+      selection: the criterion of the choice, "data_loss" or "accuracy".
       remarks: clauses for the last sentence.
     """
     found = {"over": replicates.text, "confidence": CONFIDENCE, "selection": selection}
@@ -71,7 +72,7 @@ class _Words:
         self._is_single = len(self._best.data_loss) == 1
 
     def title(self) -> str:
-        """A line for a picture."""
+        """Returns a line for a picture."""
         measure = self._measure
         if self._contest.against_none and not self._is_single and not self._better:
             return self._no_better()
@@ -84,14 +85,14 @@ class _Words:
         return f"{text}, {self._gain()}" if is_shown else f"{text}, but that may be chance"
 
     def sentences(self) -> list[str]:
-        """Which is best, by how much, how sure that is; and what that is in the other measure."""
+        """Returns which option is best, by how much and how surely, and the difference in the other measure."""
         if self._reference is None:
             return [f"{_capital(self._best.phrase)} the {self._measure.title} is {self._level()}; there is nothing to "
                     "compare it with."]
         return [self._verdict(), self._also()]
 
     def others(self) -> list[str]:
-        """Which other penalties are better than none, where any is and there are others."""
+        """Returns which other penalties are better than none, if any penalty is and there are others."""
         others = sorted(set(self._contest.tested) - {self._contest.best})
         if not self._better or not others:
             return []
@@ -135,7 +136,7 @@ class _Words:
             "" if is_shown else f", as far as {self._replicates.text} can tell")
 
     def _gain(self) -> str:
-        """`0.021 nats lower than without a penalty`."""
+        """Returns the gain in words: `0.021 nats lower than without a penalty`."""
         assert self._reference is not None
         gain = -SIGNS[self._selection] * float(self._contest.pair[self._selection].mean)
         of_next = "" if self._contest.against_none and not self._best.is_none else (
@@ -172,9 +173,9 @@ class _Words:
         return f"The difference in {measure.title} is {mean} {measure.unit}{sure}."
 
     def _amounts(self, name: str, signed: bool = False) -> tuple[str, str, str]:
-        """Mean and interval of the difference, with the decimals that give the half width two digits.
+        """Returns mean and interval of the difference, with as many decimals as give the half width two digits.
 
-        Unless `signed`, the difference is told as what is gained, with the unit at the mean.
+        Unless `signed`, the difference is given as a gain, and the mean has its unit.
         """
         difference, measure = self._contest.pair[name], _MEASURES[name]
         most = 1.0 if name == "accuracy" else math.inf  # No two accuracies differ by more.

@@ -1,4 +1,4 @@
-"""The grid of a sweep: values, lists and log ranges of what may differ from lane to lane. No TensorFlow here."""
+"""The grid of a sweep: values, lists and log ranges of the settings that may differ. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from reglab.inputs.texts import shown
 
 _FIX: Final = "give numbers such as 0,1e-4,1e-3, or low:high:count for a range on a log scale such as 1e-5:1e-2:8"
 MOST_VALUES: Final = 1000
-"""Of one flag, repeated ones counted."""
+"""The most values of one flag, counting repeated ones."""
 MOST_PATTERNS: Final = 100
-"""Of `penalize`: to compile one takes a thousandth of a second."""
+"""The most patterns in `penalize`: compiling one takes a millisecond."""
 MOST_LANES: Final = 100_000
-"""Of a sweep or comparison: points x seeds x folds."""
+"""The most lanes of a sweep or comparison: points x seeds x folds."""
 
 
 @by_penalty_name
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """One place of the grid; its lanes differ in their seed alone.
+    """One place of the grid; its lanes differ in their seed only.
 
     The penalties' names are fields too: `Point(l1=1e-3)`.
     """
@@ -56,7 +56,7 @@ class Grid:
 
     @property
     def size(self) -> int:
-        """How many points there are."""
+        """The number of points."""
         return math.prod(map(len, (self.penalize, self.learning_rate, *self.strengths.values())))
 
     @property
@@ -70,18 +70,18 @@ class Grid:
 
     @property
     def values(self) -> dict[str, tuple[Any, ...]]:
-        """Name to values of all that points are told by: the penalties in question, learning rate, penalized layers."""
+        """Maps names of the settings that define points to their values: penalties, learning rate, penalized layers."""
         return as_dict(self)
 
     def described(self, point: Point) -> dict[str, Any]:
-        """A point as JSON values, by the same names as all others of this grid."""
+        """Returns a point as JSON values, under the same names as all others of this grid."""
         return {name: point.strengths[name] if name in self.strengths else getattr(point, name) for name in self.values}
 
     def checked(self, shared: Config) -> Grid:
-        """Itself, once every value has been accepted by `Config`.
+        """Returns the grid itself after `Config` has accepted every value.
 
         Raises:
-          ConfigError: one was not, or there are too many points.
+          ConfigError: a value was not accepted, or there are too many points.
         """
         if self.size > MOST_LANES:
             raise ConfigError(f"the flags of the grid make {self.size:,} points, and a sweep has at most "
@@ -93,10 +93,10 @@ class Grid:
 
 
 def parse_grid(shared: Config, **texts: str | None) -> Grid:
-    """The grid that flags describe; one that is not given has the single value of `shared`.
+    """Returns the grid that flags describe; a flag that is not given has the single value of `shared`.
 
     Args:
-      texts: of `learning_rate`, `penalize` and penalties, by their names.
+      texts: the texts of `learning_rate`, `penalize` and the penalties, by name.
 
     Raises:
       ConfigError: a text cannot be read, or a value cannot be used.
@@ -111,7 +111,7 @@ def parse_grid(shared: Config, **texts: str | None) -> Grid:
 
 
 def parse_strengths(name: str, text: str) -> tuple[Strength, ...]:
-    """Numbers as `parse_numbers` reads them, or one strength for each of some layers such as `dense_0=1e-3`.
+    """Reads numbers as `parse_numbers` does, or strengths given layer by layer, such as `dense_0=1e-3`.
 
     Raises:
       ConfigError: the text is neither; the message names the flag `name`.
@@ -125,12 +125,12 @@ def parse_strengths(name: str, text: str) -> tuple[Strength, ...]:
 
 
 def parse_numbers(name: str, text: str) -> tuple[float, ...]:
-    """`0,1e-5:1e-2:8` as ascending numbers without duplicates: values and log ranges, separated by commas.
+    """Reads values and log ranges separated by commas, as `0,1e-5:1e-2:8`; returns ascending, distinct numbers.
 
-    A range has `count` numbers in a constant ratio from `low` to `high`, both included, rounded to 12 digits.
+    A range has `count` numbers from `low` to `high`, both included, in a constant ratio and rounded to 12 digits.
 
     Raises:
-      ConfigError: the text is none of that; the message names the flag `name`.
+      ConfigError: the text is something else; the message names the flag `name`.
     """
     values: list[float] = []
     for part in text.split(","):
@@ -146,7 +146,7 @@ def parse_numbers(name: str, text: str) -> tuple[float, ...]:
 
 
 def parse_patterns(name: str, text: str) -> tuple[str, ...]:
-    """`all;hidden;dense_[0,1]` as texts without duplicates, in their order; `;`, as a pattern may hold a comma.
+    """Reads `all;hidden;dense_[0,1]` as texts without duplicates, in order; it uses `;`, as a pattern may hold a comma.
 
     Raises:
       ConfigError: a part is empty.

@@ -1,4 +1,4 @@
-"""Lanes whose steps are not finite: which, from which step on, and where it began. The other lanes go on regardless."""
+"""Finds the lanes whose steps are not finite, from which step on, and why. The other lanes go on regardless."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reglab.engine.training import Training
 from reglab.run.divergence import MOST_BYTES, Rewind
 
 MOST_TOLD: Final = 3
-"""Lanes that a line is said of; the others are only counted."""
+"""How many lanes get a warning each; the others are only counted."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Blowup:
     """A lane with steps that are not finite.
 
     Attributes:
-      lane: which.
+      lane: the place of the lane.
       step: the first step whose data loss is not finite or, with `--on_nonfinite=skip`, whose update was left out.
       left_out: how many updates were left out.
     """
@@ -31,12 +31,12 @@ class Blowup:
 
 
 class LaneWatch:
-    """Looks at what every call brought.
+    """Examines the outcome of every call.
 
     Args:
       names: what to call each lane.
       skips: whether updates that are not finite are left out.
-      warn: told, in a line, of the first lanes.
+      warn: gets a line about each of the first such lanes.
     """
 
     def __init__(self, names: Sequence[str], skips: bool, warn: Callable[[str], None]) -> None:
@@ -47,7 +47,7 @@ class LaneWatch:
 
     @property
     def blowups(self) -> tuple[Blowup, ...]:
-        """Of all calls so far, by lane."""
+        """The blowups of all calls so far, by lane."""
         return tuple(Blowup(int(lane), int(self._first_steps[lane]), int(self._left_out[lane]))
                      for lane in np.flatnonzero(self._first_steps >= 0))
 
@@ -58,7 +58,7 @@ class LaneWatch:
             rewind.note(training)
 
     def after_call(self, trainings: Sequence[Training], data_losses: np.ndarray) -> None:
-        """To be called with the [steps, lanes] data losses that it brought."""
+        """To be called after each call, with the [steps, lanes] data losses that it returned."""
         bad = ~np.isfinite(data_losses)
         if not bad.any():
             return
@@ -82,7 +82,7 @@ class LaneWatch:
 
 
 def describe(entries: Sequence[Mapping[str, Any]], lanes: int) -> list[str]:
-    """A line for people on the "nonfinite" of a `compare.json` or `sweep.json`; none where nothing is in it."""
+    """Returns a line for people about the "nonfinite" of a `compare.json` or `sweep.json`, or none if that is empty."""
     if not entries:
         return []
     left_out = sum(entry["left_out"] for entry in entries)

@@ -1,4 +1,4 @@
-"""Sets of lanes trained one after another, one set a seed, as one set of curves again."""
+"""Joins the curves of sets of lanes trained one after another, one set per seed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reglab.lab.lanes import LaneCurves
 
 
 def interleaved(sets: Sequence[LaneCurves]) -> LaneCurves:
-    """The curves of n sets of m lanes as those of m · n lanes: lane by lane, each over its sets."""
+    """Returns the curves of n sets of m lanes as those of m · n lanes, lane by lane, each over the sets."""
     count, size = len(sets), sets[0].train["data_loss"].shape[-1]
     order = np.arange(count * size).reshape(count, size).T.ravel()
 

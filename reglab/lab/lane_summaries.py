@@ -1,7 +1,7 @@
-"""TensorBoard runs of lanes, each the mean over its seeds, with what `fit` would have written; and of what was found.
+"""Writes TensorBoard runs of lanes, each the mean over its seeds, with what `fit` would have written, and an overview.
 
-A run is two folders, `<name>/train` and `<name>/validation`, with the tags of `reglab.train`, but for those of single
-training batches: lanes measure whole splits only. One more, `overview`, has texts and pictures of all of them.
+A run is two folders, `<name>/train` and `<name>/validation`, with the tags of `reglab.train` except those of single
+training batches: lanes measure whole splits only. One more run, `overview`, has texts and pictures about all of them.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from reglab.run.logs.tags import ABOUT_FOUND, ABOUT_RUN, ABOUT_TAGS, gap_tags, s
 from reglab.run.report import about_tags, hyperparameters
 
 SHOWN_RUNS: Final = 40
-"""Where there are more, TensorBoard shows none of them until they are ticked one by one."""
+"""If there are more runs, TensorBoard shows none of them until they are ticked one by one."""
 OVERVIEW: Final = "overview"
 CHOICE: Final = "choice"
-"""The column of the HParams page that marks what was chosen; it is sorted before those of the penalties."""
+"""The column of the HParams page that marks the chosen runs; its name sorts before those of the penalties."""
 
 
 def write_lane_runs(directory: str | os.PathLike[str], named_lanes: Mapping[str, Sequence[int]],
@@ -35,17 +35,17 @@ def write_lane_runs(directory: str | os.PathLike[str], named_lanes: Mapping[str,
                     marks: Mapping[str, str]) -> None:
     """Writes one run for each name.
 
-    Where both splits of all would be more than TensorBoard shows, training curves are those of the chosen ones alone.
+    If both splits of all names would be more than TensorBoard shows, only chosen names get training curves.
 
     Args:
-      directory: what to give TensorBoard as its logdir.
-      named_lanes: the name of a run, also its row on the HParams page, to the places in `lanes` it is the mean of.
-      lanes: the lanes that `curves` are of; those of one name differ in their seed alone.
+      directory: the logdir for TensorBoard.
+      named_lanes: maps the name of a run, also its row on the HParams page, to the places in `lanes` that it averages.
+      lanes: the lanes of `curves`; those of one name differ in their seed only.
       shared: what all lanes have in common.
-      steps_per_epoch: the step axis counts steps, as everywhere.
-      marks: the names that were chosen, to what they are, as "best".
+      steps_per_epoch: the number of steps in an epoch, since the step axis counts steps, as everywhere.
+      marks: maps the chosen names to what they are, such as "best".
     """
-    are_few = 2 * len(named_lanes) < SHOWN_RUNS  # With the overview.
+    are_few = 2 * len(named_lanes) < SHOWN_RUNS  # Together with the overview.
     rows = {name: {CHOICE: marks.get(name, "-"), **_columns(places, lanes, shared)}
             for name, places in named_lanes.items()}
     names = dict.fromkeys(column for row in rows.values() for column in row)
@@ -65,15 +65,15 @@ def write_lane_runs(directory: str | os.PathLike[str], named_lanes: Mapping[str,
 
 def write_overview(directory: str | os.PathLike[str], shared: Config, about: Mapping[str, str], found: Sequence[str],
                    table_text: str, pictures: Mapping[str, pathlib.Path]) -> None:
-    """Writes what was run, what each tag means, what was found, and the pictures of it.
+    """Writes what was run, what each tag means, what was found, and the pictures.
 
     Args:
-      directory: what to give TensorBoard as its logdir.
+      directory: the logdir for TensorBoard.
       shared: what all lanes have in common.
-      about: what was run, label to text.
-      found: sentences.
+      about: what was run; maps labels to texts.
+      found: the findings as sentences.
       table_text: the results as they are printed.
-      pictures: a name to a PNG file, left out where there is none.
+      pictures: maps names to PNG files; files that do not exist are left out.
     """
     texts = {ABOUT_FOUND: "\n\n".join([*found, "\n".join(f"    {line}" for line in table_text.splitlines())]),
              ABOUT_RUN: table(about), ABOUT_TAGS: about_tags(shared)}
@@ -84,7 +84,7 @@ def write_overview(directory: str | os.PathLike[str], shared: Config, about: Map
 
 
 def _columns(places: Sequence[int], lanes: Sequence[Lane], shared: Config) -> dict[str, Any]:
-    """The hyper-parameters of some lanes that differ in their seed alone."""
+    """Returns the hyper-parameters of some lanes that differ in their seed only."""
     columns = hyperparameters(lanes[places[0]].config(shared))
     if len(places) > 1:
         del columns["seed"]
@@ -101,7 +101,7 @@ def _write_curves(writer: RunWriter, split: Mapping[str, np.ndarray], curves: La
     loss, accuracy, penalty = split["data_loss"], split["accuracy"], curves.weights["penalty/total"]
     tags = {**split_tags({**split, "penalty": penalty, "total": loss + penalty}), **curves.weights}
     if with_gap:
-        with np.errstate(invalid="ignore"):  # Infinity from infinity.
+        with np.errstate(invalid="ignore"):  # Infinity minus infinity.
             tags |= gap_tags({"data_loss": loss - curves.train["data_loss"],
                               "accuracy": curves.train["accuracy"] - accuracy})
     now = time.time()
@@ -110,12 +110,12 @@ def _write_curves(writer: RunWriter, split: Mapping[str, np.ndarray], curves: La
 
 
 def _mean_of(curves: LaneCurves, places: list[int]) -> LaneCurves:
-    """The mean over some lanes, without a lane axis or parameters. Lanes that diverged count only where all did."""
+    """Returns the mean over some lanes, without lane axis or parameters. Diverged lanes count only if all diverged."""
     final = curves.train["data_loss"][-1] + curves.validation["data_loss"][-1]
     places = [place for place in places if np.isfinite(final[place])] or places
 
     def mean(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        with np.errstate(invalid="ignore"):  # Of a diverged lane.
+        with np.errstate(invalid="ignore"):  # In a diverged lane.
             return {name: array[:, places].mean(-1) for name, array in values.items()}
 
     return LaneCurves(curves.epochs, mean(curves.train), mean(curves.validation), mean(curves.weights), {})

@@ -30,13 +30,13 @@ from reglab.engine.training import Training
 from reglab.lab.lane_blowups import Blowup, LaneWatch
 
 LANE_FIELDS: Final = ("learning_rate", "seed", "penalize")
-"""Besides the strengths of the penalties."""
+"""The fields that may differ, besides the strengths of the penalties."""
 
 
 @by_penalty_name
 @dataclasses.dataclass(frozen=True)
 class Lane:
-    """What one lane has of its own: fields of `Config`, the penalties' names among them."""
+    """The settings of one lane: fields of `Config`, including the penalties' names."""
 
     strengths: ByPenalty[Strength] = ByPenalty(0.0, {})
     learning_rate: float = 1e-3
@@ -48,26 +48,26 @@ class Lane:
 
     @staticmethod
     def of(config: Config) -> Lane:
-        """The lane of a configuration."""
+        """Returns the lane of a configuration."""
         return Lane(config.strengths, *(getattr(config, name) for name in LANE_FIELDS))
 
     def config(self, shared: Config) -> Config:
-        """The configuration that trains this lane alone: the lanes' data seed is the shared one."""
+        """Returns the configuration that trains this lane alone; its data seed is the shared one."""
         return dataclasses.replace(shared, **vars(self), data_seed=shared.resolved_data_seed)
 
 
 @dataclasses.dataclass(frozen=True)
 class LaneCurves:
-    """What a set of lanes gave, at each evaluation.
+    """The values of a set of lanes at each evaluation.
 
     Attributes:
-      epochs: [evaluations] epochs done.
-      train: "data_loss" and "accuracy" to [evaluations, lanes] over the whole training split.
+      epochs: [evaluations] the epochs done.
+      train: maps "data_loss" and "accuracy" to [evaluations, lanes] over the whole training split.
       validation: the same over the validation split.
-      weights: TensorBoard tag to [evaluations, lanes]: penalties, norms, sparsity.
+      weights: maps TensorBoard tags to [evaluations, lanes]: penalties, norms, sparsity.
       parameters: the final weights, by layer and name, with a leading lane axis.
       blowups: the lanes with steps that are not finite.
-      buffers: those that belong to the parameters.
+      buffers: the buffers that belong to the parameters.
       kernel_entries: the number of entries of all kernels of a lane.
     """
 
@@ -90,19 +90,19 @@ class LaneTrainer:
     """Trains sets of lanes, one after another, with one compilation.
 
     Args:
-      shared: what all lanes have in common; its strengths and `LANE_FIELDS` do not count.
+      shared: what all lanes have in common; its strengths and `LANE_FIELDS` are ignored.
       dataset: the data.
-      count: lanes in each set.
+      count: the number of lanes in each set.
       penalize: every `penalize` that a lane may have; the program penalizes the layers of all of them.
-      strengths: name of a penalty to every strength that a lane may have, where that is more than a number for one of
-        the standing penalties.
+      strengths: maps names of penalties to every strength that a lane may have; needed only for other strengths than
+        numbers, or other penalties than the standing ones.
 
     Attributes:
       placement: where the lanes run.
 
     Raises:
-      ConfigError: there are not the devices asked for, the batch is larger than the training data, the lanes are
-        larger than memory, a `penalize` matches no layer, or lanes are to be restored.
+      ConfigError: the devices asked for do not exist, the batch is larger than the training data, the lanes do not fit
+        in memory, a `penalize` matches no layer, or `on_nonfinite` is restore.
     """
 
     def __init__(self, shared: Config, dataset: Dataset, count: int, penalize: Sequence[str] = ("all",),
@@ -127,13 +127,13 @@ class LaneTrainer:
         """Trains `count` lanes for all epochs, or until they are over.
 
         Args:
-          weights: where to start, with a leading lane axis, instead of each seed's initial weights.
-          order_seed: the data seed that orders the data, if not the shared one.
-          on_epoch: called after each epoch with how many are done; what it raises ends the training.
-          on_step: the same with steps, at least once a second or so.
-          is_over: asked after each evaluation, with the totals over the training split so far, [evaluations, lanes];
-            training ends where it is.
-          warn: told, in a line, of the first lanes whose steps are not finite.
+          weights: the weights to start from, with a leading lane axis, instead of each seed's initial weights.
+          order_seed: the data seed that orders the data; by default the shared one.
+          on_epoch: called after each epoch with the number of epochs done; an exception from it ends the training.
+          on_step: the same for steps, called about once a second or more often.
+          is_over: called after each evaluation with the totals over the training split so far, [evaluations, lanes];
+            training ends if it returns True.
+          warn: gets a line about each of the first lanes whose steps are not finite.
         """
         assert len(lanes) == self._count, "a set of lanes has the size the trainer was made for"
         self._order_by(self._shared.resolved_data_seed if order_seed is None else order_seed)
@@ -156,7 +156,7 @@ class LaneTrainer:
                           sum(self._step.model.kernel_sizes.values()))
 
     def use_data(self, dataset: Dataset) -> None:
-        """From now on other data, with splits of the same sizes; compiles nothing anew."""
+        """Changes the data to others with splits of the same sizes; nothing is compiled anew."""
         if dataset is not self._dataset:
             self._dataset = dataset
             if self._groups is not None:
@@ -202,7 +202,7 @@ class LaneTrainer:
 
 
 def _evaluate(training: Training) -> tuple[dict[str, np.ndarray], ...]:
-    """Both splits, and what the weights alone tell."""
+    """Evaluates both splits, and measures the weights."""
     return training.evaluate("train"), training.evaluate("validation"), training.measure_weights()
 
 

@@ -1,4 +1,4 @@
-"""What the seeds of a comparison or sweep vary: the initial weights alone, or the order of the data with them."""
+"""What the seeds of a comparison or sweep vary: the initial weights alone, or the order of the data too."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ VARY_HELP: Final = ("What differs from seed to seed: weights (the initial ones),
 
 
 def check_vary(vary: str, config: Config, seeds: int) -> None:
-    """Raises:
+    """Checks what the seeds vary.
+
+    Raises:
       ConfigError: it is none of `VARY`, or the last seed of the orders is out of range.
     """
     one_of(*VARY)("vary", vary)
@@ -24,7 +26,7 @@ def check_vary(vary: str, config: Config, seeds: int) -> None:
 
 
 def order_seed(vary: str, config: Config, seed: int) -> int:
-    """Which data seed orders the data for the lanes of `seed`; the first seed's is always that of the data.
+    """Returns the data seed that orders the data for the lanes of `seed`; for the first seed it is that of the data.
 
     `config.seed` is the first seed. Split, sample and label noise are the same for all seeds, whatever varies.
     """
@@ -32,18 +34,18 @@ def order_seed(vary: str, config: Config, seed: int) -> int:
 
 
 def over(vary: str, seeds: int, folds: int | None = None) -> str:
-    """What means are taken over, for people: `5 seeds on one split`."""
+    """Describes for people over what means are taken: `5 seeds on one split`."""
     if folds is not None:
         return f"{folds} folds"
     return counted(seeds, "seed") + (" and orders" if vary == "order" and seeds > 1 else "") + " on one split"
 
 
 def counted(count: int, noun: str) -> str:
-    """`1 seed`, `2 seeds`."""
+    """Returns a count with its noun: `1 seed`, `2 seeds`."""
     return f"{count:,} {noun}{'s' if count != 1 else ''}"
 
 
 def listed(names: Sequence[str]) -> str:
-    """`a, b and c`; `a, and b and c` where a name has an "and" of its own."""
+    """Returns `a, b and c`, or `a, and b and c` if a name itself contains "and"."""
     comma = "," if any(" and " in name for name in names) else ""
     return f"{comma} and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

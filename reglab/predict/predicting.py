@@ -67,7 +67,7 @@ def predict(model_dir: str | os.PathLike[str], x: npt.ArrayLike, *, state: str =
 
 def predict_file(model_dir: str | os.PathLike[str], input: str | os.PathLike[str], output: str | os.PathLike[str], *,
                  state: str = "best", overwrite: bool = False) -> Predicted:
-    """Does what `predict` does, from file to file, of any size: about a thousand examples are in memory at a time.
+    """Does what `predict` does, from file to file, of any size: a thousand examples are in memory at a time.
 
     Args:
       input: a .npy file.

@@ -1,7 +1,7 @@
-"""Where numbers stopped being finite: looked for afterwards, so that training pays nothing for it.
+"""Finds where numbers stopped being finite. The search is made afterwards, so that it costs training nothing.
 
-A run keeps its state of a few seconds ago (`Rewind`). Where a step went wrong, the steps from there on are taken once
-more, to the same bits, and looked at one by one.
+A run keeps its state of a few seconds ago (`Rewind`). When a step goes wrong, the steps from that state on are
+repeated, bit for bit, and examined one by one.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from reglab.engine.training import Training
 from reglab.inputs import exit_codes
 
 SECONDS: Final = 2.0
-"""How old a kept state may be: so long the search takes at most, and so rarely there is one more to keep."""
+"""The age at which the kept state is replaced: it bounds the time of the search, and how often a state is kept."""
 MOST_BYTES: Final = 2**28
-"""A larger state is not kept, and what went wrong in it not looked for."""
+"""A larger state is not kept, so that no cause is found for it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Cause:
-    """What was the first that is not finite.
+    """The first number that is not finite.
 
     Attributes:
-      place: which number of which step, for people.
-      last: what was measured last that was finite, for people; empty where nothing is known.
-      penalty_pulls: whether the penalty's gradient was the larger part of the last one that was finite.
+      place: which number it is and of which step, for people.
+      last: the last finite measurement, for people; empty if none is known.
+      penalty_pulls: whether the penalty's gradient had a larger norm than the data's in that measurement.
     """
 
     place: str
@@ -44,17 +44,22 @@ class Cause:
 
 
 class Diverged(exit_codes.Ending, ArithmeticError):
-    """The data loss is no longer finite. What the last whole checkpoint holds was saved before that.
+    """The data loss is no longer finite. The last whole checkpoint was saved before that.
 
     Attributes:
-      step: the first step whose data loss, or weights before its update, are not finite.
-      cause: what was found out about it, if anything.
+      step: the first step whose data loss is not finite, or that starts from weights that are not.
+      cause: the cause, if it was found.
     """
 
     exit_code = exit_codes.DIVERGED
 
     def __init__(self, step: int, cause: Cause | None = None, *, why: str = "", stops: bool = True) -> None:
-        """`why` it could not go on where `--on_nonfinite` would have it; `stops`: that flag would not."""
+        """Makes the error.
+
+        Args:
+          why: why the run could not go on although `--on_nonfinite` asks for it.
+          stops: whether it ended because `--on_nonfinite` is stop.
+        """
         flags = [f"--{name}" for name in ("learning_rate", *penalties.names())]
         remedy = f"a lower {', '.join(flags[:-1])} or {flags[-1]}" if cause is not None and cause.penalty_pulls else (
             "a lower --learning_rate, or --clip_norm=1")
@@ -65,7 +70,7 @@ class Diverged(exit_codes.Ending, ArithmeticError):
 
 
 class Rewind:
-    """Keeps a training's state of a few seconds ago, of which it holds the tensors and copies none."""
+    """Keeps the state that a training had a few seconds ago; it holds the tensors and copies none of them."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, most_bytes: int = MOST_BYTES) -> None:
         self._clock, self._kept_at, self._most_bytes = clock, -float("inf"), most_bytes
@@ -78,9 +83,9 @@ class Rewind:
             self._state = _read(training) if state_bytes(training) <= self._most_bytes else None
 
     def find_cause(self, training: Training, bad: int, lane: int | None = None) -> Cause | None:
-        """What went wrong on the way to `bad`, a step that `Diverged` may name; None where that cannot be told.
+        """Returns what went wrong up to step `bad`, one that `Diverged` may name, or None if that cannot be found out.
 
-        Its state is afterwards what it was before.
+        The training is left in the state in which it was.
         """
         if self._state is None or int(self._state["step"]) > bad:
             return None
@@ -93,9 +98,9 @@ class Rewind:
 
 
 def look(training: Training, epoch: int, first: int, lane: int | None = None) -> Cause:
-    """What is not finite at step `first` of an epoch, in the state as it is: `place` is empty where nothing is.
+    """Returns what is not finite at step `first` of an epoch, given the current state.
 
-    `last` then tells its data loss and gradient norm.
+    If everything is finite, `place` is empty and `last` gives the data loss and the norm of the gradient.
     """
     step, parameters = training.steps_taken, _one(training.parameters(), lane)
     functions = training.program.step
@@ -124,7 +129,7 @@ def look(training: Training, epoch: int, first: int, lane: int | None = None) ->
 
 
 def state_bytes(training: Training) -> int:
-    """What the state of a training takes."""
+    """Returns the size of a training's state in bytes."""
     sizes: list[int] = []
     map_arrays(lambda v: sizes.append(v.shape.num_elements() * v.dtype.size), training.state)
     return sum(sizes)

@@ -1,4 +1,4 @@
-"""An evaluation: what a run has come to after so many updates, over both whole splits."""
+"""An evaluation: the scores of a run after a number of updates, over both whole splits."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from reglab.engine.training import Training
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Both splits after `step` updates, each example counted once, and what was measured of the weights.
+    """The scores of both splits after `step` updates, each example counted once, and the measurements of the weights.
 
-    `train` and `validation` have `data_loss`, each term by the name of its penalty, their sum `penalty`, `total` and
-    `accuracy`, `weights` the rest by tag.
+    `train` and `validation` have `data_loss`, each term under the name of its penalty, `penalty` (their sum),
+    `total` and `accuracy`; `weights` maps tags to everything measured of the weights.
     """
 
     step: int
@@ -26,7 +26,7 @@ class Evaluation:
     @staticmethod
     def of(step: int, epoch: int, train: Mapping[str, float], validation: Mapping[str, float],
            weights: Mapping[str, float]) -> Evaluation:
-        """Joins the data loss and accuracy of the splits with the penalties of the weights."""
+        """Makes an evaluation from the data loss and accuracy of the splits and the penalties of the weights."""
         terms = {name: weights[f"penalty/{name}"] for name in penalties.names() if f"penalty/{name}" in weights}
         total = weights["penalty/total"]
         splits = [{**split, **terms, "penalty": total, "total": split["data_loss"] + total}
@@ -35,13 +35,13 @@ class Evaluation:
 
     @property
     def gap(self) -> dict[str, float]:
-        """The generalization gap: in data loss validation − training, in accuracy training − validation."""
+        """The generalization gap: validation − training for the data loss, training − validation for the accuracy."""
         return {"data_loss": self.validation["data_loss"] - self.train["data_loss"],
                 "accuracy": self.train["accuracy"] - self.validation["accuracy"]}
 
 
 def evaluate(training: Training, epoch: int) -> Evaluation:
-    """The evaluation of a training's state, after so many epochs."""
+    """Evaluates a training's state after `epoch` epochs."""
     weights = {tag: float(value) for tag, value in training.measure_weights().items()}
     splits = {split: {name: float(value) for name, value in training.evaluate(split).items()}
               for split in ("train", "validation")}

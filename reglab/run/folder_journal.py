@@ -1,7 +1,8 @@
-"""What a run with a folder writes while it goes on: metrics, event files and checkpoints, kept in step.
+"""What a run with a folder writes as it goes on: metrics, event files and checkpoints, kept consistent.
 
-Order is all here. What was measured up to a checkpoint is on disk before the checkpoint is; what lies beyond the
-restored one is dropped before the run goes on. So every step is told exactly once, however a run was killed.
+The order of the writes ensures that. Everything measured up to a checkpoint is on disk before the checkpoint is, and
+everything after the restored checkpoint is dropped before the run goes on. So every step is recorded exactly once,
+however a run was killed.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from reglab.storage.files import StorageError, refusal
 
 
 class FolderJournal(Journal):
-    """The journal of a run with a folder. Opening it restores the state, if there is one to restore."""
+    """The journal of a run with a folder. Making it restores the state, if one was saved."""
 
     def __init__(self, config: Config, directory: RunDirectory, state: State, warn: Callable[[str], None],
                  is_due: Callable[[int], bool] = lambda step: False, rhythm: Rhythm | None = None) -> None:
@@ -49,7 +50,7 @@ class FolderJournal(Journal):
         self._metrics = MetricsFile(directory.metrics)
         self._told = set(opened.told)
         self._writers: dict[str, RunWriter] = {}
-        if self.finished_result is None:  # A complete run may have nothing more to tell.
+        if self.finished_result is None:  # A complete run may have nothing more to write.
             for split in SPLITS:
                 self._writer(split)
         if not self._told >= PAGES:
@@ -59,7 +60,7 @@ class FolderJournal(Journal):
             self._tell_result(self.finished_result)
 
     def write_header(self, facts: Mapping[str, str]) -> None:
-        """Writes what is being run to the Text page, once."""
+        """Writes the description of the run to the Text page, once."""
         self._tell(0, ABOUT_RUN, table(facts))
 
     def write_reports(self, calls: Calls) -> None:
@@ -69,7 +70,7 @@ class FolderJournal(Journal):
             self._write(step, "train", {tag: float(values[k]) for tag, values in calls.reports.items()}, now)
 
     def write_evaluation(self, evaluation: Evaluation, extra: Mapping[str, float]) -> None:
-        """Writes the evaluation to both files of both splits; begins to save the state if it is the best so far."""
+        """Writes an evaluation to both files for both splits; starts to save the state if it is the best so far."""
         self._wrote_evaluation = self._is_written(evaluation.epoch)
         if self._wrote_evaluation:
             self._write_both(evaluation, extra)
@@ -85,40 +86,40 @@ class FolderJournal(Journal):
                                          **evaluation.weights}, now)
 
     def write_histograms(self, step: int, kernels: Mapping[str, np.ndarray]) -> None:
-        """Writes histograms, unless the evaluation of these weights was left out too."""
+        """Writes histograms, unless the evaluation of the same weights was not written."""
         if self._wrote_evaluation:
             self._writer("train").histograms(step, {kernel_tag(layer): kernel for layer, kernel in kernels.items()})
 
     def confirm_best(self) -> dict[str, Any] | None:
-        """`best`, after its state was read back, and made again where it was damaged."""
+        """Returns `best` after its state was read back, and saved again if it was damaged."""
         self._checkpoints.wait()
         if self.best is None or keep_best(self._checkpoints, self.best, self._warn):
             return self.best
         return {**self.best, "lost": True}
 
     def write_result(self, result: Mapping[str, Any]) -> None:
-        """Writes `result.json`, once all metrics and checkpoints are on disk; what was found also to the Text page."""
+        """Writes the result to `result.json` and the Text page, once all metrics and checkpoints are on disk."""
         self._tell_result(result)
         self._flush()
         self._checkpoints.wait()
         self._directory.write_result(result)
 
     def save(self) -> bool:
-        """Puts metrics and events on disk, then begins a checkpoint; there always will be one."""
+        """Puts metrics and events on disk, then starts to write a checkpoint; returns True."""
         self._flush()
         self._checkpoints.save(background=True)
         return True
 
     def go_back(self) -> int:
-        """Restores the newest checkpoint that was due and is whole; returns its step, 0 where there is none."""
+        """Restores the newest scheduled checkpoint that is whole; returns its step, or 0 if there is none."""
         return self._checkpoints.go_back(self._warn)
 
     def wait(self, seconds: float) -> bool:
-        """Waits that long for the checkpoints that are being written; whether all of them are on disk."""
+        """Waits at most `seconds` for the checkpoints being written; returns whether all of them are on disk."""
         return self._checkpoints.wait(seconds)
 
     def close(self) -> None:
-        """Ends all files; when it returns, all checkpoints are on disk."""
+        """Closes all files; when it returns, all checkpoints are on disk."""
         with contextlib.ExitStack() as stack:
             for writer in self._writers.values():
                 stack.callback(writer.close)
@@ -138,7 +139,7 @@ class FolderJournal(Journal):
         self._writer(split).scalars(step, values, wall_time)
 
     def _writer(self, split: str) -> RunWriter:
-        """Returns the writer of a split's event file, which is opened when it is first needed."""
+        """Returns the writer of a split's event file, which is opened when first needed."""
         if split not in self._writers:
             self._writers[split] = _run_writer(self._directory, split)
         return self._writers[split]
@@ -152,15 +153,15 @@ class FolderJournal(Journal):
 
 def open_journal(config: Config, directory: RunDirectory | None, state: State, warn: Callable[[str], None],
                  is_due: Callable[[int], bool] = lambda step: False, rhythm: Rhythm | None = None) -> Journal:
-    """The journal of a run; one that writes nothing if there is no folder.
+    """Returns the journal of a run, or one that writes nothing if there is no folder.
 
     Args:
-      warn: told, in a line, of each damage that was found and what came of it.
-      is_due: whether a checkpoint is made at a step however the run is interrupted.
-      rhythm: where it is given, points that are lost from both metrics and event files are noticed.
+      warn: gets a line for each damage found and how it was dealt with.
+      is_due: whether a checkpoint is scheduled at a step, that is, made there however the run is interrupted.
+      rhythm: if given, points missing from both the metrics and the event files are noticed.
 
     Raises:
-      ConfigError: the folder cannot be written, or holds a run that went on but none of whose checkpoints can be read.
+      ConfigError: the folder cannot be written, or holds a run that had saved checkpoints of which none can be read.
     """
     if directory is None:
         return Journal()
@@ -174,13 +175,13 @@ def open_journal(config: Config, directory: RunDirectory | None, state: State, w
 
 
 def _run_writer(directory: RunDirectory, split: str) -> RunWriter:
-    """A new event file. Its name ends in the run's id, by which the run knows its own files again."""
+    """Makes a new event file. Its name ends in the run's id, by which the run recognizes its own files."""
     folder = directory.path / split
     return RunWriter(folder, EventFile(folder, f".{directory.run_file.run}"))
 
 
 def written_epochs(config: Config) -> Callable[[int], bool]:
-    """Whether an epoch's evaluation is written: `max_points` of them at the most, the last among them."""
+    """Returns whether an epoch's evaluation is written: at most `max_points` are, including the last."""
     last = -(-config.epochs // config.evaluate_every)  # The last is evaluated in any case.
     every = 1 if config.max_points is None else (last - 1) // config.max_points + 1
     return lambda epoch: epoch == config.epochs or epoch // config.evaluate_every % every == 0

@@ -1,4 +1,4 @@
-"""The folder that a run gets: the one that is named, or a new one, and this process' alone."""
+"""The folder of a run: the one named, or a new one; either is owned by this process alone."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from reglab.storage.ownership import owning, owning_new
 
 @contextlib.contextmanager
 def own_folder(config: Config, kind: str = "") -> Iterator[Config]:
-    """Inside the block the folder of a run, or of another `kind` of work, is this process' alone.
+    """Inside the block, this process alone owns the folder of a run or of another `kind` of work.
 
-    Gives:
+    Yields:
       `config`, with the name of a new folder if it named none.
 
     Raises:
@@ -34,14 +34,14 @@ def own_folder(config: Config, kind: str = "") -> Iterator[Config]:
 
 
 def with_default_name(config: Config) -> Config:
-    """`config` with the name that a new folder would get, if it names none; no folder is made."""
+    """Returns `config` with the name that a new folder would get, if it names none; no folder is made."""
     return config if config.model_dir else dataclasses.replace(config, model_dir=next(default_names(config)))
 
 
 def default_names(config: Config, kind: str = "") -> Iterator[str]:
-    """`runs/<time>-<short name>`: the data and the penalties, for example runs/20260131-101530-digits-l1=0.001.
+    """Yields names `runs/<time>-<data>-<penalties>`, for example runs/20260131-101530-digits-l1=0.001.
 
-    The further ones are for what starts within the same second.
+    All but the first are for other runs started within the same second.
     """
     dataset = re.sub(r"\W+", "-", pathlib.Path(config.dataset).stem)
     penalties = "".join(f"-{name}={in_names(strength)}" for name, strength in config.strengths.items()

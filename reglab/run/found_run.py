@@ -1,4 +1,4 @@
-"""What the folder of a run holds when a run is opened: read, checked, and nothing written."""
+"""Reads and checks what the folder of a run holds when the run is opened; nothing is written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reglab.storage.files import misplaced
 from reglab.storage.reading import Missing, Unreadable, read_object
 
 FILES: Final = ("config.json", "data.json", NAME, "result.json", "metrics.jsonl", "checkpoints/best/best.json")
-"""Of a run, besides checkpoints and event files."""
+"""The files of a run besides checkpoints and event files."""
 _FOLDERS: Final = ("train", "validation", "checkpoints", "checkpoints/best")
 _OWN_NAMES: Final = ("config.json", "data.json", "result.json", "metrics.jsonl", "train", "validation", "checkpoints")
 
@@ -28,10 +28,10 @@ class FoundRun:
 
     Attributes:
       holds_run: whether it holds one.
-      run_file: the contents of `run.json`, or what is known of them; new ones where there is no run.
-      knows_run: whether `run.json` was there and whole; if not, it is made again, as far as that can be.
-      is_older: whether an older reglab wrote the run, which did not label its checkpoints.
-      warnings: lines for the user, of what was damaged.
+      run_file: the contents of `run.json`, or what is known of them; new contents if there is no run.
+      knows_run: whether `run.json` was there and whole; if not, it is written again as far as possible.
+      is_older: whether the run was written by an older reglab, which did not label checkpoints.
+      warnings: a line for the user about each damaged file.
     """
 
     holds_run: bool = False
@@ -42,7 +42,7 @@ class FoundRun:
 
 
 def find_run(path: pathlib.Path, config: Config) -> FoundRun:
-    """The run in a folder, where a run of `config` may be opened.
+    """Returns the run in a folder, after checking that a run of `config` may be opened there.
 
     Raises:
       ConfigError: the folder holds something else, or a run that `config.resume` does not allow.
@@ -56,10 +56,10 @@ def find_run(path: pathlib.Path, config: Config) -> FoundRun:
 
 
 def known_data(folder: pathlib.Path, run_file: RunFile, warnings: list[str]) -> Mapping[str, Any] | None:
-    """The facts of the run's data, of `data.json` or else of `run.json`; None where they are lost.
+    """Returns the facts of the run's data from `data.json` or else from `run.json`, or None if they are lost.
 
     Args:
-      warnings: gets a line where `data.json` is damaged.
+      warnings: gets a line if `data.json` is damaged.
     """
     copy = run_file.data
     try:
@@ -77,10 +77,10 @@ def known_data(folder: pathlib.Path, run_file: RunFile, warnings: list[str]) -> 
 
 
 def usable_path(name: str) -> pathlib.Path:
-    """The folder, which may not exist yet, where the system could have one of that name and lets us look.
+    """Returns the path of a folder, which need not exist yet, if the system allows the name and lets us look there.
 
     Raises:
-      ConfigError: there can be none.
+      ConfigError: there can be no such folder.
     """
     try:
         path = pathlib.Path(name).expanduser()
@@ -93,8 +93,10 @@ def usable_path(name: str) -> pathlib.Path:
 
 
 def check_writable(path: pathlib.Path) -> None:
-    """Raises:
-      ConfigError: nothing can be written to the folder, or it cannot be made.
+    """Checks that a folder can be written, or made.
+
+    Raises:
+      ConfigError: it cannot.
     """
     existing = path
     while not existing.exists() and existing != existing.parent:
@@ -119,7 +121,7 @@ def _check_contents(path: pathlib.Path, config: Config, found: FoundRun) -> bool
     if config.resume == "restart":
         return True
     theirs = _their_config(path, found)
-    if has_two_splits(_their_facts(path, found)):  # What was validated on, the digest of the data decides.
+    if has_two_splits(_their_facts(path, found)):  # The digest of the data shows what was validated on.
         theirs = dataclasses.replace(theirs, validation_split=config.validation_split)
     differences = config.differences(theirs)
     if differences:
@@ -129,7 +131,7 @@ def _check_contents(path: pathlib.Path, config: Config, found: FoundRun) -> bool
 
 
 def _their_config(folder: pathlib.Path, found: FoundRun) -> Config:
-    """The configuration of the run, of `config.json` or else of `run.json`."""
+    """Returns the configuration of the run from `config.json` or else from `run.json`."""
     path, copy = folder / "config.json", found.run_file.config
     try:
         fields = read_object(path)
@@ -148,7 +150,7 @@ def _their_config(folder: pathlib.Path, found: FoundRun) -> Config:
 
 
 def _their_facts(folder: pathlib.Path, found: FoundRun) -> Mapping[str, Any] | None:
-    """The facts of the run's data, where they can be read."""
+    """Returns the facts of the run's data, or None if they cannot be read."""
     with contextlib.suppress(Unreadable):
         return read_object(folder / "data.json") if found.run_file.data is None else found.run_file.data
     return None
@@ -172,7 +174,7 @@ def _read_run_file(path: pathlib.Path, found: FoundRun) -> None:
 
 
 def _check_kinds(folder: pathlib.Path) -> None:
-    """Refuses a folder or a pipe where a file of the run belongs, the reverse, and what may not be read."""
+    """Refuses a folder or pipe in the place of a file of the run, the reverse, and missing permissions."""
     pieces = [f"{below}/{path.name}" for below in ("checkpoints", "checkpoints/best")
               for path in checkpoint_files.own_files(folder / below) if not path.name.endswith("_temp")]
     pieces = [name for name in pieces if os.path.exists(folder / name)]  # A link to nothing counts as damaged.

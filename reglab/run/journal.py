@@ -1,4 +1,4 @@
-"""What a run writes while it goes on, as the training loop sees it; `folder_journal` writes it."""
+"""The interface through which the training loop writes; `folder_journal` does the writing."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from reglab.run.evaluation import Evaluation
 
 
 class Journal:
-    """Writes nothing: the journal of a run without a folder, and the interface of `FolderJournal`.
+    """The journal of a run without a folder, which writes nothing, and the interface of `FolderJournal`.
 
     Attributes:
-      restored_step: the step the state was restored to; 0 for a new run.
+      restored_step: the step to which the state was restored; 0 for a new run.
       finished_result: the result of a run that is already complete, else None.
       best: the best evaluation so far: step, epoch, and data_loss and accuracy of the validation split.
-      begins_again: whether the folder holds a run that had saved nothing yet, and so begins at step 0.
+      begins_again: whether the folder holds a run that had saved nothing yet and so begins again at step 0.
     """
 
     restored_step: int = 0
@@ -28,45 +28,45 @@ class Journal:
     best: dict[str, Any] | None = None
 
     def write_header(self, facts: Mapping[str, str]) -> None:
-        """What is being run, label to text, for people."""
+        """Writes a description of the run for people; `facts` maps labels to texts."""
 
     def write_reports(self, calls: Calls) -> None:
-        """The measured steps of a call."""
+        """Writes the measured steps of a call."""
 
     def write_evaluation(self, evaluation: Evaluation, extra: Mapping[str, float]) -> None:
-        """An evaluation of both splits, and further tags for training; keeps the state if it is the best so far."""
+        """Writes an evaluation of both splits, with `extra` tags for training; keeps the state if it is the best."""
         self._note_best(evaluation)
 
     def write_histograms(self, step: int, kernels: Mapping[str, np.ndarray]) -> None:
-        """The distribution of every kernel, by layer."""
+        """Writes the distribution of every kernel, by layer."""
 
     def confirm_best(self) -> dict[str, Any] | None:
-        """`best`, once its state was read back; with `"lost": true` where that is damaged and cannot be made again."""
+        """Returns `best` after its state was read back, with `"lost": true` if that is damaged beyond repair."""
         return self.best
 
     def write_result(self, result: Mapping[str, Any]) -> None:
-        """The end of a complete run."""
+        """Writes the result of a complete run."""
 
     def save(self) -> bool:
-        """Begins a checkpoint, after all that was written so far is on disk; whether there will be one.
+        """Starts a checkpoint once everything written so far is on disk; returns whether there will be one.
 
-        Training, and the other workers with it, go on while it is written. `close` returns when it is.
+        Training and the other workers go on while it is written. `close` waits until it is.
         """
         return False
 
     def go_back(self) -> int:
-        """Restores the newest checkpoint that was due and is whole; returns its step, 0 where there is none."""
+        """Restores the newest scheduled checkpoint that is whole; returns its step, or 0 if there is none."""
         return 0
 
     def wait(self, seconds: float) -> bool:
-        """Waits that long for what `save` has begun; whether all of it is on disk."""
+        """Waits at most `seconds` for what `save` has started; returns whether all of it is on disk."""
         return True
 
     def close(self) -> None:
-        """Ends all files."""
+        """Closes all files."""
 
     def _note_best(self, evaluation: Evaluation) -> bool:
-        """Whether the evaluation has the lowest validation data loss so far: the penalty never chooses."""
+        """Notes the evaluation if its data loss, without penalty, is the lowest so far; returns whether it is."""
         data_loss = evaluation.validation["data_loss"]
         if not math.isfinite(data_loss) or (self.best is not None and data_loss >= self.best["data_loss"]):
             return False

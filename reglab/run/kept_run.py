@@ -1,4 +1,4 @@
-"""What the folder of a run tells of it, read before TensorFlow is imported: for those who compare it with another."""
+"""Reads what the folder of a run says about it, without TensorFlow, for comparison with another run."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def kept_folder(name: str) -> pathlib.Path:
-    """The folder that a user names.
+    """Returns the path of the folder that a user names.
 
     Raises:
-      ConfigError: there can be none of that name.
+      ConfigError: no folder can have that name.
     """
     try:
         check_path(name)
@@ -33,10 +33,10 @@ def kept_folder(name: str) -> pathlib.Path:
 
 
 def kept_config(folder: pathlib.Path) -> Config:
-    """The configuration of the run, with the `validation_split` that gives its data today.
+    """Returns the configuration of the run, with the `validation_split` that gives its data today.
 
     Raises:
-      ConfigError: there is none that can be used.
+      ConfigError: there is no usable configuration.
     """
     path = folder / "config.json"
     if not os.path.isfile(path):
@@ -48,7 +48,7 @@ def kept_config(folder: pathlib.Path) -> Config:
 
 
 def last_step(folder: pathlib.Path) -> int:
-    """The step of the last checkpoint.
+    """Returns the step of the last checkpoint.
 
     Raises:
       ConfigError: there is none.
@@ -60,10 +60,10 @@ def last_step(folder: pathlib.Path) -> int:
 
 
 def check_data(folder: pathlib.Path, dataset: Dataset) -> None:
-    """Passes where the run was trained on these data.
+    """Checks that the run was trained on these data.
 
     Raises:
-      ConfigError: it was not, or nothing tells.
+      ConfigError: it was not, or the data of the run are not known.
     """
     try:
         theirs = read_object(folder / "data.json")["digest"]
@@ -76,7 +76,7 @@ def check_data(folder: pathlib.Path, dataset: Dataset) -> None:
 
 
 def kept_result(folder: pathlib.Path) -> dict[str, Any] | None:
-    """The contents of `result.json` of a run that is complete, else None."""
+    """Returns the contents of `result.json` if the run is complete, else None."""
     try:
         result = parse_result(folder / "result.json")
     except Unreadable:

@@ -1,4 +1,4 @@
-"""`fit`: the loop around the compiled one. It calls, evaluates, logs and saves; it computes nothing itself."""
+"""`fit`: the loop around the compiled loop. It calls that, evaluates, logs and saves; it computes nothing itself."""
 
 from __future__ import annotations
 
@@ -41,27 +41,27 @@ from reglab.signals.stop import StopRequest, stop_request
 from reglab.storage.files import StorageError, closing_after, refusal
 from reglab.storage.ownership import owning
 
-SECONDS_PER_WORD: Final = 5.0  # How often the chief tells the others that it is still saving.
+SECONDS_PER_WORD: Final = 5.0  # How often the chief lets the other workers know that it is still saving.
 
 
 def fit(config: Config, data: Data | None = None, *, console: Console | None = None,
         until: int | None = None) -> History:
-    """Trains one network as `config` says, from where its `model_dir` stands.
+    """Trains one network as `config` says, starting from the state in its `model_dir`, if there is one.
 
     Args:
       data: the data to use instead of `config.dataset`: arrays (`reglab.data.from_arrays`), a `reglab.data.Stream`
-        whose functions bring them, or a `Source` of your own.
-      console: who is told of the progress; nobody if not given.
-      until: stop after so many steps, if that is before the end, as a signal would have it.
+        whose functions deliver them, or a `Source` of your own.
+      console: shows the progress; by default nothing is shown.
+      until: the step after which to stop, as a signal would, if that is before the end.
 
     Raises:
       ConfigError: something in the configuration or the files cannot be used; nothing was written or trained.
-      Interrupted: SIGINT or SIGTERM came, or `until`; the same call goes on from there.
-      EarlyStop: the same, but while the workers of a cluster gathered, so before there was anything to save.
-      Diverged: the data loss became infinite or NaN, and `on_nonfinite` has no way on.
+      Interrupted: SIGINT or SIGTERM arrived, or `until` was reached; the same call continues from there.
+      EarlyStop: a signal arrived while the workers of a cluster gathered, before there was anything to save.
+      Diverged: the data loss became infinite or NaN, and `on_nonfinite` does not let the run go on.
       RendezvousError: a worker of the cluster did not appear.
       PeerLost: a worker of the cluster ended or hung.
-      StorageError: the file system refused; the same call goes on from the last checkpoint.
+      StorageError: the file system refused; the same call continues from the last checkpoint.
     """
     if config.on_nonfinite == "restore" and config.model_dir is None:
         raise ConfigError("--on_nonfinite=restore goes back to checkpoints, and there are none without a model_dir: "
@@ -83,7 +83,7 @@ def _fit(config: Config, data: Data | None, directory: RunDirectory | None, cons
         directory.bind(source.about.facts)
     check_fit(config, source.about)  # Before other workers are kept waiting.
     try:
-        with peers_needed(cluster), stop_request() as stop:  # Until the journal has closed, when all is on disk.
+        with peers_needed(cluster), stop_request() as stop:  # Until the journal is closed and everything is on disk.
             training = make_training(config, source, place_run(config, cluster, stop))
             run = _Run(config, training, console, until)
             with _closing(open_journal(config, directory, cast(State, run.guard.state), console.warning,
@@ -95,11 +95,11 @@ def _fit(config: Config, data: Data | None, directory: RunDirectory | None, cons
 
 @contextlib.contextmanager
 def _closing(journal: Journal) -> Iterator[Journal]:
-    """Closes the journal. Any refusal of the file system becomes a `StorageError`, the first one only."""
+    """Closes the journal at the end. If the file system refuses, its first error becomes a `StorageError`."""
     try:
         with closing_after(journal.close):
             yield journal
-    except OSError as error:  # Of a file that the journal has not named.
+    except OSError as error:  # About a file that the journal has not named.
         raise StorageError(refusal(error.filename or "a file", error)) from error
 
 
@@ -107,7 +107,7 @@ class _Run:
     """One call of `fit`.
 
     Attributes:
-      guard: what is done about steps that are not finite.
+      guard: decides what to do about steps that are not finite.
     """
 
     _journal: Journal
@@ -123,17 +123,17 @@ class _Run:
         self._total_steps = total_steps(config, training.program.layout)
 
     def is_due(self, step: int) -> bool:
-        """Whether a checkpoint is made at a step however the run is interrupted."""
+        """Returns whether a checkpoint is scheduled at a step, that is, made there however the run is interrupted."""
         return step % (self._config.checkpoint_every or self._training.steps_per_epoch) == 0
 
     @property
     def rhythm(self) -> Rhythm:
-        """When the run tells what."""
+        """The steps at which the run writes points."""
         return Rhythm(self._training.steps_per_epoch, summary_interval(self._config, self._training.program.layout),
                       self._is_kept)
 
     def fit(self, journal: Journal, stop: StopRequest) -> History:
-        """All epochs from the restored step on, then the result."""
+        """Trains all epochs from the restored step on, then writes the result."""
         self._journal, self._stop = journal, stop
         config, console = self._config, self._console
         self._agree_on_start()
@@ -165,7 +165,7 @@ class _Run:
         return self._history(result)
 
     def _train_epoch(self, epoch: int) -> None:
-        """The steps of one epoch that are still to take, in calls; then evaluation and a checkpoint."""
+        """Takes the remaining steps of one epoch, in calls; then evaluates and saves a checkpoint if they are due."""
         training, config = self._training, self._config
         first = training.steps_taken - epoch * training.steps_per_epoch
         began = time.perf_counter()
@@ -174,7 +174,7 @@ class _Run:
             self.guard.before_call()
             with self._pace.measure(count):
                 calls = training.run(epoch, first, count)
-            if config.on_nonfinite != "restore":  # Which may take some of it back.
+            if config.on_nonfinite != "restore":  # With restore, `after_call` may drop some of them.
                 self._journal.write_reports(calls)
             calls = self.guard.after_call(calls)
             if config.on_nonfinite == "restore":
@@ -191,7 +191,7 @@ class _Run:
 
     def _finish_epoch(self, epoch: int, seconds: float) -> None:
         evaluation = evaluate(self._training, epoch + 1)
-        # With finite weights, skip and restore go on: one example that is not finite makes its whole split so.
+        # If the weights are finite, skip and restore go on: a single example can make the loss of its split not finite.
         if not math.isfinite(evaluation.train["data_loss"] + evaluation.validation["data_loss"]) and (
                 self._config.on_nonfinite == "stop" or not self._has_finite_weights()):
             self.guard.not_finite(evaluation.step, resume_at=evaluation.step)
@@ -212,7 +212,8 @@ class _Run:
                                      evaluation.validation, seconds, rate))
 
     def _next_count(self, first: int, epoch_start: int) -> int:
-        """Steps of the next call: to the end of the epoch or the next checkpoint, or as many as the time allows."""
+        """Returns the number of steps of the next call: to the end of the epoch, the next checkpoint or `until`, or as
+        many as the time allows."""
         ends = [self._training.steps_per_epoch - first, self._training.program.layout.most_batches,
                 self._pace.affordable_steps]
         every = self._config.checkpoint_every
@@ -223,7 +224,8 @@ class _Run:
         return min(ends)
 
     def _agree(self, count: int) -> int:
-        """The steps of the next call, the same in every worker; a stop signal to any one of them stops all here."""
+        """Returns the number of steps of the next call, the same in every worker; if any worker got a stop signal, all
+        stop here."""
         is_over = bool(self._stop) or self._training.steps_taken == self._until
         counts, stops = self._replicas.gather_numbers(count, is_over).T
         if stops.any():
@@ -240,13 +242,13 @@ class _Run:
                                {"data_loss": float(finite.mean()) if len(finite) else math.nan})
 
     def _save_and_stop(self) -> None:
-        """Ends the run when the state is on disk, which the others hear from the chief."""
+        """Ends the run once the state is on disk; the other workers learn that from the chief."""
         saved, written = self._save(), False
-        while not written:  # In parts, as a collective operation does not wait for a slow disk.
+        while not written:  # In short waits, as a collective operation does not wait for a slow disk.
             mine = self._journal.wait(SECONDS_PER_WORD)
             try:
                 written, saved = map(bool, self._replicas.gather_numbers(mine, saved)[0])
-            except tf.errors.OpError:  # Somebody is lost, who may just have been quick to leave.
+            except tf.errors.OpError:  # A worker is gone; it may just have left early.
                 if not (mine and saved):
                     raise
                 written = True
@@ -254,7 +256,7 @@ class _Run:
         raise Interrupted("request" if at_request else self._stop.name, self._training.steps_taken, saved)
 
     def _save(self) -> bool:
-        """A checkpoint, but never of weights that the last update made infinite, before any loss could tell."""
+        """Saves a checkpoint, but never weights that the last update made infinite, which no loss shows yet."""
         step = self._training.steps_taken
         if not self._has_finite_weights():
             self.guard.not_finite(step, resume_at=step)
@@ -267,7 +269,7 @@ class _Run:
                    for array in arrays.values())
 
     def _go_back(self) -> int:
-        """Weights and slots of the last checkpoint that was due and is whole, in every worker; returns its step."""
+        """Restores, in every worker, the last scheduled checkpoint that is whole; returns its step."""
         training, replicas = self._training, self._replicas
         at = int(replicas.gather_numbers(self._journal.go_back())[0, 0])
         if at:
@@ -277,12 +279,12 @@ class _Run:
         return at
 
     def _agree_on_start(self) -> None:
-        """Every worker begins where the chief's journal stands: only the chief reads the folder."""
+        """Makes every worker begin where the chief's journal stands, since only the chief reads the folder."""
         journal = self._journal
         chief = self._replicas.gather_numbers(journal.restored_step, journal.finished_result is not None)[0]
         journal.restored_step = int(chief[0])
         if chief[1] and journal.finished_result is None:
-            journal.finished_result = {"completed": True}  # The rest of it is with the chief.
+            journal.finished_result = {"completed": True}  # The chief has the rest of it.
         self._take_from_chief(tf.nest.flatten(self.guard.state))
 
     def _take_from_chief(self, variables: list[tf.Variable]) -> None:

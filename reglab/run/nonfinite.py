@@ -1,7 +1,7 @@
 """What a run does about a step that is not finite: `--on_nonfinite`.
 
-All is decided by the data losses that calls bring home, the same in every worker, and by counters that checkpoints
-hold: a run that was interrupted decides as if it had not been.
+Every decision depends only on the data losses that calls return, which are the same in every worker, and on counters
+that checkpoints hold: an interrupted run decides as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from reglab.run.checkpoints.reading import COUNTERS
 from reglab.run.divergence import Cause, Diverged, Rewind, look
 
 MOST_TRIES: Final = 3
-"""How often a run goes back to the same checkpoint."""
+"""How many times a run may go back to the same checkpoint."""
 
 
 class Guard:
-    """Looks at what every call of a run brought.
+    """Examines the outcome of every call of a run.
 
     Args:
       go_back: gives the training the weights and slots of the last scheduled checkpoint that is whole, in every worker,
         and returns its step.
-      warn: told, in a line, of what is left out.
+      warn: gets a line about updates that are left out.
     """
 
     def __init__(self, config: Config, training: Training, go_back: Callable[[], int],
@@ -35,31 +35,31 @@ class Guard:
         self._mode, self._training, self._go_back, self._warn = config.on_nonfinite, training, go_back, warn
         self._rewind = Rewind()
         self._has_warned = False
-        # Updates left out; with skip the last of them in a row, with restore the times gone back to one checkpoint;
-        # the times gone back at all.
+        # The updates left out; with skip the length of the current row of them, with restore how many times the run
+        # went back to the same checkpoint; how many times it went back in all.
         self._counters = tf.Variable([0, 0, 0], dtype=tf.int64)
 
     @property
     def state(self) -> dict[str, Any]:
-        """The variables that checkpoints have to hold: the training's, and the counters where anything is counted."""
+        """The variables that checkpoints must hold: those of the training, and the counters if anything is counted."""
         state = {name: arrays for name, arrays in self._training.state.items() if name != "buffers" or arrays}
         return {**state, **({} if self._mode == "stop" else {COUNTERS: self._counters})}
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many updates were left out, and how often the run went back; of the whole run, interrupted or not."""
+        """How many updates were left out and how often the run went back, over the whole run, interrupted or not."""
         left_out, _, restores = self._counters.numpy().tolist()
         return {"left_out": left_out, "restores": restores}
 
     def before_call(self) -> None:
-        """To be called before each call of `Training.run`."""
+        """To be called before each call of `Training.run`; keeps the state now and then."""
         self._rewind.note(self._training)
 
     def after_call(self, calls: Calls) -> Calls:
-        """What counts of a call: all of it, or the steps up to the one that had the run go back.
+        """Returns the part of a call that counts: all of it, or the steps up to the one that made the run go back.
 
         Raises:
-          Diverged: a step is not finite, and the run cannot go on, or is not to.
+          Diverged: a step is not finite, and the run cannot or should not go on.
         """
         bad = np.flatnonzero(~np.isfinite(calls.data_losses))
         start = self._training.steps_taken - len(calls.data_losses)
@@ -74,13 +74,13 @@ class Guard:
         return calls
 
     def not_finite(self, step: int, resume_at: int) -> None:
-        """Goes back and on at `resume_at`, with all updates since the checkpoint left out.
+        """Goes back to the last checkpoint and on at step `resume_at`; all updates since the checkpoint are left out.
 
         Args:
-          step: the first whose data loss is not finite, or whose weights are not.
+          step: the first step whose data loss or weights are not finite.
 
         Raises:
-          Diverged: the run is not to go back, or has done so too often.
+          Diverged: the run should not go back, or has done so too often.
         """
         left_out, tries, restores = self._counters.numpy().tolist()
         cause = self._rewind.find_cause(self._training, step)
@@ -98,7 +98,7 @@ class Guard:
                    f"{resume_at - at:,} updates since then are left out")
 
     def checkpoint_made(self) -> None:
-        """There is a new checkpoint to go back to: to be called before a scheduled one is saved."""
+        """To be called before a scheduled checkpoint is saved: it will be a new one to go back to."""
         if self._mode == "restore":
             left_out, _, restores = self._counters.numpy().tolist()
             self._counters.assign([left_out, 0, restores])

@@ -1,4 +1,4 @@
-"""What an earlier reglab left in its files, read as it is written today."""
+"""Turns what an earlier reglab wrote into the form that is written today."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from reglab.config import Config
 
 
 def with_data_loss(scores: Any) -> Any:
-    """Scores with the data loss under `data_loss`: an earlier reglab wrote it as `data`.
+    """Returns scores with the data loss under `data_loss`, which an earlier reglab called `data`.
 
     Args:
-      scores: name to value, read from JSON; anything else is given back as it is.
+      scores: maps names to values, as read from JSON; anything else is returned as it is.
     """
     if not isinstance(scores, Mapping) or "data_loss" in scores:
         return scores
@@ -21,15 +21,15 @@ def with_data_loss(scores: Any) -> Any:
 
 
 def has_two_splits(facts: Mapping[str, Any] | None) -> bool:
-    """Whether the facts of a run's data are of an earlier reglab, which took the test part for validation where there
-    was one, whatever `validation_split` said."""
+    """Returns whether the facts of a run's data were written by an earlier reglab, which validated on the test part if
+    there was one, whatever `validation_split` said."""
     return facts is not None and "sizes" not in facts
 
 
 def with_split_of_today(config: Config, facts: Mapping[str, Any] | None) -> Config:
-    """The configuration of a run, with the `validation_split` that gives its data today.
+    """Returns the configuration of a run, with the `validation_split` that gives its data today.
 
-    The public sets and the digits have a test part; of an .npz file the digest of the data has to tell.
+    The public sets and the digits have a test part; for an .npz file only the digest of the data can tell.
     """
     if not has_two_splits(facts) or config.dataset.endswith(".npz"):
         return config

@@ -1,4 +1,4 @@
-"""Opens the folder of a run: finds what the run saved, has it mended where it is damaged, and refuses what is not safe.
+"""Opens the folder of a run: finds what the run saved, mends what is damaged, and refuses what is not safe.
 
 Nothing is written before it is clear that the run can go on, or begin.
 """
@@ -30,10 +30,10 @@ class Opened(NamedTuple):
     """Where the run stands.
 
     Attributes:
-      step: the step that the state was restored to, or None for a run that begins.
+      step: the step to which the state was restored, or None for a run that begins.
       best: the evaluation of the best state so far.
-      result: that of a complete run.
-      told: what the event files tell besides points: descriptions of pages, and texts.
+      result: the result, if the run is complete.
+      told: what the event files hold besides points: descriptions of pages, and texts.
     """
 
     checkpoints: Checkpoints
@@ -45,10 +45,10 @@ class Opened(NamedTuple):
 
 def open_folder(config: Config, directory: RunDirectory, state: State, warn: Callable[[str], None],
                 is_due: Callable[[int], bool], rhythm: Rhythm | None) -> Opened:
-    """Restores the state, if there is one, and mends what belongs to it (the arguments are those of `open_journal`).
+    """Restores the state, if there is one, and mends the files that belong to it; arguments as for `open_journal`.
 
     Raises:
-      ConfigError: the folder cannot be written, or holds a run that went on but none of whose checkpoints can be read.
+      ConfigError: the folder cannot be written, or holds a run that had saved checkpoints of which none can be read.
     """
     checkpoints = Checkpoints(directory.checkpoints, state, config.keep,
                               *([is_due] if config.on_nonfinite == "restore" else []), run=directory.run_file.run,
@@ -66,7 +66,7 @@ def open_folder(config: Config, directory: RunDirectory, state: State, warn: Cal
     if not directory.exists:
         return Opened(checkpoints, None, None, None, frozenset())
     last_step = step or 0
-    # A run that went back may have passed over an evaluation.
+    # A run that went back may have skipped an evaluation.
     expected = None if rhythm is None or config.on_nonfinite == "restore" else Expected.of(config, rhythm, last_step)
     logs = mend_logs(directory.path, directory.event_files(), last_step, warn, expected=expected,
                      ending=f".{directory.run_file.run}")
@@ -80,7 +80,7 @@ def open_folder(config: Config, directory: RunDirectory, state: State, warn: Cal
 
 
 def _evaluated(key: Key, point: Point, rhythm: Rhythm | None, count: int) -> dict[str, Any]:
-    """An evaluation as `best.json` has it. Where the length of an epoch is not known, evaluations are counted."""
+    """Returns an evaluation in the form of `best.json`; its epoch is `count` if the length of epochs is not known."""
     return {"step": key.step, "epoch": count if rhythm is None else key.step // rhythm.steps_per_epoch,
             "data_loss": point.values[DATA_LOSS], "accuracy": point.values[ACCURACY]}
 
@@ -94,7 +94,7 @@ def _refuse_lost_run(directory: RunDirectory) -> None:
     """Refuses to begin at step 0 in the folder of a run that had gone on, or may have.
 
     Raises:
-      ConfigError: it had, or may have.
+      ConfigError: the run had gone on, or may have.
     """
     saved, left = directory.run_file.saved, _what_is_left(directory)
     began_to_save = saved is not None or "result.json" in left
@@ -106,7 +106,7 @@ def _refuse_lost_run(directory: RunDirectory) -> None:
 
 
 def _what_is_left(directory: RunDirectory) -> list[str]:
-    """What tells that a run was there, for people; the files that every run begins with do not count."""
+    """Returns what shows that a run was there, for people; the files that every run begins with do not count."""
     left = [name for name in ("result.json", "metrics.jsonl") if _has_content(directory.path / name)]
     left += [f"{split}/{path.name}" for split in SPLITS for path in directory.all_event_files(split)
              if read_event_records(split, [path]).points]
@@ -123,8 +123,9 @@ def _has_content(path: pathlib.Path) -> bool:
 
 
 def _adopted_events(directory: RunDirectory, warn: Callable[[str], None]) -> Sequence[str]:
-    """The event files without the run's id in their names that tell what `metrics.jsonl` tells: of an older reglab.
-    Others are left as they are, and so are all where the run has written files with its id: a copy tells the same."""
+    """Returns the event files without the run's id in their names that agree with `metrics.jsonl`: an older reglab
+    wrote them. Others are left alone, and so are all in a split where the run has written files with its id, since
+    a copy of those would agree too."""
     try:
         lines = read_metric_lines(directory.metrics).points
     except Unreadable:

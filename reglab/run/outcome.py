@@ -1,4 +1,4 @@
-"""How a run ends: with a history, interrupted, or without another worker. `divergence` has the fourth way."""
+"""How a run ends: with a history, interrupted, or without another worker. `divergence` has the fourth possibility."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Interrupted(exit_codes.Ending, KeyboardInterrupt):
     """A stop signal ended the run early; where there is a model_dir, the state is saved and the run can be resumed.
 
     Attributes:
-      signal_name: what stopped it.
-      step: after which step.
+      signal_name: what stopped it: a signal or `request`.
+      step: the step after which it stopped.
     """
 
     exit_code = exit_codes.STOPPED
@@ -43,15 +43,15 @@ class PeerLost(exit_codes.Ending, RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class History:
-    """What a run gave.
+    """The outcome of a run.
 
     Attributes:
-      config: what was asked for.
-      evaluations: both splits at each evaluation of this process, in order.
+      config: its configuration.
+      evaluations: the evaluations of both splits that this process made, in order.
       result: the contents of `result.json`.
       parameters: the final weights, by layer and name (kernel, bias, …), as NumPy arrays.
-      is_chief: whether this process wrote the files; alone it always is.
-      buffers: those of the model that belong to the parameters, such as moving averages.
+      is_chief: whether this process wrote the files; True if it ran alone.
+      buffers: the model's final buffers, such as moving averages.
     """
 
     config: Config
@@ -64,7 +64,7 @@ class History:
 
 @contextlib.contextmanager
 def peers_needed(cluster: Cluster | None) -> Iterator[None]:
-    """What TensorFlow reports inside the block when it loses another worker is raised as `PeerLost`."""
+    """Turns the error by which TensorFlow reports, inside the block, that another worker is lost into `PeerLost`."""
     try:
         yield
     except tf.errors.OpError as error:

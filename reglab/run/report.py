@@ -1,4 +1,4 @@
-"""A run reported: in words (the header), as `result.json`, and as a row of the HParams page."""
+"""Reports of a run: in words (the header), as `result.json`, and as a row of the HParams page."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from reglab.run.logs.tags import meanings
 from reglab.storage.json_values import for_json
 
 LEAST_SHOWN: Final = 1e-8
-"""Where a strength of 0 stands on a log axis."""
+"""The place of a strength of 0 on a log axis."""
 
 
 def describe_run(config: Config, training: Training) -> dict[str, str]:
-    """What will be trained, label to text, for people."""
+    """Describes for people what will be trained; maps labels to texts."""
     step, replicas, data = training.program.step, training.program.replicas, training.source.about
     numerics = f"{config.precision}{', deterministic' if config.deterministic else ''}"
     rates = f"learning rate {config.learning_rate:g}, {config.schedule}"
@@ -55,7 +55,7 @@ def describe_run(config: Config, training: Training) -> dict[str, str]:
 
 
 def _unusual(config: Config, data: DataFacts) -> dict[str, str]:
-    """What is said of a run only where it is not the default."""
+    """Returns the lines about settings that are shown only if they are not the default."""
     facts = {}
     if config.on_nonfinite != "stop":
         facts["Not finite"] = {"skip": "such updates are left out", "restore": "back to the last checkpoint, without "
@@ -73,7 +73,7 @@ def _unusual(config: Config, data: DataFacts) -> dict[str, str]:
 def make_result(config: Config, training: Training, final: Evaluation, *,
                 best: Mapping[str, Any] | None, seconds: float, steps_per_second: float,
                 resumed_from: int, nonfinite: Mapping[str, int] | None = None) -> dict[str, Any]:
-    """The contents of `result.json`: losses in nats, accuracies and sparsities as fractions, times in seconds."""
+    """Returns the contents of `result.json`: losses in nats, accuracies and sparsities as fractions, times in s."""
     replicas, data = training.program.replicas, training.source.about
     result: dict[str, Any] = {
         "completed": True, "epochs": final.epoch, "steps": final.step,
@@ -100,9 +100,9 @@ def make_result(config: Config, training: Training, final: Evaluation, *,
 
 
 def hyperparameters(config: Config) -> dict[str, Any]:
-    """The columns of the HParams page, which takes numbers, texts and truth values only.
+    """Returns the columns of the HParams page, which takes only numbers, texts and truth values.
 
-    Its log axes cannot show 0, so each strength λ has a column log10(max(λ, `LEAST_SHOWN`)) too.
+    Its log axes cannot show 0, so each strength λ also has a column log10(max(λ, `LEAST_SHOWN`)).
     """
     names = ("penalize", "dataset", "train_size", "label_noise", "activation", "optimizer",
              "learning_rate", "schedule", "batch_size", "epochs", "seed", "precision")
@@ -112,18 +112,19 @@ def hyperparameters(config: Config) -> dict[str, Any]:
                    if not isinstance(value, str)}
     return {**strengths, **on_log_axis, **{name: value for name, value in values.items() if value is not None},
             "hidden": ",".join(map(str, config.hidden)) or "none",
-            # Only where they are not what they are for the runs there are, whose pages stay as they are.
+            # Only if they are not the default, so that the pages of existing runs stay as they are.
             **({"model": config.model, "dropout": config.dropout} if config.model != "mlp" or config.dropout else {})}
 
 
 def about_tags(config: Config) -> str:
-    """What each tag means, in Markdown."""
+    """Returns a table of what each tag means, in Markdown."""
     rows = [f"| {' | '.join(meaning)} |" for meaning in meanings(list(config.strengths.told))]
     return "\n".join(["| tag | in run | meaning |", "|---|---|---|", *rows])
 
 
 def penalized_kernels(config: Config, step: Step) -> list[str]:
-    """The layers whose kernels get a strength that is not 0 from some term; where there are none, all that might."""
+    """Returns the layers whose kernels some term penalizes with a strength other than 0; if there are none, all layers
+    that a term covers."""
     layers = step.model.kernel_layers
     given = {layer for name, strength in config.strengths.items() if not is_zero(strength)
              for layer, number in strengths_by_layer(step.model, config.penalize, name, strength).items() if number}
@@ -139,7 +140,7 @@ def _strategy(replicas: Replicas) -> str:
 
 
 def _collective(replicas: Replicas) -> str | None:
-    """What carries the sums over replicas: TensorFlow takes NCCL where every device is a GPU."""
+    """Returns what sums over replicas, or None on one device. TensorFlow uses NCCL if every device is a GPU."""
     if replicas.name == "one_device":
         return None
     if all("GPU" in device for device in replicas.devices):

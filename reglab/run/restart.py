@@ -1,4 +1,4 @@
-"""`--resume=restart`: the files of the run that a folder holds are moved aside; nothing is deleted."""
+"""`--resume=restart`: moves the files of the run in a folder aside; nothing is deleted."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Final
 from reglab.run.checkpoints.files import own_files
 
 EVALUATIONS: Final = "evaluation"
-"""The folder in a run's with what `reglab.evaluate` found of it."""
+"""The folder, in that of a run, where `reglab.evaluate` writes what it found."""
 _FILES: Final = ("result.json", "metrics.jsonl", "data.json", "run.json", "config.json")
 
 
 def move_aside(folder: pathlib.Path, event_files: Iterable[pathlib.Path]) -> pathlib.Path | None:
-    """Moves a run's files to a new folder `replaced-<number>` in its own; `config.json` last.
+    """Moves a run's files to a new folder `replaced-<number>` inside its own, `config.json` last.
 
     Returns:
-      The new folder, or None where there was nothing to move.
+      The new folder, or None if there was nothing to move.
 
     Raises:
       OSError: the file system refuses.
@@ -33,7 +33,7 @@ def move_aside(folder: pathlib.Path, event_files: Iterable[pathlib.Path]) -> pat
     while os.path.lexists(folder / f"replaced-{number}"):
         number += 1
     aside = folder / f"replaced-{number}"
-    for path in moving:  # Only names change, and every file has one of the two: nothing has to reach the disk first.
+    for path in moving:  # These are renames, and every file has its old or new name: nothing must reach the disk first.
         place = aside / path.relative_to(folder)
         place.parent.mkdir(parents=True, exist_ok=True)
         os.rename(path, place)

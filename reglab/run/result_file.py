@@ -1,4 +1,4 @@
-"""`result.json` read back: whole, or named and not believed."""
+"""Reads `result.json` back; a damaged one is reported and not used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ROUNDING: Final = 1e-9
 
 
 def parse_result(path: pathlib.Path) -> dict[str, Any]:
-    """The object in a `result.json`, whatever it says, under the names of today.
+    """Returns the object in a `result.json`, unchecked, with the names that are used today.
 
     Raises:
       Missing: there is no such file.
@@ -29,12 +29,12 @@ def parse_result(path: pathlib.Path) -> dict[str, Any]:
 
 def read_result(path: pathlib.Path, config: Config, step: int, digest: str | None,
                 warn: Callable[[str], None]) -> dict[str, Any] | None:
-    """The contents of the `result.json` of a run that is complete, or None where it is not, or the file is damaged.
+    """Returns the contents of a run's `result.json`, or None if the run is not complete or the file is damaged.
 
     Args:
-      step: that of the last checkpoint.
-      digest: the SHA-256 of the file, where the run noted it.
-      warn: told, in a line, of damage: the result is then made again.
+      step: the step of the last checkpoint.
+      digest: the SHA-256 of the file, if the run noted it.
+      warn: gets a line about damage; the result is then made again.
     """
     try:
         result = parse_result(path)
@@ -50,12 +50,12 @@ def read_result(path: pathlib.Path, config: Config, step: int, digest: str | Non
     except Unreadable as error:
         warn(f"result.json {error}: written again from the checkpoint")
         return None
-    # One of another step is of before a checkpoint was lost; the run takes these steps again.
+    # A result of another step was written before a checkpoint was lost; the run takes those steps again.
     return result if result["steps"] == step and result["epochs"] == config.epochs else None
 
 
 def wrong_field(result: Mapping[str, Any]) -> str | None:
-    """The first field of a `result.json` that is missing or cannot be what a complete run wrote; None if all can."""
+    """Returns the first field of a `result.json` that is missing or that no complete run can have written, or None."""
     for name, is_right in _FIELDS.items():
         if name not in result or not is_right(result[name]):
             return name

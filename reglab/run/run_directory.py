@@ -1,4 +1,4 @@
-"""The folder of a run: the files in it that are neither metrics nor checkpoints."""
+"""The folder of a run and the files in it that are neither metrics nor checkpoints."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class RunDirectory:
     """The files of one run. Nothing is written before `create`.
 
     Args:
-      config: its `model_dir` is the folder.
+      config: the configuration of the run; its `model_dir` is the folder.
 
     Attributes:
       path: the folder.
       holds_run: whether it holds a run.
       exists: whether it holds a run of this configuration, to be resumed.
       run_file: the contents of `run.json`.
-      knows_run: whether `run.json` was there and whole; if not, it is made again, as far as that can be.
-      is_older: whether an older reglab wrote the run, which did not label its checkpoints.
-      warnings: lines for the user, of what was damaged.
+      knows_run: whether `run.json` was there and whole; if not, it is written again as far as possible.
+      is_older: whether the run was written by an older reglab, which did not label checkpoints.
+      warnings: a line for the user about each damaged file.
 
     Raises:
       ConfigError: the folder holds something else, cannot be written, or does not fit `config.resume`.
@@ -53,8 +53,8 @@ class RunDirectory:
         self.warnings = found.warnings
         self.exists = self.holds_run and config.resume != "restart"
         self.run_file = RunFile() if config.resume == "restart" else found.run_file
-        self._replaced = found.run_file  # With --resume=restart that of the run which is replaced.
-        self._writing_run_file = threading.Lock()  # The thread that writes checkpoints notes each.
+        self._replaced = found.run_file  # With --resume=restart, that of the run being replaced.
+        self._writing_run_file = threading.Lock()  # The thread that writes checkpoints notes each of them.
         if config.resume == "must" and not self.exists:
             raise ConfigError(f"--resume=must, but --model_dir={self.path} holds no run: "
                               "name the folder of the run to go on with")
@@ -62,26 +62,26 @@ class RunDirectory:
 
     @property
     def checkpoints(self) -> pathlib.Path:
-        """Where the checkpoints are."""
+        """The folder of the checkpoints."""
         return self.path / "checkpoints"
 
     @property
     def metrics(self) -> pathlib.Path:
-        """Where the metrics are."""
+        """The file of the metrics."""
         return self.path / "metrics.jsonl"
 
     def event_files(self, run_file: RunFile | None = None) -> dict[str, list[pathlib.Path]]:
-        """Split to the event files of a run, else this: those with its id in their names, or that `run.json` lists."""
+        """Maps splits to the event files of a run, by default this one: named with its id, or listed in `run.json`."""
         run_file = run_file or self.run_file
         return {split: [path for path in self.all_event_files(split) if path.name.endswith(f".{run_file.run}")
                         or f"{split}/{path.name}" in run_file.events] for split in ("train", "validation")}
 
     def all_event_files(self, split: str) -> list[pathlib.Path]:
-        """The event files right in the folder of a split, whoever wrote them."""
+        """Returns the event files directly in the folder of a split, whoever wrote them."""
         return sorted(path for path in (self.path / split).glob("events.out.tfevents.*") if path.is_file())
 
     def bind(self, facts: Mapping[str, Any]) -> None:
-        """Says which data the run is trained on: the contents of `data.json`, among them a digest of the data.
+        """Sets the data on which the run is trained: `facts` are the contents of `data.json`, including a digest.
 
         Raises:
           ConfigError: the folder's run was trained on other data.
@@ -97,11 +97,11 @@ class RunDirectory:
     def create(self, events: Sequence[str] = (), saved: int | None = None) -> None:
         """Makes the folder and writes `run.json`, `data.json` and `config.json`, in this order.
 
-        With `--resume=restart`, what the folder holds of another run is moved aside first.
+        With `--resume=restart`, the files of another run in the folder are moved aside first.
 
         Args:
           events: event files of the run that do not have its id in their names.
-          saved: the step of the checkpoint that the run goes on from.
+          saved: the step of the checkpoint from which the run goes on.
 
         Raises:
           ConfigError: the file system refuses.
@@ -111,7 +111,7 @@ class RunDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
             remove_temporaries(self.path, [name for name in FILES if "/" not in name])
             if config.resume == "restart":
-                # Who trains from this config.json does not mean to start anew once more.
+                # Whoever trains from this config.json later does not mean to start anew again.
                 config = self._config = dataclasses.replace(config, resume="auto")
                 self._move_aside(events)
             elif events or saved is not None:
@@ -127,10 +127,10 @@ class RunDirectory:
                               "name a folder you may write to") from None
 
     def keep_whole(self) -> None:
-        """Writes `config.json`, `data.json` and `run.json` again if they were taken away: the run needs them to go on.
+        """Writes `config.json`, `data.json` and `run.json` again if they were removed: the run needs them to go on.
 
         Raises:
-          StorageError: the whole folder was, it cannot be written, or something else stands in their place.
+          StorageError: the whole folder was removed or cannot be written, or something else is in a file's place.
         """
         with self._writing_run_file, writing(self.path):
             check_folder_not_removed(self.path)
@@ -145,7 +145,7 @@ class RunDirectory:
                 write_atomically(self.path / "data.json", self._data_json())
 
     def note(self, **fields: Any) -> None:
-        """Changes fields of `run.json`; any thread may.
+        """Changes fields of `run.json`; may be called from any thread.
 
         Raises:
           StorageError: it cannot be written.
@@ -161,7 +161,7 @@ class RunDirectory:
           StorageError: it cannot be written.
         """
         text = json.dumps(result, indent=2) + "\n"
-        self.note(result=None)  # Until it is there, nothing is known of it.
+        self.note(result=None)  # Until the file is written, its digest is not known.
         with writing(self.path / "result.json"):
             write_atomically(self.path / "result.json", text)
         self.note(result=hashlib.sha256(text.encode()).hexdigest())
@@ -170,7 +170,7 @@ class RunDirectory:
         return json.dumps(self.run_file.data, indent=2) + "\n"
 
     def _move_aside(self, events: Sequence[str]) -> None:
-        """Moves what the folder holds of another run, and forgets that run."""
+        """Moves the files of the run being replaced aside, and warns where they are now."""
         own = [path for paths in self.event_files(self._replaced).values() for path in paths]
         place = move_aside(self.path, {*own, *(self.path / name for name in events)})
         if place is not None:
@@ -178,7 +178,7 @@ class RunDirectory:
 
 
 def check_folder(config: Config) -> None:
-    """Refuses a folder that `fit` would refuse, and writes nothing: it takes no TensorFlow to tell.
+    """Refuses a folder that `fit` would refuse, without writing anything or importing TensorFlow.
 
     Raises:
       ConfigError: it holds something else, cannot be written, or does not fit `config.resume`.

@@ -1,7 +1,7 @@
 """`run.json`: which run a folder holds, and how far it was saved.
 
-It is what tells a run's own files from others: every checkpoint is labelled with the run's id and the names of its
-event files end in it. It repeats the configuration and the facts of the data, so that either file may be lost.
+It serves to tell a run's own files from others: every checkpoint is labelled with the run's id, and the names of its
+event files end in it. It repeats the configuration and the facts of the data, so that the files of either may be lost.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NAME: Final = "run.json"
 
 
 def is_run_id(value: Any) -> bool:
-    """Whether a value can be the id of a run."""
+    """Returns whether a value can be the id of a run."""
     return isinstance(value, str) and re.fullmatch("[0-9a-f]{16}", value) is not None
 
 
@@ -30,11 +30,11 @@ class RunFile:
 
     Attributes:
       run: the id of the run, drawn at random: 16 hexadecimal digits.
-      saved: the step of the checkpoint that was completed last; None before the first.
+      saved: the step of the last completed checkpoint, or None before the first.
       config: the contents of `config.json`.
       data: the contents of `data.json`.
       result: the SHA-256 of `result.json`, once the run is complete.
-      events: event files that do not have the id in their names, since an older reglab wrote them: "train/…".
+      events: event files whose names lack the id because an older reglab wrote them: "train/…".
     """
 
     run: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex[:16])
@@ -54,7 +54,7 @@ class RunFile:
 
 
 def read_run_file(folder: pathlib.Path) -> RunFile:
-    """What the folder's `run.json` holds.
+    """Returns the contents of the folder's `run.json`.
 
     Raises:
       Missing: there is none, as in the folder of a run that an older reglab wrote.

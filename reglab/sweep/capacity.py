@@ -1,4 +1,4 @@
-"""How many lanes train together: as many as memory holds, but no more than make the step faster."""
+"""Chooses how many lanes train together: as many as fit in memory, but no more than make a step faster."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from reglab.engine.placement import place_lanes
 from reglab.engine.sources.arrays import EVALUATION_BATCH
 
 CPU_LANES: Final = 32
-"""More make no step faster, since `placement` keeps those at work in the cache, and a finished call is what a killed
-sweep keeps."""
+"""More do not make a step faster, since `placement` keeps the lanes at work in the cache; and a killed sweep keeps only
+finished calls, so that smaller calls lose less."""
 GPU_LANES: Final = 256
-"""On each."""
+"""The most lanes on each GPU."""
 _COPIES: Final = 4  # The state's variables, the loop's copy, and temporary arrays of the update.
-_SHARE: Final = 0.5  # Of the memory that is free.
+_SHARE: Final = 0.5  # The share of the free memory that may be used.
 
 
 def choose_lanes_per_call(total: int, config: Config, dataset: Dataset) -> int:
-    """Lanes a call for `total` lanes that all train on splits of `dataset`.
+    """Returns the number of lanes per call for `total` lanes that all train on splits of `dataset`.
 
-    They are spread evenly over the calls, so that as few places as possible are filled by repetition.
+    Lanes are spread evenly over the calls, so that as few places as possible are filled by repetition.
     """
     gpus = sum(device.startswith("GPU") for device in place_lanes(config).devices)
     state, activations = lane_bytes(config, dataset)
@@ -35,12 +35,12 @@ def choose_lanes_per_call(total: int, config: Config, dataset: Dataset) -> int:
 
 
 def lane_bytes(config: Config, dataset: Dataset) -> tuple[int, int]:
-    """Bytes of one lane: of its parameters, slots and gradients; of the activations of an evaluation's batch."""
+    """Returns the bytes of one lane: of its parameters, slots and gradients, and of the activations of a batch."""
     step = make_step(config, dataset)
     weights = step.model.initialize(0)
     arrays = tf.nest.flatten((weights, weights.parameters, step.optimizer.slots(weights.parameters)))
     item = arrays[0].dtype.size
-    # Each layer's product and its nonlinearity; a training step keeps both too, on the usually smaller batch.
+    # Each layer's product and nonlinearity; a training step keeps both too, for a batch that is usually smaller.
     activations = 2 * max(EVALUATION_BATCH, config.batch_size) * step.model.activations * item
     return sum(array.shape.num_elements() for array in arrays) * item, activations
 

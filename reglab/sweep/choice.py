@@ -1,15 +1,15 @@
 """The choice among the points of a sweep, by the validation split and without any penalty.
 
-Two points are named. The best has the best mean. The one-standard-error point is the strongest penalty whose mean is
-still within one standard error of that mean, the standard error being the best point's own: the difference is then
-within the noise of the choice, and the simpler model is preferred (Breiman, Friedman, Olshen and Stone 1984, section
+Two points are chosen. The best point has the best mean. The one-standard-error point has the strongest penalty whose
+mean is still within one standard error, the best point's own, of that mean: the difference is then within the noise of
+the choice, and the simpler model is preferred (Breiman, Friedman, Olshen and Stone 1984, section
 3.4.3; Hastie, Tibshirani and Friedman 2009, section 7.10; `lambda.1se` of glmnet).
 
-"Strongest" needs a word where the strengths of several penalties vary, for then most points cannot be compared. Among
-the points within one standard error that share learning rate and penalized layers with the best, those that another one
-exceeds (every λ at least as large, one of them larger) drop out: along a single λ the largest is left, exactly. Of
-several that are left, the one with the smallest mean norm is taken, of the first penalty's: Σ|W|. Strength that cannot
-be compared is judged by its effect.
+"Strongest" needs a definition if the strengths of several penalties vary, since most points then cannot be compared.
+Among the points within one standard error that share learning rate and penalized layers with the best, those that are
+exceeded by another one (every λ at least as large, one of them larger) drop out: along a single λ exactly the largest
+is left. If several are left, the one with the smallest mean norm of the first penalty, Σ|W|, is taken: strengths that
+cannot be compared are judged by their effect.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ PointDict = Mapping[str, Any]
 
 
 def choose(points: Sequence[PointDict], selection: str) -> tuple[int | None, int | None]:
-    """Places of the best and of the one-standard-error point.
+    """Returns the places of the best and of the one-standard-error point.
 
-    A point with a diverged lane is never chosen. The first is None if that leaves none; the second too, and also
-    where there is no standard error because there is one seed, or one fold, only.
+    A point with a diverged lane is never chosen. If no other point is left, both are None; the second is also None if
+    there is no standard error because there is only one seed, or one fold.
     """
     sign = 1 if selection == "data_loss" else -1
     scores = {at: sign * point["validation"][selection]["mean"] for at, point in enumerate(points)
@@ -51,10 +51,10 @@ def _exceeds(one: PointDict, other: PointDict) -> bool:
 
 
 def _negative_strength(point: PointDict) -> list[float]:
-    """For equal scores: the stronger penalty first."""
+    """Returns a sort key that puts the stronger penalty first if scores are equal."""
     return [-strength for strength in _strengths(point)]
 
 
 def _strengths(point: PointDict) -> list[float]:
-    """Of each penalty that varies; one given layer by layer is the same in all points, so it compares nothing."""
+    """Returns the strengths of a point, except those given layer by layer, which are the same in all points."""
     return [point[name] for name in penalties.names() if not isinstance(point.get(name, ""), str)]

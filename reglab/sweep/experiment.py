@@ -1,4 +1,4 @@
-"""`sweep`: trains a grid as lanes, chunk by chunk, chooses among its points and keeps the winner as a run."""
+"""`sweep`: trains a grid as lanes, chunk by chunk, chooses among its points and trains the winners as runs."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from reglab.sweep.winners import tested_winner, train_winners
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-    """What a sweep gave.
+    """The outcome of a sweep.
 
     Attributes:
       plan: what was trained.
       result: the contents of `sweep.json`.
-      folder: where everything is.
-      winners: "best" and "one_standard_error" to the `result.json` of the point's run, where there is one.
+      folder: the folder with all files.
+      winners: maps "best" and "one_standard_error" to the `result.json` of the point's run, if there is one.
     """
 
     plan: Plan
@@ -54,7 +54,7 @@ class Sweep:
 
     @property
     def one_standard_error(self) -> dict[str, Any] | None:
-        """The strongest penalty within one standard error of the best; None where there is no standard error."""
+        """The point of the strongest penalty within one standard error of the best; None without a standard error."""
         at = self.result["one_standard_error"]
         return None if at is None else self.result["points"][at]
 
@@ -62,29 +62,29 @@ class Sweep:
 def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = None, selection: str = "data_loss",
           lanes_per_call: int | None = None, vary: str = "weights", data: Dataset | None = None,
           console: Console | None = None) -> Sweep:
-    """Trains every point of `grid` from `seeds` seeds and chooses among the points, as `choice` says.
+    """Trains every point of `grid` from `seeds` seeds and chooses among the points as described in `choice`.
 
-    What `config.model_dir` holds of this very sweep is not trained again: killed at any time, the same call ends with
-    the same `sweep.json`. The chosen points are then trained once more, alone, from the first seed, on the training
-    part: `winner/` and `winner_1se/` are runs as `reglab.train` leaves them. At last the winner is held against the
-    test part, which nothing has looked at before.
+    Chunks of this sweep that `config.model_dir` already holds are not trained again: if killed at any time, the same
+    call ends with the same `sweep.json`. The chosen points are then trained once more, alone, from the first seed, on
+    the training part: `winner/` and `winner_1se/` are runs as `reglab.train` leaves them. Finally the winner is
+    evaluated on the test part, which was not looked at before.
 
     Args:
-      config: what all lanes have in common; `model_dir` must be given. Its fields that the grid has do not count.
-      seeds: lanes of each point, from `config.seed` on.
-      folds: cross-validate: hold each fold of the training and validation examples out once, instead of the data's
-        validation part.
+      config: what all lanes have in common; `model_dir` must be given. The grid replaces the fields that it has.
+      seeds: the number of lanes of each point, with seeds from `config.seed` on.
+      folds: the number of folds of a cross-validation, which holds each fold of the training and validation examples
+        out once; by default the data's validation part is used instead.
       selection: "data_loss" for the lowest validation data loss, "accuracy" for the highest validation accuracy.
-      lanes_per_call: how many lanes train together; chosen by memory and speed if not given.
-      vary: "weights", or "order" for an order of the data of its own for each seed.
+      lanes_per_call: how many lanes train together; by default chosen by memory and speed.
+      vary: "weights", or "order" to give each seed its own order of the data as well.
       data: the data to use instead of `config.dataset`.
-      console: who is told of the progress; nobody if not given.
+      console: shows the progress; by default nothing is shown.
 
     Raises:
       ConfigError: something cannot be used, or the folder holds something else.
-      Stopped: SIGINT or SIGTERM came; finished chunks are kept.
-      Interrupted: the same while a winner was trained.
-      StorageError: the file system refused; the same call goes on with what is finished.
+      Stopped: SIGINT or SIGTERM arrived; finished chunks are kept.
+      Interrupted: the same, while a winner was trained.
+      StorageError: the file system refused; the same call continues from what is finished.
     """
     if config.model_dir is None:
         raise ConfigError("a sweep needs a folder: give model_dir")
@@ -98,7 +98,7 @@ def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = Non
         start_devices(config.compile_cache, console.warning)
         dataset = arrays_of(shared, data)
         check_untested(dataset.validated_on_test)
-        if lanes_per_call is None:  # What a resumed sweep chose before counts: free memory may have changed.
+        if lanes_per_call is None:  # A resumed sweep keeps its choice: free memory may have changed.
             lanes_per_call = (folder.plan or {}).get("lanes_per_call") or choose_lanes_per_call(
                 grid.size * (1 if vary == "order" else seeds), shared, dataset)
         plan = Plan(shared, grid, seeds, folds, selection, lanes_per_call, vary)
@@ -131,21 +131,22 @@ class ChunkRunner:
     """Trains the chunks of a plan that are not finished.
 
     Attributes:
-      steps_per_epoch: updates an epoch.
+      steps_per_epoch: the number of updates in an epoch.
       timing: how many chunks and lanes were trained.
     """
 
     def __init__(self, plan: Plan, dataset: Dataset, folder: SweepFolder, console: Console) -> None:
         self._plan, self._dataset, self._folder, self._console = plan, dataset, folder, console
         self.timing: dict[str, Any] = {"chunks_trained": 0, "lanes_trained": 0}
-        # Made at once, so that what cannot be used is said before anything is written.
+        # Made now, so that anything unusable is reported before anything is written.
         self._current = self._data_of(plan.chunks[0])
         self._fold = plan.chunks[0].fold
         self._trainer = self._make_trainer()
         self.steps_per_epoch = total_steps(plan.shared, self._current) // plan.shared.epochs
 
     def run(self, stop: StopRequest) -> list[dict[str, Any]]:
-        """All chunks' evaluations, as read back from their files: so it makes no difference when they were trained."""
+        """Returns the evaluations of all chunks as read back from their files, so that it does not matter when each was
+        trained."""
         chunks: list[dict[str, Any]] = []
         steps = self.steps_per_epoch * self._plan.shared.epochs
         parts = [identity(self._folder.digest, chunk.number, chunk.fold, chunk.lanes, steps)
@@ -174,7 +175,8 @@ class ChunkRunner:
         return chunk_dict(curves, len(chunk.lanes))
 
     def _trainer_for(self, chunk: Chunk) -> LaneTrainer:
-        """One trainer, so one compilation, serves all folds of a size; where they differ, two sizes follow in turn."""
+        """Returns the trainer for a chunk. All folds of one size share a trainer, and so a compilation; there are at
+        most two sizes."""
         if chunk.fold != self._fold:
             size, self._fold, self._current = len(self._current.train), chunk.fold, self._data_of(chunk)
             if len(self._current.train) == size:

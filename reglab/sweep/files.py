@@ -1,10 +1,10 @@
-"""The folder of a sweep: whose it is, its finished chunks, its results.
+"""The folder of a sweep: its plan, its finished chunks and its results.
 
     plan.json                 what is being swept; another sweep is refused
-    chunks/chunk-000.json …   the evaluations of each finished chunk: what a killed sweep need not do again
+    chunks/chunk-000.json …   the evaluations of each finished chunk, which a killed sweep need not repeat
     sweep.json, sweep.csv     the points and the choice; *.png and *.svg, pictures of them
     timing.json               how long it took
-    tensorboard/<point>/…     the curves, the mean over seeds and folds; overview/, what was run and found
+    tensorboard/<point>/…     the curves, means over seeds and folds; in overview/, what was run and found
     winner/, winner_1se/      the chosen points as runs of `reglab.train`
 """
 
@@ -32,7 +32,7 @@ from reglab.sweep.parts import NotThePart, plan_digest, plan_of_today, read_seal
 _FILES: Final = ("plan.json", "timing.json", "sweep.json", "sweep.csv", "path.json", "path.csv", "heatmap.png",
                  "heatmap.svg", "path.png", "path.svg")
 _MOST_BYTES: Final = 2**26
-"""Of a JSON file that is read back: 100,000 lanes make a thousandth of it for each chunk."""
+"""The largest JSON file that is read back; with 100,000 lanes a chunk takes a thousandth of this."""
 _FOLDERS: Final = ("chunks", "tensorboard", "winner", "winner_1se")
 
 
@@ -45,8 +45,8 @@ class SweepFolder:
       kind: "sweep" or "path", the name of its result.
 
     Attributes:
-      plan: what the folder's sweep was planned as, or None if it holds none.
-      digest: that of the plan and of the data; its parts say that they are of it.
+      plan: the plan of the folder's sweep, or None if it holds none.
+      digest: the digest of the plan, including that of the data; every part of the sweep names it.
 
     Raises:
       ConfigError: the folder holds something else, or does not fit `resume`.
@@ -66,18 +66,18 @@ class SweepFolder:
                               "folder, or use --resume=auto to go on with it")
 
     def open(self, plan: Mapping[str, Any], data: str | None = None, *, has_test: bool = False) -> None:
-        """Makes the folder the one of `plan`, or checks that it is.
+        """Makes the folder that of `plan`, or checks that it is.
 
         Args:
           data: the digest of the data.
-          has_test: whether they have a test part.
+          has_test: whether the data have a test part.
 
         Raises:
-          ConfigError: it is another's, or cannot be written.
+          ConfigError: the folder belongs to another plan, or cannot be written.
         """
         plan = {"kind": self._kind, **plan, "data": data}
         if self.plan is not None:
-            # An older reglab did not note which data they were. It took the test part for validation.
+            # An older reglab did not note its data, and used the test part for validation.
             noted = self.plan.get("data", None if has_test else data)
             differences = different_fields(plan, {**self.plan, "data": noted})
             if differences:
@@ -86,7 +86,7 @@ class SweepFolder:
         self.digest = plan_digest(plan)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self.write_json("plan.json", plan)  # First of all: a folder without it is not taken for a sweep's.
+            self.write_json("plan.json", plan)  # First, since a folder without it does not count as a sweep's.
             (self.path / "chunks").mkdir(exist_ok=True)
             remove_temporaries(self.path, _FILES)
             remove_temporaries(self.path / "chunks", ("chunk-*.json", "point-*.json", "point-*.npz"))
@@ -97,10 +97,10 @@ class SweepFolder:
                               "name a folder you may write to") from None
 
     def read_part(self, name: str, part: Mapping[str, Any], warn: Callable[[str], None]) -> dict[str, Any] | None:
-        """The evaluations of a finished part; None if it has to be trained, which `warn` hears unless it never was.
+        """Returns the evaluations of a finished part, or None if there are none; `warn` gets a line if its file is bad.
 
         Raises:
-          ConfigError: something else than a file is in its place.
+          ConfigError: something other than a file is in its place.
         """
         self.check_place(name)
         try:
@@ -110,15 +110,17 @@ class SweepFolder:
             return None
 
     def check_place(self, name: str) -> None:
-        """Raises:
-          ConfigError: something else than a file is where that one is, or is to be.
+        """Checks that nothing but a file is in the place of a file.
+
+        Raises:
+          ConfigError: something else is there.
         """
         problem = misplaced(self.path, [name])
         if problem is not None:
             raise ConfigError(f"--model_dir={self.path}: {problem}")
 
     def write_part(self, name: str, evaluations: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
-        """Writes a finished part and gives its evaluations as they will be read back."""
+        """Writes a finished part and returns its evaluations as they will be read back."""
         text = json.dumps(sealed(evaluations, part), allow_nan=False)
         self.write_text(name, text)
         read: dict[str, Any] = json.loads(text)
@@ -143,15 +145,17 @@ class SweepFolder:
             self._written.add(name)
 
     def check_results(self) -> None:
-        """Raises:
-          StorageError: a result that this process wrote is no longer there; the same call writes it again.
+        """Checks that all results that this process wrote are still there.
+
+        Raises:
+          StorageError: one is not; the same call writes it again.
         """
         with writing(self.path):
             for name in sorted(self._written & set(_FILES)):
                 check_file_not_removed(self.path / name)
 
     def read_json(self, name: str) -> Any:
-        """The contents of a file; None if there is none or it is damaged."""
+        """Returns the contents of a file, or None if there is no such file or it is damaged."""
         try:
             return json.loads(read_bytes(self.path / name, _MOST_BYTES).decode())
         except (ValueError, RecursionError):
@@ -177,7 +181,7 @@ class SweepFolder:
 
 
 def different_fields(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
-    """The fields of nested mappings that differ, as `name: mine, not theirs` texts."""
+    """Returns the fields of nested mappings that differ, as texts `name: mine, not theirs`."""
     found = []
     for name in {**mine, **theirs}:
         a, b = mine.get(name), theirs.get(name)

@@ -1,4 +1,4 @@
-"""What a sweep found, from the values that its points are the means of."""
+"""The findings of a sweep, from the values whose means its points give."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ PointDict = Mapping[str, Any]
 
 def findings_of(result: Mapping[str, Any], values: Mapping[str, np.ndarray],
                 weights: np.ndarray | None = None) -> dict[str, Any]:
-    """What `lab.findings.find` finds of the points; also "standard_error", what the one-standard-error point rests on.
+    """Returns what `lab.findings.find` finds about the points, and "standard_error", a sentence on that choice.
 
-    Points are paired by seed, or by fold where there are folds, of each the mean over its seeds. A point with a lane
+    Points are paired by seed or, if there are folds, by fold, with the mean over the seeds of each. A point with a lane
     that diverged is not compared, as it is never chosen.
 
     Args:
       result: the contents of `sweep.json`.
       values: "data_loss" and "accuracy" of validation, [folds, points, seeds].
-      weights: [folds] their sizes.
+      weights: [folds] the sizes of the folds.
     """
     points, folds = result["points"], result["folds"]
-    # Without a penalty it makes no difference which layers have none.
+    # Without a penalty it makes no difference which layers it would cover.
     whole = [at for at, point in enumerate(points) if not point["diverged"] and not (
         is_none(point) and point["penalize"] != result["grid"]["penalize"][0])]
     replicated = {name: array.mean(2).T if folds else array[0] for name, array in values.items()}
@@ -44,12 +44,12 @@ def findings_of(result: Mapping[str, Any], values: Mapping[str, np.ndarray],
 
 
 def is_none(point: PointDict) -> bool:
-    """Whether it penalizes nothing."""
+    """Returns whether a point penalizes nothing."""
     return all(is_zero(point[name]) for name in penalties.names() if name in point)
 
 
 def point_phrase(point: PointDict, grid: Mapping[str, Any]) -> str:
-    """What tells a point from others, as in "with l1 = 0.001 at learning rate 0.01"; no penalty is not named."""
+    """Returns what distinguishes a point, as in "l1 = 0.001 at learning rate 0.01"; no penalty is not mentioned."""
     strengths = [] if is_none(point) else [
         f"{name} = {point[name] if isinstance(point[name], str) else format(point[name], '.4g')}" for name in grid
         if name in penalties.names() and len(grid[name]) > 1]
@@ -62,7 +62,7 @@ def point_phrase(point: PointDict, grid: Mapping[str, Any]) -> str:
 
 
 def _remarks(result: Mapping[str, Any]) -> Iterator[str]:
-    """Clauses: where the grid ends too soon, what is not in it, what is left out."""
+    """Yields clauses on where the grid ends too soon, what is missing from it, and what is not compared."""
     points, grid = result["points"], result["grid"]
     if result["best"] is not None:
         for name, values in grid.items():

@@ -1,4 +1,4 @@
-"""Cross-validation: all examples but the test part dealt out to folds, each held out once."""
+"""Cross-validation: deals all examples but the test part out to folds, each of which is held out once."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from reglab.sweep.options import check_folds
 
 
 def fold_of_examples(y: npt.NDArray[np.int32], folds: int, *, seed: int) -> npt.NDArray[np.int64]:
-    """[n] the fold, 0 … folds−1, that each example is held out in.
+    """Returns [n] the fold, 0 … folds−1, in which each example is held out.
 
-    Shuffled, sorted by class and dealt out like cards: sizes differ by one at most, and so do the examples of a class.
+    Examples are shuffled, sorted by class and dealt out like cards, so that the sizes of folds differ by at most one,
+    and so do their numbers of examples of any class.
     """
     order = permutation(seed, Purpose.FOLDS, len(y))
     dealt = order[np.argsort(y[order], kind="stable")]
@@ -25,15 +26,15 @@ def fold_of_examples(y: npt.NDArray[np.int32], folds: int, *, seed: int) -> npt.
 
 
 def fold_sizes(examples: int, folds: int) -> list[int]:
-    """How many examples each fold holds out."""
+    """Returns how many examples each fold holds out."""
     return [examples // folds + (fold < examples % folds) for fold in range(folds)]
 
 
 def fold_dataset(dataset: Dataset, folds: int, held_out: int, *, seed: int) -> Dataset:
-    """The data of one fold: its examples for validation, all others but the test part to train on, in their order.
+    """Returns the data of one fold: its examples for validation, the others for training, in their order; no test part.
 
-    Folds are of the training and the validation part. With label noise, those of the training part have it, held out
-    too.
+    Folds are made of the training and validation parts together. With label noise, examples of the training part keep
+    it when they are held out.
 
     Raises:
       ConfigError: there are fewer examples than folds.

@@ -1,4 +1,4 @@
-"""What a sweep may be asked for, checked before TensorFlow is imported."""
+"""Checks the options of a sweep, before TensorFlow is imported."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ SELECTIONS: Final = ("data_loss", "accuracy")
 
 
 def check_options(seeds: int, folds: int | None, selection: str, lanes_per_call: int | None) -> None:
-    """Raises:
-      ConfigError: a number is out of range.
+    """Checks the options that are independent of the grid.
+
+    Raises:
+      ConfigError: one is out of range.
     """
     if seeds < 1:
         raise ConfigError(f"--seeds={shown(seeds)}: give at least 1; a standard error needs at least 2")
@@ -35,7 +37,9 @@ def check_options(seeds: int, folds: int | None, selection: str, lanes_per_call:
 
 
 def check_sweep(grid: Grid) -> None:
-    """Raises:
+    """Checks that a grid has something to sweep.
+
+    Raises:
       ConfigError: nothing has several values.
     """
     if grid.size == 1:
@@ -47,8 +51,10 @@ def check_sweep(grid: Grid) -> None:
 
 def check_path(grid: Grid, folds: int | None, lanes_per_call: int | None, vary: str = "weights",
                schedule: str = "constant") -> None:
-    """Raises:
-      ConfigError: that is no path.
+    """Checks that the options describe a path: several strengths of one penalty, one value of everything else.
+
+    Raises:
+      ConfigError: they do not.
     """
     if folds is not None or lanes_per_call is not None or vary != "weights":
         raise ConfigError("--path trains the seeds of one point at a time, on the same batches: leave out --folds, "
@@ -64,8 +70,10 @@ def check_path(grid: Grid, folds: int | None, lanes_per_call: int | None, vary: 
 
 
 def check_untested(validated_on_test: bool) -> None:
-    """Raises:
-      ConfigError: the validation part, which is to choose, is the test part.
+    """Checks that the choice is not made on the test part.
+
+    Raises:
+      ConfigError: the validation part, by which points are chosen, is the test part.
     """
     if validated_on_test:
         raise ConfigError("--validation_split=0 would have the test part choose: give a fraction such as 0.2, so that "
@@ -73,8 +81,10 @@ def check_untested(validated_on_test: bool) -> None:
 
 
 def check_folds(folds: int | None, dataset: Dataset) -> None:
-    """Raises:
-      ConfigError: there are fewer examples to train and validate with than folds.
+    """Checks that there are enough examples for the folds.
+
+    Raises:
+      ConfigError: there are fewer training and validation examples than folds.
     """
     examples = len(dataset.train) + len(dataset.validation)
     if folds is not None and folds > examples:
@@ -83,8 +93,10 @@ def check_folds(folds: int | None, dataset: Dataset) -> None:
 
 
 def check_size(config: Config, grid: Grid, seeds: int, folds: int | None, lanes_per_call: int | None) -> None:
-    """Raises:
-      ConfigError: there are too many lanes, or too many train together for memory.
+    """Checks the number of lanes.
+
+    Raises:
+      ConfigError: there are too many, or too many train together to fit in memory, or a seed would be too large.
     """
     lanes = grid.size * seeds * (folds or 1)
     if lanes > MOST_LANES:

@@ -1,4 +1,4 @@
-"""The files of a finished sweep, for programs, spreadsheets and people."""
+"""Writes the files of a finished sweep, for programs, spreadsheets and people."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from reglab.sweep.results import join_chunks
 
 def write_outputs(folder: SweepFolder, plan: Plan, chunks: Sequence[Mapping[str, Any]], result: Mapping[str, Any],
                   steps_per_epoch: int, about: Mapping[str, str]) -> None:
-    """Writes what `SweepFolder` lists, `sweep.json` last: where that is, the rest is.
+    """Writes the result files listed in `files`, `sweep.json` last: if that is there, so are the others.
 
     Args:
-      about: what was swept, label to text, for people.
+      about: what was swept, for people; maps labels to texts.
     """
     folder.write_text("sweep.csv", csv_text(result))
     sweep_pictures(result, folder.path)
@@ -49,15 +49,15 @@ def write_point_runs(folder: SweepFolder, plan: Plan, chunks: Sequence[Mapping[s
 
 
 def _marks(at: int, result: Mapping[str, Any]) -> str:
-    """Whether a point was chosen, in words: the best, the one-standard-error point, both, or nothing."""
+    """Returns how a point was chosen, in words: as the best, the one-standard-error point, both, or not at all."""
     return ", ".join(text for key, text in (("best", "best"), ("one_standard_error", "1-SE")) if at == result[key])
 
 
 def csv_text(result: Mapping[str, Any], counts: Sequence[str] = ()) -> str:
-    """One line a point: its place in the grid, then mean and standard error of each evaluated value.
+    """Returns CSV with a line per point: its place in the grid, then mean and standard error of each evaluated value.
 
     Args:
-      counts: names of further numbers that a point has.
+      counts: the names of further numbers of each point.
     """
     out = io.StringIO()
     lines = csv.writer(out, lineterminator="\n")
@@ -80,7 +80,7 @@ def _summaries(point: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 
 def point_name(at: int, point: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> str:
-    """A folder name that sorts and tells: `003_l1=0.001_l2=0`, with learning rate and layers where they vary."""
+    """Returns a descriptive folder name that sorts: `003_l1=0.001_l2=0`, with learning rate and layers if they vary."""
     name = f"{at:03}" + "".join(f"_{name}={in_names(point[name], '.3g')}" for name in grid if name in penalties.names())
     if len(grid["learning_rate"]) > 1:
         name += f"_lr={point['learning_rate']:.3g}"
@@ -88,7 +88,7 @@ def point_name(at: int, point: Mapping[str, Any], grid: Mapping[str, Sequence[An
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """The points for people: validation and training as mean +- standard error, best and 1-SE marked."""
+    """Returns a table of the points for people: values as mean +- standard error, best and 1-SE marked."""
     points = result["points"]
     varying = [name for name, values in result["grid"].items() if name in penalties.names() or len(values) > 1]
     rows = [[*varying, "val. data loss", "val. accuracy", "train accuracy", "gap", "nonzero", "diverged", ""]]

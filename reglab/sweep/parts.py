@@ -1,7 +1,7 @@
-"""What a sweep keeps of its finished parts, chunks of a grid or points of a path: files that say what they are.
+"""The files of a sweep's finished parts, which are chunks of a grid or points of a path.
 
-Each tells which part of which sweep it holds and has a digest of all of it, so that no file that was damaged, changed,
-put in another's place or taken from another sweep is ever believed.
+Each file says which part of which sweep it holds and has a digest of its whole contents, so that a file that was
+damaged, changed, put in another's place or taken from another sweep is never used.
 """
 
 from __future__ import annotations
@@ -21,39 +21,39 @@ if TYPE_CHECKING:
 
 
 class NotThePart(ValueError):
-    """A file does not hold what it should; the reason, to be put behind its name."""
+    """A file does not hold what it should; the message is the reason, to be put after its name."""
 
 
 def digest_of(value: Any) -> str:
-    """The SHA-256 of a JSON value, the same however it was written down."""
+    """Returns the SHA-256 of a JSON value, which does not depend on how that was formatted."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def plan_of_today(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """A plan as it is written today: an earlier reglab called the choice by data loss `data`."""
+    """Returns a plan in today's form: an earlier reglab called the choice by data loss `data`."""
     return {**plan, "selection": "data_loss"} if plan.get("selection") == "data" else dict(plan)
 
 
 def plan_digest(plan: Mapping[str, Any]) -> str:
-    """The digest that the parts of a plan tell; that of its first wording, so that parts from before are its parts."""
+    """Returns the digest that the parts of a plan name: that of its first wording, so that older parts stay valid."""
     return digest_of({**plan, "selection": "data"} if plan.get("selection") == "data_loss" else plan)
 
 
 def identity(plan: str, number: int, fold: int | None, lanes: Sequence[Lane], steps: int) -> dict[str, Any]:
-    """Which part it is: of the plan with that digest, at which place, of which fold and lanes, after how many steps."""
+    """Returns what identifies a part: the digest of its plan, its place, fold and lanes, and its number of steps."""
     return {"plan": plan, "number": number, "fold": fold, "lanes": [as_dict(lane) for lane in lanes],
             "steps": steps}
 
 
 def sealed(evaluations: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
-    """The contents of the part's file: the evaluations, what they are of, and the digest of both."""
+    """Returns the contents of a part's file: the evaluations, the identity of the part, and the digest of both."""
     content = {**evaluations, "part": part}
     return {**content, "digest": digest_of(content)}
 
 
 def read_sealed(path: pathlib.Path, part: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The evaluations of a part; None if there is no such file.
+    """Returns the evaluations of a part, or None if there is no such file.
 
     Raises:
       NotThePart: the file holds something else.
@@ -77,7 +77,7 @@ def read_sealed(path: pathlib.Path, part: Mapping[str, Any]) -> dict[str, Any] |
 
 
 def _of_today(evaluations: Mapping[str, Any]) -> dict[str, Any]:
-    """The evaluations of a chunk under the names of today."""
+    """Returns the evaluations of a chunk under today's names."""
     return {name: with_data_loss(value) if name in ("train", "validation") else value
             for name, value in evaluations.items()}
 

@@ -1,4 +1,4 @@
-"""What a path found of its warm starts, beside what the sweep of its cold starts found: sentences and their numbers."""
+"""The findings of a path about its warm starts, besides those of the sweep of its cold starts, as text and numbers."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from reglab.lab.seeds import over
 
 def warm_findings(result: Mapping[str, Any], warm: npt.NDArray[Any], cold: npt.NDArray[Any], saved: npt.NDArray[Any]
                   ) -> dict[str, Any]:
-    """How the objective of warm starts compares with that of cold ones after the same steps, paired by seed.
+    """Compares the objective of warm starts with that of cold ones after the same number of steps, paired by seed.
 
-    "sentences" are for people. "differences" has warm − cold of each point after the first, which begins cold itself:
-    {"mean", "low", "high", "p", "corrected"}, p by Student's paired test and corrected by Holm's method; null where a
-    lane diverged, or where there is one seed.
+    "sentences" are for people. "differences" has warm − cold for each point after the first, which itself starts cold:
+    {"mean", "low", "high", "p", "corrected"}, p by Student's paired test and corrected by Holm's method; null if a lane
+    diverged or there is only one seed.
 
     Args:
       result: the contents of `path.json`.
       warm, cold: [points, seeds] totals over the training split.
-      saved: [seeds] the steps to the same total that warm starts took less than cold ones, after the first point.
+      saved: [seeds] how many fewer steps warm starts took than cold ones to the same total, after the first point.
     """
     whole = [at for at in range(1, len(warm)) if np.isfinite(warm[at] + cold[at]).all()]
     entries: list[dict[str, Any] | None] = [None] * (len(warm) - 1)

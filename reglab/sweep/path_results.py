@@ -1,4 +1,4 @@
-"""From the evaluations of a path's warm and cold starts to `path.json`, its table and its files."""
+"""Makes `path.json`, the table and the other files from the evaluations of a path's warm and cold starts."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _OF_WARM_STARTS = ("warm_steps", "total_steps", "settled", "warm_diverged")
 
 def path_dict(plan: Plan, cold_plan: Plan, warm: Sequence[Mapping[str, Any]], cold: Sequence[Mapping[str, Any]],
               steps_per_epoch: int) -> dict[str, Any]:
-    """The contents of `path.json`: those of `sweep.json` for the cold starts, and for each point also
+    """Returns the contents of `path.json`: those of `sweep.json` for the cold starts, and in addition for each point
 
-    - "warm_steps" at that strength, "total_steps" from the initial weights on, and how many of the seeds have "settled"
-      (or "warm_diverged") there;
-    - "warm" and "cold": what a point of `sweep.json` holds and "objective", both after "total_steps" steps;
+    - "warm_steps", taken at that strength, "total_steps", from the initial weights on, and how many of the seeds have
+      "settled" (or "warm_diverged") there;
+    - "warm" and "cold": the values of a point of `sweep.json` and "objective", both after "total_steps" steps;
     - "same_total": the steps that "warm" and "cold" starts need to the same objective, "target".
 
-    Every value is {"mean", "se"} over the seeds whose two lanes stayed finite.
+    Every value is {"mean", "se"} over the seeds for which both lanes stayed finite.
 
     Args:
-      plan: of the warm starts; its epochs are the most at a strength.
-      cold_plan: of the cold starts; its epochs are those of the whole path.
-      warm: the evaluations of each point, one an epoch.
-      cold: the chunks of `cold_plan`, evaluated each epoch too.
+      plan: the plan of the warm starts; its epochs are the maximum at a strength.
+      cold_plan: the plan of the cold starts; its epochs are those of the whole path.
+      warm: the evaluations of each point, one per epoch.
+      cold: the chunks of `cold_plan`, also evaluated each epoch.
     """
     swept, of_cold = sweep_dict(cold_plan, cold), join_chunks(cold)
     entries, totals, saved, epochs = [], [], [], 0
@@ -58,7 +58,7 @@ def path_dict(plan: Plan, cold_plan: Plan, warm: Sequence[Mapping[str, Any]], co
 
 
 class _PointOfPath:
-    """The warm and the cold starts of a point, [epochs, seeds] each, up to the same total of steps."""
+    """The warm and cold starts of a point, [epochs, seeds] each, up to the same total number of steps."""
 
     def __init__(self, warm: LaneCurves, cold: LaneCurves, kernel_entries: int, steps_per_epoch: int) -> None:
         self._curves, self._kernel_entries = {"warm": warm, "cold": cold}, kernel_entries
@@ -70,11 +70,11 @@ class _PointOfPath:
 
     @property
     def saved(self) -> np.ndarray:
-        """[seeds] the steps that the warm start needed less; NaN where one of the two diverged."""
+        """[seeds] how many fewer steps the warm start needed; NaN if one of the two diverged."""
         return np.where(self._alive, self._needed["cold"] - self._needed["warm"], np.nan)
 
     def described(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Returns what `path.json` has for the point, as JSON values."""
         warm = self.totals["warm"]
         return {"warm_steps": self._steps_per_epoch * len(warm), "settled": int(has_settled(warm).sum()),
                 "warm_diverged": int((~np.isfinite(warm[-1])).sum()),
@@ -93,7 +93,7 @@ class _PointOfPath:
 
 
 def _beginning(curves: LaneCurves, epochs: int, lanes: np.ndarray) -> LaneCurves:
-    """The first epochs of some lanes."""
+    """Returns the first epochs of some lanes."""
     def part(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {name: array[:epochs, lanes] for name, array in values.items()}
 
@@ -102,12 +102,13 @@ def _beginning(curves: LaneCurves, epochs: int, lanes: np.ndarray) -> LaneCurves
 
 
 def totals_of(curves: LaneCurves) -> np.ndarray:
-    """[evaluations, lanes] the objective over the whole training split."""
+    """Returns [evaluations, lanes] the objective over the whole training split."""
     return curves.train["data_loss"] + curves.weights["penalty/total"]
 
 
 def epochs_needed(cold: np.ndarray, warm: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """[lanes] epochs until each of two [epochs, lanes] courses is at the total that both reach, and that total."""
+    """Returns [lanes] the epochs until each of two [epochs, lanes] courses is at the lowest total that both reach, and
+    that total."""
     with np.errstate(invalid="ignore"):
         target = np.maximum(cold.min(0), warm.min(0))
         return {name: 1 + np.argmax(course <= target, axis=0) for name, course in (("cold", cold), ("warm", warm))
@@ -119,7 +120,7 @@ def write_path(folder: SweepFolder, cold_plan: Plan, cold: Sequence[Mapping[str,
     """Writes `path.csv`, the picture, the TensorBoard runs of the cold starts, and `path.json` last.
 
     Args:
-      about: what was done, label to text, for people.
+      about: what was done, for people; maps labels to texts.
     """
     folder.write_text("path.csv", csv_text(result, _OF_WARM_STARTS))
     plots.path_picture(result, folder.path)
@@ -130,13 +131,13 @@ def write_path(folder: SweepFolder, cold_plan: Plan, cold: Sequence[Mapping[str,
 
 
 def path_sentences(result: Mapping[str, Any]) -> list[str]:
-    """What was found, for people."""
+    """Returns the findings, for people."""
     findings = result["findings"]
     return [*findings["sentences"], *findings["warm_starts"]["sentences"], findings["standard_error"]]
 
 
 def path_table(result: Mapping[str, Any]) -> str:
-    """The cold starts as a sweep has them, then the warm starts and the cold ones that had taken as many steps."""
+    """Returns the table of the cold starts as for a sweep, then warm and cold starts after the same number of steps."""
     along = result["along"]
     lines = [f"{'':>10}  {'steps':>8}  {'steps in':>9}  {'':>7}  {'objective':>19}  {'val. data loss':>19}  "
              f"{'nonzero':>15}",

@@ -1,10 +1,10 @@
-"""`path`: warm starts along one penalty, and cold starts of the same work as their control.
+"""`path`: warm starts along one penalty, and cold starts of the same amount of work as their control.
 
-The warm starts take as many steps at each strength as it needs to settle, so they have been trained the longer the
-stronger the penalty is, and no two of them can be compared. Therefore the same lanes are trained from their initial
-weights too, at one strength all the time and for as many steps as the whole path took: a sweep, from which the choice
-is made as in any other. On its way each cold start has done the work that the path had done when it left that strength;
-there the two are compared.
+At each strength the warm starts take as many steps as the objective needs to settle. So the stronger the penalty, the
+longer they have been trained, and no two strengths can be compared. Therefore the same lanes are also trained from
+their initial weights, each at one strength and for as many steps as the whole path took: this is a sweep, and the
+choice is made as in any other. At some point each cold start has taken as many steps as the path had when it
+left that strength; there the two are compared.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from reglab.sweep.winners import tested_winner, train_winners
 
 
 class Path(NamedTuple):
-    """What a path gave: its plan, the contents of `path.json`, and where that is."""
+    """The outcome of a path: its plan, the contents of `path.json`, and the folder."""
 
     plan: Plan
     result: dict[str, Any]
@@ -44,15 +44,15 @@ class Path(NamedTuple):
 
 def path(config: Config, grid: Grid, *, seeds: int = 1, selection: str = "data_loss", data: Dataset | None = None,
          console: Console | None = None) -> Path:
-    """Trains the points of `grid`, in which one penalty alone may vary, warm and cold; arguments are those of `sweep`.
+    """Trains the points of `grid`, in which only one penalty may vary, warm and cold; the arguments are as for `sweep`.
 
-    As there, the points chosen among the cold starts are trained once more, alone, and the best of them is held against
-    the test part at last. `config.epochs` is the most that a warm start takes at a point.
+    As in `sweep`, the points chosen among the cold starts are trained once more, alone, and the best of them is finally
+    evaluated on the test part. `config.epochs` is the maximum for a warm start at a point.
 
     Raises:
       ConfigError: something cannot be used, or the folder holds something else.
-      Stopped: SIGINT or SIGTERM came; finished points and chunks are kept.
-      StorageError: the file system refused; the same call goes on with what is finished.
+      Stopped: SIGINT or SIGTERM arrived; finished points and chunks are kept.
+      StorageError: the file system refused; the same call continues from what is finished.
     """
     if config.model_dir is None:
         raise ConfigError("a path needs a folder: give model_dir")

@@ -1,4 +1,4 @@
-"""What a sweep will train: its lanes, and how they are cut into chunks. No TensorFlow here but for `Lane`."""
+"""The plan of a sweep: its lanes, and how they are divided into chunks. No TensorFlow here except for `Lane`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Chunk:
 
     Attributes:
       number: its place in the sweep.
-      fold: which fold is held out; None without cross-validation.
+      fold: the fold that is held out; None without cross-validation.
       lanes: its lanes; the last chunk of a fold may have fewer than `Plan.lanes_per_call`.
     """
 
@@ -29,7 +29,7 @@ class Chunk:
     lanes: tuple[Lane, ...]
 
     def padded(self, size: int) -> list[Lane]:
-        """Exactly `size` lanes, for one compilation serves one size: the last is repeated."""
+        """Returns exactly `size` lanes, repeating the last one, since a compilation serves one size only."""
         return [*self.lanes, *self.lanes[-1:] * (size - len(self.lanes))]
 
 
@@ -39,10 +39,10 @@ class Plan:
 
     Attributes:
       shared: what all lanes have in common; its seed is the first one.
-      grid: what differs.
+      grid: what differs between points.
       seeds: how many seeds each point has.
-      folds: of cross-validation, or None for the data's own validation part.
-      selection: what chooses on the validation part: "data_loss" (the lowest) or "accuracy" (the highest).
+      folds: the number of folds of a cross-validation, or None for the data's own validation part.
+      selection: the criterion of the choice on the validation part: "data_loss" (lowest) or "accuracy" (highest).
       lanes_per_call: how many lanes train together.
       vary: what differs from seed to seed: "weights", or "order" for the order of the data too.
 
@@ -65,8 +65,8 @@ class Plan:
 
     @property
     def lanes(self) -> list[Lane]:
-        """In the order in which they train: point by point, each over its seeds; or, where seeds differ in the order of
-        the data, seed by seed, each over the points."""
+        """The lanes in the order in which they train: point by point, each over its seeds; or, if seeds differ in the
+        order of the data, seed by seed, each over the points."""
         points, seeds = self.grid.points, range(self.shared.seed, self.shared.seed + self.seeds)
         if self.vary == "order":
             return [lane_of(point, seed) for seed in seeds for point in points]
@@ -74,14 +74,14 @@ class Plan:
 
     @property
     def places(self) -> np.ndarray:
-        """[points, seeds] where each lane stands in `lanes`."""
+        """[points, seeds] the place of each lane in `lanes`."""
         count = len(self.grid.points)
         return (np.arange(count * self.seeds).reshape(self.seeds, count).T if self.vary == "order" else
                 np.arange(count * self.seeds).reshape(count, self.seeds))
 
     @property
     def chunks(self) -> list[Chunk]:
-        """All chunks, fold by fold; one has lanes on the same batches only."""
+        """All chunks, fold by fold; the lanes of a chunk all train on the same batches."""
         lanes, size = self.lanes, self.lanes_per_call
         on_same = len(self.grid.points) if self.vary == "order" else len(lanes)
         parts = [(fold, tuple(lanes[start:min(start + size, first + on_same)])) for fold in self.fold_numbers
@@ -90,30 +90,30 @@ class Plan:
 
     @property
     def fold_numbers(self) -> list[int | None]:
-        """0 … folds−1, or only None."""
+        """The folds, 0 … folds−1, or None alone without cross-validation."""
         return [None] if self.folds is None else list(range(self.folds))
 
     def to_dict(self) -> dict[str, Any]:
-        """What makes this sweep another than others, as JSON values; where its files are does not."""
+        """Returns what distinguishes this sweep from others, as JSON values; the place of its files does not."""
         left_out = HANDLING_FIELDS | {*self.shared.strengths, *LANE_FIELDS} - {"seed"}
         config = {name: value for name, value in self.shared.to_dict().items() if name not in left_out}
         grid = {name: list(values) for name, values in self.grid.values.items()}
         return {"config": config, "grid": grid, "seeds": self.seeds, "folds": self.folds,
                 "selection": self.selection, "lanes_per_call": self.lanes_per_call,
-                # What plans from before it do not have, or would mean otherwise.
+                # Older plans lack these fields, or would mean something else by them.
                 **({} if self.folds is None else {"folds_of": "training and validation"}),
                 **({} if self.vary == "weights" else {"vary": self.vary})}
 
 
 def lane_of(point: Point, seed: int) -> Lane:
-    """A point's lane of that seed."""
+    """Returns a point's lane of a seed."""
     return Lane(point.strengths, point.learning_rate, seed, point.penalize)
 
 
 def shared_config(config: Config, grid: Grid) -> Config:
-    """`config` with the grid's first values and without a folder: the lanes' own matters left out.
+    """Returns `config` with the first values of the grid and without a folder, as what all lanes have in common.
 
-    Its strategy is that of the winners' runs, one device; `num_devices` says how many lanes are spread over.
+    Its strategy is that of the winners' runs, one device; `num_devices` is the number of devices for the lanes.
     """
     return dataclasses.replace(config, strategy="one_device", model_dir=None, resume="auto", **vars(grid.points[0]))
 

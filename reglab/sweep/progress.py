@@ -1,4 +1,4 @@
-"""What a person sees of a sweep while it goes on, and how it is stopped."""
+"""Shows the progress of a sweep to people, and stops it on a signal."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Stopped(exit_codes.Ending, KeyboardInterrupt):
 
 
 def goes_on(folder: object) -> str:
-    """What a user can do after `Stopped`."""
+    """Returns what a user can do after `Stopped`."""
     return f"the same command with --model_dir={folder} goes on"
 
 
 class Progress:
-    """Follows the lanes of a sweep. Steps are those of all lanes together."""
+    """Follows the lanes of a sweep. Steps are counted over all lanes together."""
 
     def __init__(self, plan: Plan, steps_per_epoch: int, console: Console, stop: StopRequest,
                  clock: Callable[[], float] = time.monotonic) -> None:
@@ -48,15 +48,15 @@ class Progress:
         self._chunks = plan.chunks
         self._lane_steps = steps_per_epoch * plan.shared.epochs
         self._done = 0  # Chunks.
-        self._found = 0  # Lanes that were finished before.
+        self._found = 0  # Lanes that were finished by an earlier process.
         self._losses: dict[str, float] = {}
         console.start(0, self._lane_steps * self._lanes)
 
     def on_step(self, step: int) -> None:
-        """`step` steps of the chunk that is training are done.
+        """To be called when `step` steps of the current chunk are done.
 
         Raises:
-          Stopped: a stop signal has come.
+          Stopped: a stop signal has arrived.
         """
         if self._stop and step < self._lane_steps:  # The last step is as good as a finished chunk.
             raise Stopped(self._stop.name, self._done, len(self._chunks), "chunks")
@@ -65,12 +65,12 @@ class Progress:
                                1 + (step - 1) // self._steps_per_epoch, self._losses)
 
     def found(self, chunk: Chunk) -> None:
-        """A chunk was finished by an earlier process."""
+        """To be called for each chunk that was finished by an earlier process."""
         self._done += 1
         self._found += len(chunk.lanes)
 
     def trained(self, chunks: Sequence[Mapping[str, Any]]) -> None:
-        """A chunk was finished now; `chunks` are the evaluations of all that are."""
+        """To be called when a chunk is finished; `chunks` are the evaluations of all finished chunks."""
         self._done += 1
         is_last = self._done == len(self._chunks)
         if is_last or self._clock() - self._last_message >= MESSAGE_SECONDS:
@@ -90,7 +90,7 @@ class Progress:
     @property
     def _counts(self) -> str:
         plan = self._plan
-        # Folds follow one another, so a point is done with its lanes of the last fold.
+        # Folds follow one another, so a point is done when its lanes of the last fold are.
         in_last_fold = self._lanes_done - (len(plan.fold_numbers) - 1) * len(plan.lanes)
         points = int((plan.places.max(1) < in_last_fold).sum())
         return (f"{points} of {len(plan.grid.points)} points done "
@@ -103,9 +103,9 @@ class Progress:
 
 
 def best_so_far(plan: Plan, chunks: Sequence[Mapping[str, Any]]) -> tuple[str, dict[str, float]]:
-    """The best point so far, in words and as losses for a progress line: by the mean over its finished lanes."""
+    """Returns the best point so far, by the mean over its finished lanes, in words and as values for the console."""
     validation = {name: values[-1] for name, values in join_chunks(chunks).validation.items()}
-    # Fold by fold; a point counts as diverged with any lane of it.
+    # Lanes come fold by fold; a point counts as diverged if any of its lanes did.
     point_of_lane = np.empty(plan.places.size, np.int64)
     point_of_lane[plan.places] = np.arange(len(plan.grid.points))[:, None]
     points = point_of_lane[np.arange(len(validation["data_loss"])) % plan.places.size]
@@ -122,7 +122,7 @@ def best_so_far(plan: Plan, chunks: Sequence[Mapping[str, Any]]) -> tuple[str, d
 
 
 def describe(plan: Plan, dataset: Dataset, path: str) -> dict[str, str]:
-    """What will be trained, label to text, for people."""
+    """Describes for people what will be trained; maps labels to texts."""
     config, grid = plan.shared, plan.grid
     strengths = {name: ", ".join(map(in_words, values)) for name, values in grid.strengths.told.items()}
     rates = ", ".join(f"{value:g}" for value in grid.learning_rate)

@@ -1,4 +1,4 @@
-"""From the evaluations of finished chunks to the contents of `sweep.json`."""
+"""Makes the contents of `sweep.json` from the evaluations of finished chunks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from reglab.sweep.plan import Plan
 
 
 def chunk_dict(curves: LaneCurves, lanes: int) -> dict[str, Any]:
-    """What a chunk keeps: the curves of its first `lanes` lanes, as JSON values. The rest of them is padding."""
+    """Returns what is kept of a chunk: the curves of its first `lanes` lanes, as JSON values. The rest is padding."""
     parts = {"train": curves.train, "validation": curves.validation, "weights": curves.weights}
     evaluations = {part: {name: for_json(values[:, :lanes]) for name, values in curve.items()}
                    for part, curve in parts.items()}
@@ -30,7 +30,7 @@ def chunk_dict(curves: LaneCurves, lanes: int) -> dict[str, Any]:
 
 
 def join_chunks(chunks: Sequence[Mapping[str, Any]]) -> LaneCurves:
-    """The curves of all lanes, fold by fold, without weights; NaN stands for null."""
+    """Returns the curves of all lanes, fold by fold, without final weights; null becomes NaN."""
     def joined(part: str) -> dict[str, np.ndarray]:
         return {name: np.concatenate([np.array(chunk[part][name], np.float64) for chunk in chunks], axis=1)
                 for name in chunks[0][part]}
@@ -45,21 +45,21 @@ def join_chunks(chunks: Sequence[Mapping[str, Any]]) -> LaneCurves:
 
 def sweep_dict(plan: Plan, chunks: Sequence[Mapping[str, Any]], fold_sizes: Sequence[int] | None = None
                ) -> dict[str, Any]:
-    """The contents of `sweep.json`, a function of the evaluations alone: no times, no places.
+    """Returns the contents of `sweep.json`, which depend on the evaluations alone, not on times or folders.
 
-    Every value of a point is {"mean", "se"} over its folds (each the mean over the seeds), weighed by their size, or
-    over its seeds where there are no folds; se is the standard error, null where there is one only. Lanes that
+    Every value of a point is {"mean", "se"} over its folds (each the mean over the seeds), weighted by their size, or
+    over its seeds if there are no folds; se is the standard error, or null if there is only one value. Lanes that
     diverged are left out of the means, and counted.
 
     Args:
-      fold_sizes: how many examples each fold holds out; without them all count alike.
+      fold_sizes: how many examples each fold holds out; without them all folds count alike.
     """
     curves = join_chunks(chunks)
     evaluated = last_evaluation(curves, chunks[0]["kernel_entries"])
     weights = None if fold_sizes is None else np.array(fold_sizes)
 
     def by_point(values: np.ndarray) -> np.ndarray:
-        """[folds, points, seeds]"""
+        """Returns the values as [folds, points, seeds]."""
         return values.reshape(len(plan.fold_numbers), -1)[:, plan.places]
 
     alive = np.isfinite(by_point(evaluated["train"]["data_loss"] + evaluated["validation"]["data_loss"]))
@@ -81,7 +81,7 @@ def sweep_dict(plan: Plan, chunks: Sequence[Mapping[str, Any]], fold_sizes: Sequ
 
 
 def list_blowups(blowups: Sequence[Blowup], plan: Plan) -> list[dict[str, Any]]:
-    """The lanes with steps that are not finite, each by what makes it, with its first such step, as JSON values."""
+    """Returns the lanes with steps that are not finite: settings and first such step of each, as JSON values."""
     lanes = plan.lanes
     return [{**as_dict(lanes[blowup.lane % len(lanes)]),
              "fold": plan.fold_numbers[blowup.lane // len(lanes)], "step": blowup.step, "left_out": blowup.left_out}
@@ -89,7 +89,7 @@ def list_blowups(blowups: Sequence[Blowup], plan: Plan) -> list[dict[str, Any]]:
 
 
 def last_evaluation(curves: LaneCurves, kernel_entries: int) -> dict[str, Any]:
-    """The last evaluation of every lane: [lanes] arrays, by name and split. Losses in nats, no penalty in any."""
+    """Returns the last evaluation of every lane: [lanes] arrays, by split and name. Losses in nats, without penalty."""
     last = [{name: values[-1] for name, values in part.items()}
             for part in (curves.train, curves.validation, curves.weights)]
     train, validation, weights = last
@@ -103,10 +103,10 @@ def last_evaluation(curves: LaneCurves, kernel_entries: int) -> dict[str, Any]:
 
 def mean_and_error(values: np.ndarray, alive: np.ndarray, weights: np.ndarray | None = None
                    ) -> dict[str, float | None]:
-    """Mean and standard error of [folds, seeds] values that are alive: over folds, or seeds if there are none.
+    """Computes mean and standard error of the alive [folds, seeds] values: over folds, or the seeds of a single one.
 
     Args:
-      weights: [folds] of the folds; those that nothing of is left count for nothing.
+      weights: [folds] the weights of the folds; a fold of which nothing is alive is left out.
     """
     there = alive.any(1)
     if not there.any():

@@ -1,4 +1,4 @@
-"""When an objective has settled: what a path waits for at each strength before it goes on to the next."""
+"""Decides when an objective has settled, for which a path waits at each strength before it goes on to the next."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy.typing as npt
 EPOCHS: Final = 3
 RELATIVE: Final = 0.01
 ABSOLUTE: Final = 1e-3
-"""In nats: less matters to no comparison, and where a network memorizes its data a part of the total never settles."""
+"""In nats. Less matters to no comparison, and if a network memorizes its data, a part of the total never settles."""
 RULE: Final[dict[str, Any]] = {"epochs": EPOCHS, "relative": RELATIVE, "absolute": ABSOLUTE}
 
 
 def has_settled(totals: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """[lanes] whether the total over the training split has settled, from its course [epochs, lanes].
+    """Returns [lanes] whether the total over the training split has settled, given its course [epochs, lanes].
 
-    With m(e) the lowest total of the first e epochs: m(e − 3) − m(e) ≤ max(0.01 · m(e), 0.001 nats). The lowest, since
-    steps on batches make the total go up and down. A lane whose total is not finite has not settled.
+    With m(e) the lowest total of the first e epochs: m(e − 3) − m(e) ≤ max(0.01 · m(e), 0.001 nats). The lowest is used
+    because steps on batches make the total go up and down. A lane whose total is not finite has not settled.
     """
     if len(totals) <= EPOCHS:
         return np.zeros(totals.shape[1:], bool)
@@ -30,5 +30,5 @@ def has_settled(totals: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
 
 
 def is_over(totals: npt.NDArray[Any]) -> bool:
-    """Whether every lane has settled or diverged, so that no further epoch at this strength tells anything."""
+    """Returns whether every lane has settled or diverged, so that further epochs at this strength are of no use."""
     return bool((has_settled(totals) | ~np.isfinite(totals[-1])).all())

@@ -1,9 +1,9 @@
-"""The warm half of a path: each strength, from weak to strong, begins with the weights that the last one ended with.
+"""The warm half of a path: each strength, from weak to strong, starts from the weights with which the last one ended.
 
-The solution changes little from one λ to the next, so a warm start is nearly there already: the pathwise strategy of
-Friedman, Hastie and Tibshirani (2010, section 2.5), which there runs from strong to weak, as a lasso's path begins at
-zero. A network cannot leave zero, all its gradients vanish there, and an entry that a strong L1 has killed comes back
-hard: so here the path runs from weak to strong. It stays at a strength until the objective has settled.
+The solution changes little from one λ to the next, so a warm start is already close to it. This is the pathwise
+strategy of Friedman, Hastie and Tibshirani (2010, section 2.5), where it runs from strong to weak, since a lasso's path
+begins at zero. A network cannot leave zero, where all its gradients vanish, and an entry that a strong L1 has set to
+zero hardly recovers, so here the path runs from weak to strong. It stays at a strength until the objective has settled.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ from reglab.sweep.settling import is_over
 
 
 class Walk:
-    """Trains the points that are not finished, one after another, the seeds of each side by side.
+    """Trains the points that are not finished one after another, with the seeds of each side by side.
 
     Attributes:
-      steps_per_epoch: updates an epoch.
+      steps_per_epoch: the number of updates in an epoch.
     """
 
     def __init__(self, plan: Plan, dataset: Dataset, folder: SweepFolder, console: Console) -> None:
         self._plan, self._folder, self._console = plan, folder, console
         self._trainer = LaneTrainer(plan.shared, dataset, plan.seeds, plan.grid.penalize, plan.grid.strengths)
-        self._steps = total_steps(plan.shared, dataset)  # The most at a point.
+        self._steps = total_steps(plan.shared, dataset)  # The maximum at a point.
         self.steps_per_epoch = self._steps // plan.shared.epochs
         model = make_step(plan.shared, dataset).model
         self._start = map_arrays(lambda array: array.numpy(), stack_lanes(
             [model.initialize(plan.shared.seed + i) for i in range(plan.seeds)]))
 
     def run(self, stop: StopRequest) -> list[dict[str, Any]]:
-        """Each point's evaluations, one an epoch, as read back from their files."""
+        """Returns the evaluations of each point, one per epoch, as read back from their files."""
         evaluations = self._find()
         found, count = len(evaluations), len(self._plan.grid.points)
-        for at in range(count):  # A process that was killed may have left weights that nobody needs any more.
+        for at in range(count):  # A killed process may have left weights that are no longer needed.
             if at != found - 1 or found == count:
                 self._weights(at).unlink(missing_ok=True)
         self._console.start(0, count * self._steps)
@@ -68,7 +68,7 @@ class Walk:
         return evaluations
 
     def _find(self) -> list[dict[str, Any]]:
-        """The evaluations of the finished points, which are the first: each starts where the one before ended."""
+        """Returns the evaluations of the finished points, which come first: each starts where the last one ended."""
         found: list[dict[str, Any]] = []
         for at in range(len(self._plan.grid.points)):
             self._folder.check_place(self._weights(at).relative_to(self._folder.path).as_posix())
@@ -111,7 +111,7 @@ class Walk:
         return done
 
     def _save(self, at: int) -> str:
-        """Writes where the next point starts; the digest of the file."""
+        """Writes the weights from which the next point starts; returns the digest of the file."""
         content = io.BytesIO()
         np.savez(content, **{f"{layer}/{name}": array for part in self._start for layer, arrays in part.items()
                              for name, array in arrays.items()})
@@ -120,8 +120,10 @@ class Walk:
         return hashlib.sha256(content.getvalue()).hexdigest()
 
     def _load(self, at: int, digest: str) -> Weights:
-        """Raises:
-          NotThePart: the file is not the one with that digest.
+        """Reads the weights with which a point ended.
+
+        Raises:
+          NotThePart: the file cannot be read or does not have that digest.
         """
         try:
             content = read_bytes(self._weights(at))
@@ -138,7 +140,7 @@ class Walk:
 
 
 def next_start(start: Weights, curves: LaneCurves) -> Weights:
-    """Where the next point starts: each lane where it ended or, if it diverged, where it started."""
+    """Returns the weights from which the next point starts: each lane's last ones or, if it diverged, its first."""
     alive = np.all([np.isfinite(array).reshape(len(array), -1).all(1) for arrays in curves.parameters.values()
                     for array in arrays.values()], axis=0)
 

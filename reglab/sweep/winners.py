@@ -1,4 +1,4 @@
-"""The chosen points trained once more, alone, and the best of them held against the test part, once."""
+"""Trains the chosen points once more, alone, and evaluates the best of them on the test part, once."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ NO_TEST: Final = "The data have no test part, so how optimistic the validation o
 
 def train_winners(plan: Plan, result: Mapping[str, Any], folder: SweepFolder, data: Dataset | None,
                   console: Console, stop: StopRequest) -> dict[str, dict[str, Any]]:
-    """The points that `result` has under the names of `WINNERS`, as runs; name to the `result.json` of each.
+    """Trains the points that `result` has under the names of `WINNERS` as runs; returns the `result.json` of each.
 
     Raises:
-      Stopped, Interrupted: a stop signal came.
+      Stopped, Interrupted: a stop signal arrived.
     """
     winners: dict[str, dict[str, Any]] = {}
     for which, name in WINNERS.items():
@@ -46,7 +46,7 @@ def train_winners(plan: Plan, result: Mapping[str, Any], folder: SweepFolder, da
         console.message(f"Training {name} alone ({which.replace('_', ' ')}) ...")
         try:
             winners[which] = fit(_config_of(plan, at, folder, name), data, console=_WarningsOnly(console)).result
-        except Diverged as error:  # Its lanes did not: rounding only decides at the edge of stability.
+        except Diverged as error:  # Its lanes did not: at the edge of stability rounding decides.
             console.warning(f"{name}: {error}")
     return winners
 
@@ -58,10 +58,10 @@ def _config_of(plan: Plan, at: int, folder: SweepFolder, name: str) -> Config:
 
 def tested_winner(winners: Mapping[str, Mapping[str, Any]], folder: SweepFolder, dataset: Dataset
                   ) -> dict[str, Any] | None:
-    """What the best point's run is worth on the test part, as JSON values; None where there is no such run.
+    """Evaluates the best point's run on the test part; returns JSON values, or None if there is no such run.
 
-    "optimism" is validation − test, of the run's network after its last step: in data loss and in accuracy. There is
-    the "sentence" alone where there is no test part. The look is noted in the folder of each winner.
+    "optimism" is validation − test of the run's network after its last step, in data loss and in accuracy. Without a
+    test part there is only the "sentence". The look is noted in the folder of each winner.
     """
     best = winners.get("best")
     if dataset.test is None or best is None:
@@ -93,7 +93,7 @@ def _sentence(found: Mapping[str, Any]) -> str:
 
 
 def _note_in_others(folder: SweepFolder, winners: Mapping[str, Any], digest: str) -> None:
-    """Who then looks at the other winner looks for the second time."""
+    """Notes the look in the folders of the other winners too: whoever evaluates these then looks a second time."""
     noted = next(one for one in read_looks(folder.path / WINNERS["best"]) if one["digest"] == digest)
     for name in WINNERS.values():
         place = folder.path / name
@@ -104,7 +104,7 @@ def _note_in_others(folder: SweepFolder, winners: Mapping[str, Any], digest: str
 
 
 class _WarningsOnly(Console):
-    """Passes the warnings of a winner's run on, and nothing else of it."""
+    """Passes on the warnings of a winner's run and shows nothing else of it."""
 
     def __init__(self, console: Console) -> None:
         self.warning = console.warning  # type: ignore[method-assign]

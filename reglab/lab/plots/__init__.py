@@ -1,6 +1,6 @@
 """Pictures, as PNG and SVG: readable in print and for the colour-blind, the same bytes for the same numbers.
 
-Matplotlib takes a second to import and only the drawing functions do it.
+Matplotlib takes a second to import, and only the drawing functions import it.
 """
 
 from reglab.lab.plots.comparison import compare_picture

@@ -1,7 +1,7 @@
-"""The picture of a comparison: each arm's curves on both splits in a hue of its own, the gap between them shaded.
+"""Draws a comparison: each arm's curves on both splits in its own hue, with the gap between them shaded.
 
 The gap is positive where the network does worse on validation data. With noisy training labels it may be negative, as
-what is true disagrees with them; that is shaded otherwise.
+the true labels disagree with them; a negative gap is shaded differently.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class _Row(NamedTuple):
     label: str
     scale: float
     gap_text: str
-    gap_sign: int  # Of the gap, where validation is above training.
+    gap_sign: int  # The sign of the gap where validation is above training.
 
 
 _ROWS: Final = (_Row("accuracy", "accuracy (%)", 100.0, "gap {:+.1f} points", -1),

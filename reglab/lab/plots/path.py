@@ -1,4 +1,4 @@
-"""The picture of a path: what the penalty does along it, from warm starts and from cold ones, and what each took."""
+"""Draws a path: the effect of the penalty along it, from warm and from cold starts, and the steps that each took."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _draw_cold(panels: Sequence[Any], x: np.ndarray, points: Sequence[Point]) ->
 
 
 def _draw_objective(axis: Any, x: np.ndarray, points: Sequence[Point]) -> None:
-    """What the two come to after the same number of steps."""
+    """Draws the objective of both after the same number of steps."""
     for which, color, line, marker in (("cold", PURPLE, "--", "s"), ("warm", GREEN, "-", "o")):
         error = np.nan_to_num(numbers([point[which]["objective"]["se"] for point in points]))
         axis.errorbar(x, [mean(point, which, "objective") for point in points], error, capsize=3, linestyle=line,

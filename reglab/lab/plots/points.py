@@ -1,4 +1,4 @@
-"""Panels that a sweep's picture and a path's have in common: points along a penalty."""
+"""Draws the panels that the pictures of sweeps and paths have in common: points along a penalty."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _WIDE_RANGE: Final = 4
 
 
 def strength_label(name: str) -> str:
-    """What an axis with the strengths of a penalty says."""
+    """Returns the label of an axis with the strengths of a penalty."""
     penalty = penalties.get(name)
     return f"{penalty.title} strength (nats per {penalty.symbol})"
 
 
 def mean(point: Point | None, *names: str) -> float:
-    """The mean of what was evaluated, NaN where it is not finite or there is no such point."""
+    """Returns the mean of an evaluated value, or NaN if it is not finite or there is no such point."""
     entry: Any = point
     for name in names:
         entry = entry and entry[name]
@@ -31,10 +31,10 @@ def mean(point: Point | None, *names: str) -> float:
 
 def draw_points(panels: Sequence[Any], strengths: Sequence[float], points: Sequence[Point], along: str,
                 color: str = BLUE) -> np.ndarray:
-    """Accuracy, data loss and nonzero entries on three panels, with standard errors; returns the places on the x axis.
+    """Draws accuracy, data loss and nonzero entries on three panels, with standard errors; returns the x of the points.
 
     Args:
-      strengths: of the points, ascending.
+      strengths: the strengths of the points, ascending.
       along: the name of the penalty.
     """
     x, ticks, labels = places(strengths)
@@ -54,7 +54,7 @@ def draw_points(panels: Sequence[Any], strengths: Sequence[float], points: Seque
 
 def mark_chosen(panels: Sequence[Any], x: np.ndarray, shown: Sequence[Point], best: Point | None, chosen: Point | None
                 ) -> None:
-    """Marks the best and the one-standard-error point on the panels of `draw_points`, where they are among those shown.
+    """Marks the best and the one-standard-error point on the panels of `draw_points`, if they are among those shown.
 
     Args:
       x: the places of the points.
@@ -71,12 +71,12 @@ def _mark(panels: Sequence[Any], place: float, point: Point | None, style: Mappi
     for axis, value in zip(panels, values, strict=True):
         axis.margins(y=0.12)  # Room for the whole star.
         axis.axvline(place, color="0.6", linewidth=1, zorder=0)
-        # The diamond stands on the star where both are the same point; it is the smaller one.
+        # If both are the same point, the diamond, which is smaller, lies on the star.
         axis.plot(place, value, linestyle="none", zorder=5 if is_best else 6, label=label, **style)
 
 
 def spread_losses(axis: Any, losses: Sequence[float]) -> None:
-    """Takes a logarithmic axis where strong penalties would press the losses worth comparing into one line."""
+    """Makes the axis logarithmic if strong penalties would press the losses worth comparing into one line."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     known = [loss for loss in losses if np.isfinite(loss)]
@@ -88,7 +88,7 @@ def spread_losses(axis: Any, losses: Sequence[float]) -> None:
 
 
 def label_rows(axes: Any, threshold: float) -> None:
-    """What is on the y axes of the panels that `draw_points` draws."""
+    """Labels the y axes of the panels that `draw_points` draws."""
     for axis, label in zip(axes[:, 0], ("accuracy (%)", "data loss (nats)",
                                         f"nonzero kernel entries\n(|w| > {threshold:g})"), strict=False):
         axis.set_ylabel(label)
@@ -96,7 +96,7 @@ def label_rows(axes: Any, threshold: float) -> None:
 
 
 def add_legend(drawing: Any, axes: Any, last: Sequence[str] = ()) -> None:
-    """One legend below for all axes, the labels in `last` at its end."""
+    """Adds one legend for all axes below them, with the labels in `last` at its end."""
     drawing.align_ylabels()
     handles = {label: handle for axis in axes.flat for handle, label in
                zip(*axis.get_legend_handles_labels(), strict=True)}

@@ -1,4 +1,4 @@
-"""How all pictures look, and how they are saved."""
+"""The look of all pictures, and how they are saved."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import numpy as np
 from reglab.config.strengths import Strength, in_words
 from reglab.storage.files import write_atomically
 
-# Of Okabe and Ito's palette; line styles and markers differ too, for print in black and white. Hues tell runs apart,
-# and the two curves of one run share a hue.
+# Colors of Okabe and Ito's palette; line styles and markers differ too, for print in black and white. Hues distinguish
+# runs, and the two curves of one run share a hue.
 BLUE: Final = "#0072B2"
 VERMILION: Final = "#D55E00"
 GREEN: Final = "#009E73"
@@ -40,7 +40,7 @@ _SETTINGS: Final = {
 
 @contextlib.contextmanager
 def figure(directory: str | os.PathLike[str], name: str, **of_subplots: Any) -> Iterator[tuple[Any, Any]]:
-    """Figure and axes [rows, columns] to draw on; at the end of the block saved as `name`.png and `name`.svg."""
+    """Yields a figure and axes [rows, columns] to draw on; saves them as `name`.png and `name`.svg at the end."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -56,7 +56,7 @@ def figure(directory: str | os.PathLike[str], name: str, **of_subplots: Any) -> 
 
 
 def curve_style(split: str, color: str) -> dict[str, Any]:
-    """How the "train" or "validation" curve of a run of that color is drawn: training is paler, and dashed."""
+    """Returns the style of the "train" or "validation" curve of a run of a color: training is paler and dashed."""
     from matplotlib.colors import to_rgb
 
     if split == "validation":
@@ -66,17 +66,17 @@ def curve_style(split: str, color: str) -> dict[str, Any]:
 
 
 def finding(result: Mapping[str, Any], width: float) -> str:
-    """What was found, as the first lines of the title of a picture `width` inches wide."""
+    """Returns the finding as the first lines of the title of a picture `width` inches wide."""
     return textwrap.fill(result["findings"]["title"], round(11 * width))
 
 
 def numbers(values: Sequence[float | None]) -> np.ndarray:
-    """JSON's numbers as an array: null, where something was not finite, becomes NaN."""
+    """Returns numbers from JSON as an array; null, written for a number not finite, becomes NaN."""
     return np.array([np.nan if value is None else value for value in values], float)
 
 
 def strength(value: Strength) -> str:
-    """A penalty strength in few characters: `0`, `0.1`, `1e-3`, `3.2e-5`; or of each layer that is named."""
+    """Returns a strength in few characters: `0`, `0.1`, `1e-3`, `3.2e-5`; or those of the layers it names."""
     if isinstance(value, str):
         return in_words(value)
     if value == 0 or 0.1 <= value < 1000:
@@ -86,9 +86,9 @@ def strength(value: Strength) -> str:
 
 
 def places(values: Sequence[float]) -> tuple[np.ndarray, list[float], list[str]]:
-    """Ascending strengths on a log axis that has 0: their places, and the places and labels of at most nine ticks.
+    """Returns the places of ascending strengths on a log axis with a 0, and places and labels of at most nine ticks.
 
-    0 stands one step left of the smallest positive strength.
+    0 is one step to the left of the smallest positive strength.
     """
     positive = [np.log10(value) for value in values if value > 0]
     step = (positive[-1] - positive[0]) / (len(positive) - 1) if len(positive) > 1 else 1.0

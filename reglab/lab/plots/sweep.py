@@ -1,8 +1,8 @@
-"""The pictures of a sweep: a map of the validation data loss over two penalties, and the path along one of them.
+"""Draws a sweep: a map of the validation data loss over two penalties, and the path along one of them.
 
-A sweep that also varies learning rates, penalized layers or a third penalty is shown at those of its best point. The
-path runs along the penalty that has most values, at the values of the others that the best point has and, beside it,
-the one-standard-error point.
+If a sweep also varies learning rates, penalized layers or a third penalty, these are fixed at the values of its best
+point. The path runs along the penalty with the most values; the others are fixed at the values of the best point
+and, in panels beside it, of the one-standard-error point.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def sweep_pictures(sweep: Mapping[str, Any], directory: str | os.PathLike[str]) 
     """Draws `heatmap` and `path`, each as .png and .svg.
 
     Args:
-      sweep: the contents of `sweep.json`. Nothing is drawn if it has no best point, as every lane diverged.
+      sweep: the contents of `sweep.json`. Nothing is drawn if it has no best point because lanes of all diverged.
     """
     if sweep["best"] is None:
         return
@@ -33,7 +33,7 @@ def sweep_pictures(sweep: Mapping[str, Any], directory: str | os.PathLike[str]) 
     where = f"learning rate {best['learning_rate']:g}, penalized: {best['penalize']}"
     names = [name for name in penalties.names() if name in best]
     counts = {name: len({point[name] for point in points}) for name in names}
-    # Python's sort keeps the order of equal ones.
+    # Python's sort is stable.
     ranked = sorted(names, key=lambda name: -counts[name])
     mapped = [name for name in names if name in ranked[:2]]
     shown = [point for point in points if all(point[name] == best[name] for name in ranked[2:])]
@@ -60,7 +60,7 @@ def _draw_map(points: Sequence[Point], names: Sequence[str], best: Point, chosen
                       color=_readable_on(image, losses[row, column] - least))
         for point, style, label in ((best, BEST, MARKS[0]), (chosen, ONE_SE, MARKS[1])):
             if point is not None and any(point is one for one in points):
-                # Side by side where both are the same point.
+                # Side by side if both are the same point.
                 shift = (-0.22 if label == MARKS[0] else 0.22) if best is chosen else 0
                 axis.plot(columns.index(point[along]) + shift, rows.index(point[upward]) + 0.24, linestyle="none",
                           label=label, **style)
@@ -100,7 +100,7 @@ def _draw_path(points: Sequence[Point], along: str, best: Point, chosen: Point |
 
 
 def _draw_threshold(axis: Any, best: Point, selection: str) -> None:
-    """One standard error from the best: what lies within counts as no worse."""
+    """Draws a line one standard error from the best: points within it count as no worse."""
     error = best["validation"][selection]["se"]
     if error is not None:
         scale, sign = (100, -1) if selection == "accuracy" else (1, 1)
@@ -109,14 +109,14 @@ def _draw_threshold(axis: Any, best: Point, selection: str) -> None:
 
 
 def _meaning(best: Point, sweep: Mapping[str, Any], before: str) -> str:
-    """What ± stands for; nothing where there is none."""
+    """Returns what ± means, or an empty text if there is no standard error."""
     if best["validation"]["data_loss"]["se"] is None:
         return ""
     return f"{before} ± one standard error over {sweep['findings']['over']}"
 
 
 def _resolution(best: Point, above: np.ndarray) -> float:
-    """What makes a difference near the lowest loss: the standard error there, else the least difference that there is.
+    """Returns the smallest difference that matters near the lowest loss: the standard error there, else the least one.
 
     Args:
       above: losses above the lowest.
@@ -127,14 +127,14 @@ def _resolution(best: Point, above: np.ndarray) -> float:
 
 
 def _norm(resolution: float, above: np.ndarray) -> Any:
-    """Colors that resolve what is near the lowest loss, linear up to `resolution` and logarithmic beyond it."""
+    """Returns a color scale that resolves losses near the lowest: linear up to `resolution`, logarithmic beyond."""
     from matplotlib.colors import AsinhNorm
 
     return AsinhNorm(linear_width=resolution, vmin=0.0, vmax=max(float(np.nanmax(above)), resolution))
 
 
 def _ticks(resolution: float, most: float) -> list[float]:
-    """0 and round numbers up to `most`, not more than seven."""
+    """Returns 0 and round numbers up to `most`, at most seven in all."""
     powers = range(int(np.floor(np.log10(resolution))), int(np.ceil(np.log10(max(most, resolution)))) + 1)
     steps = [digit * 10.0**power for power in powers for digit in (1, 3) if resolution <= digit * 10.0**power <= most]
     return [0.0, *steps[::-(-len(steps) // 6) or 1]]

@@ -1,1 +1,1 @@
-"""Checkpoints: written, found, read back, and the best state among them."""
+"""Checkpoints: how they are written, found and read back, and how the best state is kept."""

@@ -1,7 +1,7 @@
-"""The best state of a run, found again where a part of it is damaged; never replaced by a worse one in silence.
+"""Finds the best state of a run even if a part of it is damaged; never silently replaces it by a worse one.
 
-Three places tell which it is: `best.json`, the label of `best/ckpt-<step>`, and the evaluations in the logs. The state
-is in `best/` and, until newer checkpoints push it out, in the checkpoint of the same step.
+Three places say which state it is: `best.json`, the label of `best/ckpt-<step>`, and the evaluations in the logs. The
+state is in `best/` and, until newer checkpoints push it out, in the checkpoint of the same step.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from reglab.run.checkpoints.reading import is_evaluation, read_best
 from reglab.storage.reading import Missing, Unreadable
 
 Evaluated = dict[str, Any]
-"""An evaluation as `best.json` has it: step, epoch, and data_loss and accuracy of the validation split."""
+"""An evaluation in the form of `best.json`: step, epoch, and data_loss and accuracy of the validation split."""
 
 Warn = Callable[[str], None]
 
 
 def find_best(checkpoints: Checkpoints, evaluations: Sequence[Evaluated], last_step: int, warn: Warn,
               trusting: bool) -> Evaluated | None:
-    """The best evaluation up to `last_step`, with its state in `best/` if that can be had.
+    """Returns the best evaluation up to `last_step`, or None; its state is then in `best/` if possible.
 
     Args:
-      evaluations: all up to `last_step` that the logs tell of, in order.
-      warn: told, in a line, of what was damaged and whether it was made good.
-      trusting: takes a best state without a label, as older versions wrote it.
+      evaluations: all evaluations up to `last_step` that the logs hold, in order.
+      warn: gets a line about what was damaged and whether it was repaired.
+      trusting: whether to accept a best state without a label, as older versions wrote it.
 
     Raises:
       OSError: the file system refuses to write.
@@ -59,10 +59,10 @@ def find_best(checkpoints: Checkpoints, evaluations: Sequence[Evaluated], last_s
 
 
 def keep_best(checkpoints: Checkpoints, evaluation: Evaluated, warn: Warn, trusting: bool = False) -> bool:
-    """Whether the best state is in `best/`, whole or made again.
+    """Makes sure that the best state is whole in `best/`, copying it there again if needed; returns whether it is.
 
     Args:
-      warn: told, in a line, of damage, and what came of it.
+      warn: gets a line about damage and how it was dealt with.
 
     Raises:
       OSError: the file system refuses to write.
@@ -90,15 +90,15 @@ def keep_best(checkpoints: Checkpoints, evaluation: Evaluated, warn: Warn, trust
 
 def _check_noted(checkpoints: Checkpoints, noted: Evaluated, evaluations: Sequence[Evaluated], last_step: int,
                  trusting: bool) -> None:
-    """Passes where `best.json` contradicts neither the label of its state nor the logs, which may hold float32.
+    """Checks that `best.json` contradicts neither the label of its state nor the logs, which may hold float32 values.
 
     Raises:
-      Unreadable: it does.
+      Unreadable: it contradicts one of them.
     """
     if noted["step"] > last_step:
         return
     label = _label(checkpoints, noted["step"])
-    if label is not None and label != noted:  # A label has a digest of its own.
+    if label is not None and label != noted:  # A label has its own digest, so it is right.
         raise Unreadable(f"does not tell what the label of ckpt-{noted['step']} tells")
     if not evaluations:
         return
@@ -112,8 +112,8 @@ def _check_noted(checkpoints: Checkpoints, noted: Evaluated, evaluations: Sequen
 
 
 def _labelled(checkpoints: Checkpoints, evaluations: Sequence[Evaluated], last_step: int) -> Evaluated | None:
-    """The evaluation in the label of the best state, where the logs, which may hold float32 and not all, do not
-    contradict them."""
+    """Returns the evaluation in the label of the best state if the logs do not contradict it; these may be incomplete
+    and hold float32 values."""
     for step in reversed(saved_steps(checkpoints.best_directory)):
         evaluation = _label(checkpoints, step)
         if evaluation is not None and evaluation["step"] == step <= last_step and not any(

@@ -1,8 +1,8 @@
-"""Checkpoints: `ckpt-<step>` files that are whole or absent, newest first, and the best state apart.
+"""The checkpoints of a run: `ckpt-<step>` files that are whole or absent, and the best state in its own folder.
 
-The files are those of `tf.train.Checkpoint` and a label (`files.py`). Which ones exist is read from the
-folder, not from TensorFlow's `checkpoint` index file: where that is lost or garbled, TensorFlow finds nothing and would
-silently start anew.
+The files are those of `tf.train.Checkpoint` and a label (`files.py`). Which ones exist is read from the folder, not
+from TensorFlow's `checkpoint` index file: if that is lost or garbled, TensorFlow finds nothing and would silently start
+anew.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Checkpoints:
 
     Args:
       directory: the folder; made at the first save.
-      state: the variables that are saved and restored, all of the training state.
-      keep: how many to keep, besides the best.
-      holds: whether the one of a step may be gone back to: the newest of these is kept too.
-      run: the run's id; None writes no labels and asks for none.
-      note_saved: told the step of each checkpoint once it is complete, in another thread.
+      state: the variables that are saved and restored: the whole training state.
+      keep: how many checkpoints to keep besides the best.
+      holds: whether the run may go back to the checkpoint of a step; the newest of these is kept too.
+      run: the run's id; if None, labels are neither written nor required.
+      note_saved: called with the step of each checkpoint once it is complete, in another thread.
     """
 
     def __init__(self, directory: str | os.PathLike[str], state: State, keep: int,
@@ -49,28 +49,28 @@ class Checkpoints:
         self._writer = CheckpointWriter(self._directory, state, keep, holds, run, note_saved)
 
     def steps(self) -> list[int]:
-        """The steps of the complete checkpoints, oldest first. The index file is what comes last."""
+        """Returns the steps of the complete checkpoints, oldest first. The index file is written last."""
         return saved_steps(self._directory)
 
     def save(self, *, background: bool = False) -> int:
-        """Saves the state under its step, drops the oldest beyond `keep`, and returns the step.
+        """Saves the state under its step, drops the oldest checkpoints beyond `keep`, and returns the step.
 
-        Those of later steps go too: the run would stand there if they were not damaged.
+        Checkpoints of later steps are dropped too: they must be damaged, or the run would have gone on from them.
 
         Args:
-          background: return once the state is copied; `wait` tells when it is on disk.
+          background: whether to return once the state is copied; `wait` then tells when it is on disk.
         """
         self._writer.write(background=background)
         return int(self._state["step"])
 
     def restore_latest(self, warn: Callable[[str], None], *, saved: int | None = None,
                        trusting: bool = False) -> int | None:
-        """Restores the newest checkpoint that can be read; None where there is none at all.
+        """Restores the newest checkpoint that can be read; returns its step, or None if there are no checkpoints.
 
         Args:
-          warn: told, in a line, of each damaged checkpoint that is passed over.
-          saved: the step of the checkpoint that was completed last, where that is known.
-          trusting: takes checkpoints without labels, as older versions wrote them.
+          warn: gets a line about each damaged checkpoint that is passed over.
+          saved: the step of the last completed checkpoint, if known.
+          trusting: whether to accept checkpoints without labels, as older versions wrote them.
 
         Raises:
           ConfigError: there are checkpoints, but none can be read: a silent start from step 0 would lose work.
@@ -89,7 +89,7 @@ class Checkpoints:
             except UNREADABLE as error:
                 self._writer.unfit.add(step)
                 warn(f"checkpoint ckpt-{step} is damaged and passed over ({first_line(error)})")
-        for step in unlabelled:  # Better one that is probably right than nothing.
+        for step in unlabelled:  # One that is probably right is better than nothing.
             with contextlib.suppress(*UNREADABLE):
                 self._restore(step, True)
                 self._writer.unfit.discard(step)
@@ -101,7 +101,7 @@ class Checkpoints:
         return None
 
     def go_back(self, warn: Callable[[str], None]) -> int:
-        """Reads the newest checkpoint that may be gone back to and can be read; its step, 0 where there is none."""
+        """Restores the newest readable checkpoint that may be gone back to; returns its step, or 0 without one."""
         self.wait()
         self._writer.forget_copy()
         for step in reversed(list(filter(self._holds, self.steps()))):
@@ -117,29 +117,29 @@ class Checkpoints:
         self._writer.write_best(evaluation, background=background)
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Returns when all that was saved in the background is on disk, or after so many seconds; whether it is.
+        """Waits, at most `seconds`, for the saves in the background; returns whether all of them are on disk.
 
         Raises:
-          StorageError: it could not be written.
+          StorageError: one could not be written.
         """
         return self._writer.wait(seconds)
 
     @property
     def best_directory(self) -> pathlib.Path:
-        """Where the best state is."""
+        """The folder of the best state."""
         return self._directory / "best"
 
     def check_best(self, step: int) -> None:
-        """Passes where `best/ckpt-<step>` is whole.
+        """Checks that `best/ckpt-<step>` is whole.
 
         Raises:
-          NoLabel: it is, as far as TensorFlow can tell, but has no label.
+          NoLabel: it is whole as far as TensorFlow can tell, but has no label.
           Unreadable: it is not.
         """
         check_whole(self.best_directory, step, self._run)
 
     def remake_best(self, evaluation: Mapping[str, Any]) -> None:
-        """Makes the best state again of the checkpoint of the same step, or of the state where it is at that step.
+        """Saves the best state again, from the checkpoint of the same step or from the state if that is at that step.
 
         Raises:
           Unreadable: there is no such checkpoint, or it is damaged.
@@ -153,7 +153,7 @@ class Checkpoints:
         self._writer.copy_best(evaluation)
 
     def label_best(self, evaluation: Mapping[str, Any]) -> None:
-        """Writes the label of the best state, and `best.json`, again.
+        """Writes the label of the best state and `best.json` again.
 
         Raises:
           StorageError: the file system refuses.
@@ -165,7 +165,7 @@ class Checkpoints:
         restore_state(self._directory, step, self._state, self._run, trusting=trusting)
 
     def _restored(self, step: int, saved: int | None, warn: Callable[[str], None], trusting: bool) -> int:
-        """Warns of what is damaged besides, and sweeps what a kill left behind."""
+        """Warns about other damage and removes what a killed process left; returns `step`."""
         if self._run is not None:
             self._check_spares(step, warn, trusting)
         if saved is not None and step < saved and saved not in self.steps():
@@ -175,9 +175,9 @@ class Checkpoints:
         return step
 
     def _check_spares(self, restored: int, warn: Callable[[str], None], trusting: bool) -> None:
-        """Warns of older checkpoints that could not stand in for the one that was restored."""
+        """Warns about older checkpoints that could not replace the restored one."""
         steps = self.steps()
-        if len(steps) < self._keep:  # Else an index may be gone because the checkpoint was being removed.
+        if len(steps) < self._keep:  # Otherwise an index may be missing because its checkpoint was being removed.
             steps = sorted({*steps, *labelled_steps(self._directory)})
         for step in steps[:steps.index(restored)]:
             try:

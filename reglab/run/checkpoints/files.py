@@ -1,7 +1,7 @@
-"""The files of checkpoints in a folder: which are there, whose they are, and how they come and go.
+"""The files of checkpoints in a folder: which are there, whose they are, and how they are added and removed.
 
-A checkpoint is `ckpt-<step>.data-…`, its label `ckpt-<step>.json`, and `ckpt-<step>.index`. The index comes last and
-goes first: without it the others count as nothing. The label tells run, step and the SHA-256 of the two others.
+A checkpoint is `ckpt-<step>.data-…`, its label `ckpt-<step>.json`, and `ckpt-<step>.index`. The index is added last
+and removed first: without it the others do not count. The label gives run, step and the SHA-256 of the two others.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from reglab.storage.files import remove_temporaries, write_atomically
 from reglab.storage.reading import Unreadable, file_digest, is_count, read_object, read_sealed, sealed
 
 STAGING: Final = ".saving"
-"""A folder beside the checkpoints where one is written before it is moved to its place."""
+"""A folder beside the checkpoints in which one is written before it is moved to its place."""
 
 _OWN_FILE: Final = re.compile(
     r"ckpt-(?P<step>0|[1-9][0-9]{0,18})(?:\.(?:index|data-[0-9]+-of-[0-9]+)(?P<leftover>\.tempstate[0-9]*)?|\.json"
@@ -29,20 +29,20 @@ _OWN_FILE: Final = re.compile(
 
 
 class NoLabel(Unreadable):
-    """A checkpoint without a label: of an older reglab, or its label is lost."""
+    """A checkpoint has no label: an older reglab wrote it, or its label is lost."""
 
 
 class NotOurs(Unreadable):
-    """A checkpoint that was copied here, from another step or from another run."""
+    """A checkpoint was copied here from another step or from another run."""
 
 
 def saved_steps(directory: pathlib.Path) -> list[int]:
-    """The steps of the checkpoints that are complete, oldest first."""
+    """Returns the steps of the complete checkpoints, oldest first."""
     return _steps(directory, ".index")
 
 
 def labelled_steps(directory: pathlib.Path) -> list[int]:
-    """The steps of which there is a label, oldest first."""
+    """Returns the steps that have a label, oldest first."""
     return _steps(directory, ".json")
 
 
@@ -52,7 +52,7 @@ def _steps(directory: pathlib.Path, suffix: str) -> list[int]:
 
 
 def read_label(directory: pathlib.Path, step: int) -> dict[str, Any]:
-    """The label of a checkpoint: `run`, `step`, `files` (name to SHA-256), and `best`, its evaluation where
+    """Returns the label of a checkpoint: `run`, `step`, `files` (maps names to SHA-256), and `best`, its evaluation, if
     it was kept as the best.
 
     Raises:
@@ -68,7 +68,7 @@ def read_label(directory: pathlib.Path, step: int) -> dict[str, Any]:
 
 
 def parse_best(path: pathlib.Path) -> dict[str, Any]:
-    """The object in a `best.json`, whatever it says, under the names of today.
+    """Returns the object in a `best.json`, unchecked, with the names that are used today.
 
     Raises:
       Missing: there is no such file.
@@ -79,7 +79,7 @@ def parse_best(path: pathlib.Path) -> dict[str, Any]:
 
 
 def check_label(directory: pathlib.Path, step: int, run: str) -> None:
-    """Passes where the checkpoint is that of `run` after `step` updates, to the last bit.
+    """Checks that the checkpoint is exactly the one that `run` wrote after `step` updates.
 
     Raises:
       NoLabel: its label cannot be read, so nothing is known.
@@ -106,10 +106,10 @@ def check_label(directory: pathlib.Path, step: int, run: str) -> None:
 
 
 def check_ordinary(directory: pathlib.Path, step: int) -> None:
-    """Passes where all files of a checkpoint are ordinary ones: TensorFlow waits for ever at a pipe.
+    """Checks that all files of a checkpoint are ordinary files: TensorFlow would wait forever at a pipe.
 
     Raises:
-      Unreadable: one is something else.
+      Unreadable: one of them is something else.
     """
     for path in sorted(directory.glob(f"ckpt-{step}.*")):
         if path.exists() and not path.is_file():
@@ -117,29 +117,29 @@ def check_ordinary(directory: pathlib.Path, step: int) -> None:
 
 
 def put_in_place(staging: pathlib.Path, step: int, run: str | None, best: Mapping[str, Any] | None = None) -> None:
-    """Moves a checkpoint that stands in `staging` to the folder around it, where it then is, whole.
+    """Moves a checkpoint from `staging` to the folder around it, so that it is whole there or does not count.
 
-    That holds if the process ends. None waits for the disk, which would take longer than many an epoch: one that a
-    power cut left half written has not the digests of its label, and the one before is taken.
+    That holds even if the process is killed. Nothing is synced to disk, which would take longer than many epochs: a
+    checkpoint that a power cut left half written does not match the digests in its label, and the one before is used.
 
     Args:
-      run: labels it as a checkpoint of this run; None leaves it without a label.
+      run: the run to write in its label; None gives it no label.
       best: the evaluation of the best state, for the label.
 
     Raises:
       OSError: the file system refuses.
     """
     directory = staging.parent
-    os.stat(staging / f"ckpt-{step}.index")  # Else the folder was emptied meanwhile, and a label alone would count.
+    os.stat(staging / f"ckpt-{step}.index")  # Fails if the folder was emptied meanwhile; a label alone would count.
     if run is not None:
         write_label(staging, step, run, best)
     for path in sorted(staging.glob(f"ckpt-{step}.*"), key=lambda path: path.suffix == ".index"):
         os.replace(path, directory / path.name)
-    shutil.rmtree(staging, ignore_errors=True)  # It is empty. What is wrong with the folder, the next write tells.
+    shutil.rmtree(staging, ignore_errors=True)  # It is empty. If this fails, the next write reports why.
 
 
 def write_label(directory: pathlib.Path, step: int, run: str, best: Mapping[str, Any] | None = None) -> None:
-    """Labels the checkpoint that stands in a folder.
+    """Writes the label of a checkpoint in a folder.
 
     Raises:
       OSError: the file system refuses.
@@ -151,7 +151,7 @@ def write_label(directory: pathlib.Path, step: int, run: str, best: Mapping[str,
 
 
 def is_of_other_run(directory: pathlib.Path, step: int, run: str | None) -> bool:
-    """Whether the label says that the checkpoint is not this run's of this step: not reglab's to remove."""
+    """Returns whether its label gives a checkpoint another run or step, so that reglab must not remove it."""
     try:
         label = read_label(directory, step)
     except Unreadable:
@@ -160,15 +160,15 @@ def is_of_other_run(directory: pathlib.Path, step: int, run: str | None) -> bool
 
 
 def own_files(directory: pathlib.Path) -> list[pathlib.Path]:
-    """Every path in the folder that has the name of a checkpoint's, indexes first."""
+    """Returns every path in the folder that is named like a file of a checkpoint, indexes first."""
     paths = [path for path in directory.glob("ckpt-*") if _OWN_FILE.fullmatch(path.name)]
     return sorted(paths, key=lambda path: path.suffix != ".index")
 
 
 def remove_all_but(steps: Collection[int], directory: pathlib.Path, run: str | None = None) -> None:
-    """Removes the run's checkpoints of other steps, and what a kill during a save or a removal left behind."""
+    """Removes the run's checkpoints of other steps, and what a process killed while saving or removing left."""
     remove_unfinished(directory)
-    # An index first: without it the rest counts as no checkpoint, whenever this is interrupted.
+    # The index first: without it the rest is no checkpoint, should this be interrupted.
     for path in own_files(directory):
         match = _OWN_FILE.fullmatch(path.name)
         assert match
@@ -180,13 +180,13 @@ def remove_all_but(steps: Collection[int], directory: pathlib.Path, run: str | N
 
 
 def remove_unfinished(directory: pathlib.Path) -> None:
-    """Removes what a kill left of a checkpoint, or of a label, that had not come to its place."""
+    """Removes what a killed process left of a checkpoint or label that was not yet in its place."""
     shutil.rmtree(directory / STAGING, ignore_errors=True)
     remove_temporaries(directory, ("ckpt-*.json", "best.json"))
 
 
 def labelled_run(directory: pathlib.Path) -> str | None:
-    """The run that most labels in a folder name, or None: whose they are where `run.json` is lost."""
+    """Returns the run that most labels in a folder name, or None; used if `run.json` is lost."""
     found: list[str] = []
     for folder in (directory, directory / "best"):
         for step in labelled_steps(folder):

@@ -1,4 +1,4 @@
-"""Checkpoints read back: whether they are whole, the state of a run, and the weights alone."""
+"""Reads checkpoints back: whether they are whole, the state of a run, or only its weights."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ UNREADABLE: Final = (tf.errors.OpError, ValueError, LookupError, TypeError, Runt
 """What TensorFlow raises for checkpoints that are damaged or hold something else."""
 
 COUNTERS: Final = "nonfinite"
-"""The name of what `nonfinite.Guard` counts, among the variables of a state that is saved."""
+"""The name of the counters of `nonfinite.Guard` among the variables of a saved state."""
 
 _STEP: Final = "step/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 def is_evaluation(value: Any) -> bool:
-    """Whether a value read from JSON can be the evaluation of a best state."""
+    """Returns whether a value read from JSON can be the evaluation of a best state."""
     return (isinstance(value, dict) and is_count(value.get("step")) and is_count(value.get("epoch"))
             and is_number(value.get("data_loss")) and is_number(value.get("accuracy")))
 
 
 def read_best(directory: pathlib.Path) -> dict[str, Any]:
-    """The evaluation in `best.json`: step, epoch, and data loss and accuracy of the validation split.
+    """Returns the evaluation in `best.json`: step, epoch, and data loss and accuracy of the validation split.
 
     Raises:
       Missing: there is none.
@@ -55,7 +55,7 @@ def read_best(directory: pathlib.Path) -> dict[str, Any]:
 
 
 def check_readable(directory: pathlib.Path, step: int) -> None:
-    """Passes where TensorFlow reads the whole checkpoint, and it is of the step that its name tells.
+    """Checks that TensorFlow can read the whole checkpoint and that it is of the step in its name.
 
     Raises:
       NotOurs: it is of another step.
@@ -73,10 +73,10 @@ def check_readable(directory: pathlib.Path, step: int) -> None:
 
 
 def check_whole(directory: pathlib.Path, step: int, run: str | None) -> None:
-    """Passes where the checkpoint is that of `run` after `step` updates, by its label.
+    """Checks by its label that the checkpoint is the one that `run` wrote after `step` updates.
 
     Raises:
-      NoLabel: it has none, but TensorFlow reads it and it is of this step.
+      NoLabel: it has no label, but TensorFlow can read it and it is of this step.
       NotOurs: it is of another step or run.
       Unreadable: it is damaged.
     """
@@ -96,11 +96,11 @@ def restore_state(directory: pathlib.Path, step: int, state: State, run: str | N
     """Reads a checkpoint into the variables of a state.
 
     Args:
-      run: the run's id; None asks for no label.
-      trusting: takes one without a label, and labels it.
+      run: the run's id; if None, no label is required.
+      trusting: whether to accept a checkpoint without a label, and label it.
 
     Raises:
-      NoLabel, NotOurs, Unreadable, or what `UNREADABLE` has: it is not this run's of this step, or damaged.
+      NoLabel, NotOurs, Unreadable or one of `UNREADABLE`: it is not the run's checkpoint of this step, or is damaged.
       StorageError: the label cannot be written.
     """
     without_label = False
@@ -115,7 +115,7 @@ def restore_state(directory: pathlib.Path, step: int, state: State, run: str | N
     if int(state["step"]) != step:
         raise NotOurs(f"it is a copy of ckpt-{int(state['step'])}")
     if without_label and run is not None:
-        with writing(directory, tensorflow=False):  # What is refused here is no damage of the checkpoint.
+        with writing(directory, tensorflow=False):  # A refusal here does not mean that the checkpoint is damaged.
             write_label(directory, step, run)
 
 
@@ -123,7 +123,7 @@ def _read(prefix: str, state: State) -> None:
     wanted: dict[str, Any] = {**state}
     if COUNTERS in wanted:
         saved = {name.split("/")[0] for name, _ in tf.train.list_variables(prefix)}
-        if COUNTERS not in saved:  # When --on_nonfinite was stop, and nothing left out.
+        if COUNTERS not in saved:  # Saved with --on_nonfinite=stop, so no update was left out.
             wanted.pop(COUNTERS).assign(tf.zeros([3], tf.int64))
     tf.train.Checkpoint(**wanted).read(prefix).assert_existing_objects_matched()
 
@@ -132,14 +132,14 @@ def read_weights(directory: pathlib.Path, weights: Weights, run: str | None = No
     """Reads the weights of the newest checkpoint in a folder into variables, and leaves the folder as it is.
 
     Args:
-      run: the id of the run, where it is known.
-      saved: the step that the newest one is to be of, where that is known.
+      run: the id of the run, if known.
+      saved: the step that the newest checkpoint should have, if known.
 
     Returns:
       The step of the checkpoint.
 
     Raises:
-      ConfigError: there is none, it is damaged, or it is of another network, step or run.
+      ConfigError: there is no checkpoint, it is damaged, or it is of another network, step or run.
     """
     steps = saved_steps(directory)
     if not steps:
@@ -152,7 +152,7 @@ def read_weights(directory: pathlib.Path, weights: Weights, run: str | None = No
     try:
         with contextlib.suppress(NoLabel):
             check_whole(directory, steps[-1], run)
-        # Array by array: TensorFlow's own way logs a page where something does not fit.
+        # Array by array: TensorFlow's own way logs a page of text if something does not fit.
         reader = tf.train.load_checkpoint(str(prefix))
         for part, layers in weights._asdict().items():
             for layer, arrays in layers.items():
@@ -165,5 +165,5 @@ def read_weights(directory: pathlib.Path, weights: Weights, run: str | None = No
 
 
 def first_line(error: Exception) -> str:
-    """The beginning of what an error says, for one line."""
+    """Returns the beginning of an error's message, for one line."""
     return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -1,4 +1,4 @@
-"""Checkpoints written, each whole or not at all, by a thread of their own from a copy of the state."""
+"""Writes checkpoints, each whole or not at all, in a separate thread from a copy of the state."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ from reglab.storage.files import check_folder_not_removed, write_atomically, wri
 
 
 class CheckpointWriter:
-    """Writes the checkpoints of one run; training goes on meanwhile.
+    """Writes the checkpoints of one run while training goes on.
 
     Args:
       directory: the folder; made at the first save.
       state: the variables that are saved.
-      keep: how many to keep, besides the best.
-      holds: whether the one of a step may be gone back to: the newest of these is kept too.
-      run: the run's id; None writes no labels.
-      note_saved: told the step of each checkpoint once it is complete, in the thread.
+      keep: how many checkpoints to keep besides the best.
+      holds: whether the run may go back to the checkpoint of a step; the newest of these is kept too.
+      run: the run's id; if None, no labels are written.
+      note_saved: called with the step of each checkpoint once it is complete, in the writer's thread.
 
     Attributes:
-      unfit: steps whose checkpoints were found damaged: they do not count among the kept.
+      unfit: the steps whose checkpoints were found damaged; they do not count towards `keep`.
     """
 
     def __init__(self, directory: pathlib.Path, state: State, keep: int, holds: Callable[[int], bool],
                  run: str | None, note_saved: Callable[[int], None] | None) -> None:
         self._directory, self._state, self._keep = directory, state, keep
         self._holds, self._run, self._note_saved = holds, run, note_saved
-        # What is written is a copy of the state, so that training goes on meanwhile.
+        # A copy of the state is written, so that training can go on meanwhile.
         self._copy = map_arrays(tf.Variable, state)
-        self._copy_state = traced(self._assign_copy)  # One call for all arrays: a fifth of the time of one each.
-        self._saver = tf.train.Checkpoint(**self._copy)  # One for all saves, which then take a quarter less.
+        self._copy_state = traced(self._assign_copy)  # One call for all arrays: a fifth of the time of one call each.
+        self._saver = tf.train.Checkpoint(**self._copy)  # One for all saves, which takes a quarter less time.
         self._copied_step: int | None = None
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
         self._pending: list[concurrent.futures.Future[None]] = []
@@ -57,7 +57,7 @@ class CheckpointWriter:
         self.unfit: set[int] = set()
 
     def write(self, *, background: bool) -> None:
-        """Writes the state under its step, and removes what is beyond `keep`."""
+        """Writes the state under its step, and removes the checkpoints beyond `keep`."""
         self._write_copy(self._save_copy, int(self._state["step"]), background=background)
 
     def write_best(self, evaluation: Mapping[str, Any], *, background: bool) -> None:
@@ -73,7 +73,7 @@ class CheckpointWriter:
             self._complete_best(staging, evaluation)
 
     def label_best(self, evaluation: Mapping[str, Any]) -> None:
-        """Writes the label of the best state, and `best.json`, again."""
+        """Writes the label of the best state and `best.json` again."""
         best = self._directory / "best"
         with writing(best, tensorflow=False):
             if self._run is not None:
@@ -81,14 +81,14 @@ class CheckpointWriter:
             write_atomically(best / "best.json", json.dumps(evaluation, indent=2) + "\n")
 
     def forget_copy(self) -> None:
-        """The state became another one of the same step: the next save has to copy it."""
+        """To be called when the state changes without its step, so that the next save copies it."""
         self._copied_step = None
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Returns when all that was saved in the background is on disk, or after so many seconds; whether it is.
+        """Waits, at most `seconds`, for the saves in the background; returns whether all of them are on disk.
 
         Raises:
-          StorageError: it could not be written.
+          StorageError: one could not be written.
         """
         if concurrent.futures.wait(self._pending, seconds).not_done:
             return False
@@ -98,7 +98,7 @@ class CheckpointWriter:
         return True
 
     def _write_copy(self, write: Callable[[Any], None], what: Any, *, background: bool) -> None:
-        """Has the writer thread `write(what)` of a copy of the state as it is now."""
+        """Lets the writer's thread call `write(what)`, given a copy of the current state."""
         step = int(self._state["step"])
         if not background or step != self._copied_step:
             self.wait()
@@ -129,13 +129,13 @@ class CheckpointWriter:
 
     @contextlib.contextmanager
     def _writing(self, folder: pathlib.Path, step: int) -> Iterator[pathlib.Path]:
-        """Makes the folder, which TensorFlow would do too, but with all above it: those of a run that was taken away.
+        """Makes the folder. TensorFlow would too, but it would also restore a run's folder that was removed meanwhile.
 
-        Gives:
-          an empty folder in it, where the checkpoint is written before it is put in place.
+        Yields:
+          An empty folder inside, in which the checkpoint is written before it is moved to its place.
 
         Raises:
-          StorageError: the checkpoint cannot be written; nothing is left of it, and the others are as they were.
+          StorageError: the checkpoint cannot be written; nothing is left of it, and the others are unchanged.
         """
         with writing(folder / f"ckpt-{step}"):
             for made in {self._directory, folder} & self._written:

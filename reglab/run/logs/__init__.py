@@ -1,1 +1,1 @@
-"""What `metrics.jsonl` and the event files hold, how they are written, and how they are made whole again."""
+"""`metrics.jsonl` and the event files: what they hold, how they are written, and how they are mended."""

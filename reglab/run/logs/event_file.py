@@ -1,6 +1,6 @@
-"""Event files of TensorBoard, written so that nothing that goes wrong is lost: not in a thread, not at the end.
+"""Writes TensorBoard's event files so that no error is lost, whether in the writing thread or on closing.
 
-TensorBoard's own writer shows a traceback when its thread is refused, and a second error when it is closed after that.
+TensorBoard's own writer shows a traceback when a write in its thread fails, and a second error when it is then closed.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ _numbers: Final = itertools.count()
 
 
 class EventSink(Protocol):
-    """What takes events; its file is at `path`."""
+    """The interface of an event file; the file is at `path`."""
 
     path: pathlib.Path
 
     def add(self, event: event_pb2.Event) -> None:
-        """Takes an event."""
+        """Adds an event."""
 
     def flush(self) -> None:
-        """Returns when all that was taken is written."""
+        """Returns when all events so far are written."""
 
     def close(self) -> None:
-        """Flushes and ends the file. Has no effect when it is called again."""
+        """Flushes and closes the file. Further calls have no effect."""
 
 
 class EventFile:
-    """A new event file that grows while a run goes on, written by a thread of its own.
+    """A new event file that grows as a run goes on, written by its own thread.
 
     Args:
       suffix: the end of its name.
 
     Raises:
-      StorageError: here and in every method: the file cannot be written or was removed. `close` raises it only where no
+      StorageError: here and in every method: the file cannot be written or was removed. `close` raises it only if no
         other method has.
     """
 
@@ -72,7 +72,7 @@ class EventFile:
             raise
 
     def add(self, event: event_pb2.Event) -> None:
-        """Hands an event to the thread, and waits where that is far behind."""
+        """Hands an event to the thread, waiting if that is far behind."""
         self._tell()
         self._queue.put(event.SerializeToString())
 
@@ -84,7 +84,7 @@ class EventFile:
         self._tell()
 
     def close(self) -> None:
-        """Flushes and ends the file and the thread."""
+        """Flushes and closes the file, and ends the thread."""
         if self._file.closed:
             return
         self._queue.put(None)
@@ -118,7 +118,7 @@ class EventFile:
         check_not_removed(self._file, self.path)
 
     def _attempt(self, action: Any, *arguments: Any) -> None:
-        """Does something to the file; after a failure nothing more, so that the first one is what is told."""
+        """Calls `action`, which works on the file, unless one failed before: so the first failure is reported."""
         if self._failure is None:
             try:
                 with writing(self.path):
@@ -133,12 +133,12 @@ class EventFile:
 
 
 class WholeEventFile:
-    """An event file of a known name that is written at once, when it is closed: whole or not at all.
+    """An event file with a fixed name that is written when it is closed, whole or not at all.
 
-    A sweep has hundreds, which it can write again: none waits for the disk.
+    A sweep has hundreds of them, which it can write again, so none is synced to disk.
 
     Raises:
-      StorageError: by `close`: it cannot be written.
+      StorageError: in `close`: it cannot be written.
     """
 
     NAME: Final = "events.out.tfevents.0.reglab"
@@ -153,7 +153,7 @@ class WholeEventFile:
         self._content.write(framed(event.SerializeToString()))
 
     def flush(self) -> None:
-        """Does nothing: the file is written at its end, as a whole."""
+        """Does nothing: the file is written as a whole when it is closed."""
 
     def close(self) -> None:
         """Writes the file, whole or not at all."""
@@ -164,5 +164,5 @@ class WholeEventFile:
 
 
 def _version() -> event_pb2.Event:
-    """The first event of a file."""
+    """Returns the first event of a file."""
     return event_pb2.Event(wall_time=time.time(), file_version="brain.Event:2")

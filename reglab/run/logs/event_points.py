@@ -1,4 +1,4 @@
-"""What the event files of a split hold, record by record."""
+"""Reads the event files of a split, record by record."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FLOAT: Final = 1  # DT_FLOAT
 
 
 class EventRecord(NamedTuple):
-    """A record as it is in its file. `key` is that of its point; None for headers, descriptions and histograms."""
+    """A record as it is in its file. `key` is that of its point, or None for headers, descriptions and histograms."""
 
     step: int
     tags: tuple[str, ...]
@@ -29,21 +29,21 @@ class EventRecord(NamedTuple):
     source: bytes
 
     def stays(self, last_step: int) -> bool:
-        """As `Key.stays`; the header of a file has no tags and always does."""
+        """Returns the same as `Key.stays`; the header of a file, which has no tags, always stays."""
         return not self.tags or key_of(self.step, "", self.tags).stays(last_step)
 
 
 class EventRecords(NamedTuple):
-    """What the event files of a split hold.
+    """The contents of the event files of a split.
 
     Attributes:
       files: the records of each file, in order.
       points: the scalars.
-      damaged: file to how many of its records are not whole, a torn end apart.
+      damaged: maps files to how many of their records are not whole, not counting a torn end.
       torn: the files with a torn end.
-      repeated: how many records tell a point again.
-      are_older: whether any have tags of an earlier reglab; they are given here with those of today, and without the
-        descriptions of pages, which name tags.
+      repeated: how many records repeat a point.
+      are_older: whether any have tags of an earlier reglab; here they have today's tags, and the descriptions of pages,
+        which name tags, are left out.
     """
 
     files: dict[pathlib.Path, list[EventRecord]]
@@ -59,7 +59,7 @@ def read_event_records(split: str, files: Iterable[pathlib.Path], lines: Mapping
     """Reads the event files of a split; one that cannot be read at all counts as one damaged record.
 
     Args:
-      lines: what `metrics.jsonl` tells: what an earlier reglab did not tell of the training split is taken from there.
+      lines: the points of `metrics.jsonl`, which supply what an earlier reglab did not write of the training split.
     """
     records: dict[pathlib.Path, list[EventRecord]] = {}
     points: dict[Key, Point] = {}
@@ -96,7 +96,7 @@ def read_event_records(split: str, files: Iterable[pathlib.Path], lines: Mapping
 
 
 def _record(event: Any, data: bytes, split: str, lines: Mapping[Key, Point]) -> tuple[EventRecord, Point | None, bool]:
-    """A record and its point, with the tags of today, and whether it has others."""
+    """Returns a record and its point, with today's tags, and whether it had older ones."""
     tags, values = tuple(value.tag for value in event.summary.value), of_today(_scalars(event))
     is_older = are_older(tags)
     if values:
@@ -119,7 +119,7 @@ def _parsed_event(data: bytes) -> Any | None:
 
 
 def _scalars(event: Any) -> dict[str, float]:
-    """The numbers of a record of scalars by tag; none for any other record."""
+    """Maps tags to the numbers of a record of scalars; empty for any other record."""
     values = event.summary.value
     return {value.tag: value.tensor.float_val[0] for value in values} if all(map(_is_scalar, values)) else {}
 

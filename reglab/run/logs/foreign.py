@@ -1,4 +1,4 @@
-"""Event files that bear a run's name and hold another run's records, as a copy over one does."""
+"""Finds event files named like a run's own that hold another run's records, because one was copied over."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from reglab.run.logs.points import Key, Point, agree
 
 def without_foreign(events: Mapping[str, EventRecords], lines: Mapping[Key, Point]
                     ) -> tuple[dict[str, EventRecords], list[pathlib.Path]]:
-    """The records of each split without those of foreign files, which count as empty, and these files.
+    """Returns the records of each split without those of foreign files, which count as empty, and these files.
 
-    A file is foreign if it tells two points or more that `metrics.jsonl` has and all of them otherwise, while another
-    file tells one as it does: so that is the run's own, and a damaged line would not be alone in all of a file.
+    A file is foreign if it shares two points or more with `metrics.jsonl` and differs in all of them, while another
+    file agrees in at least one. The agreement shows that `metrics.jsonl` is the run's own; two points are needed, since
+    a single difference may come from a damaged line.
 
     Args:
-      lines: what `metrics.jsonl` tells.
+      lines: the points of `metrics.jsonl`.
     """
     agreement = {path: found for split in events.values() for path, found in _agreement(split, lines)}
     if not any(any(found) for found in agreement.values()):
@@ -27,7 +28,7 @@ def without_foreign(events: Mapping[str, EventRecords], lines: Mapping[Key, Poin
 
 
 def _agreement(found: EventRecords, lines: Mapping[Key, Point]) -> Iterator[tuple[pathlib.Path, list[bool]]]:
-    """Each file, and for each point that it and the lines have whether these tell the same."""
+    """Yields each file with, for each point that it shares with the lines, whether the two agree."""
     for path, records in found.files.items():
         keys = [record.key for record in records if record.key is not None and record.key in lines]
         yield path, [agree(lines[key].values, found.points[key].values) for key in keys]

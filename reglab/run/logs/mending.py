@@ -1,8 +1,8 @@
-"""Brings `metrics.jsonl` and the event files of a run to where its checkpoint stands, and makes them whole.
+"""Cuts `metrics.jsonl` and the event files of a run back to its checkpoint, and mends them.
 
-A run killed between two checkpoints has logged steps that it will take again: they are dropped, so that no step is told
-twice. What is known up to the checkpoint was on disk before it was: where it is in one of the two places only, it is
-written again in the other, and where it is in neither, that is said. What is not changed is not written.
+A run killed between two checkpoints has logged steps that it will take again: they are dropped, so that no step is
+recorded twice. Everything up to the checkpoint was on disk before the checkpoint was: a point found in only one of the
+two places is written again in the other, and one found in neither is reported. Unchanged files are not written.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ Warn = Callable[[str], None]
 
 
 class Rhythm(NamedTuple):
-    """When a run tells what.
+    """The steps at which a run writes points.
 
     Attributes:
-      interval: steps between measured steps; 0 for none.
-      is_written: whether an epoch's evaluation is.
+      steps_per_epoch: the number of steps in an epoch.
+      interval: the number of steps from one measured step to the next; 0 if none is measured.
+      is_written: whether an epoch's evaluation is written.
     """
 
     steps_per_epoch: int
@@ -42,14 +43,14 @@ class Rhythm(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """What a run must have told up to a step: its points, and the steps with histograms."""
+    """What a run must have written up to a step: its points, and the steps with histograms."""
 
     points: frozenset[Key] = frozenset()
     histograms: frozenset[int] = frozenset()
 
     @staticmethod
     def of(config: Config, rhythm: Rhythm, last_step: int) -> Expected:
-        """What `config` has a run tell."""
+        """Returns what a run of `config` must have written up to `last_step`."""
         measured = range(0, last_step, rhythm.interval) if rhythm.interval else range(0)
         evaluated = [epoch * rhythm.steps_per_epoch for epoch in range(1, last_step // rhythm.steps_per_epoch + 1)
                      if (epoch == config.epochs or epoch % config.evaluate_every == 0) and rhythm.is_written(epoch)]
@@ -59,11 +60,11 @@ class Expected(NamedTuple):
 
 
 class Logs(NamedTuple):
-    """What the logs hold now.
+    """The contents of the mended logs.
 
     Attributes:
-      points: those up to the checkpoint.
-      told: the tags of the validation run that are no points: descriptions of pages, and texts.
+      points: the points up to the checkpoint.
+      told: the tags of the validation run that are not points: descriptions of pages, and texts.
     """
 
     points: Mapping[Key, Point]
@@ -72,16 +73,16 @@ class Logs(NamedTuple):
 
 def mend_logs(folder: pathlib.Path, event_files: Mapping[str, Sequence[pathlib.Path]], last_step: int, warn: Warn, *,
               expected: Expected | None = None, ending: str = "") -> Logs:
-    """Drops what lies beyond `last_step` and writes again what is lost before it, as far as it is in the other place.
+    """Drops everything after `last_step` and writes again what is lost before it, if the other place still has it.
 
     Args:
-      event_files: the run's own of each split; no other is looked at.
-      warn: told, in a line each, of what was lost and whether it was made good.
-      expected: what must be there; if not given, what is in one place must be in the other.
-      ending: of the name of a new event file.
+      event_files: the run's own event files of each split; no others are read.
+      warn: gets a line for each loss and whether it was repaired.
+      expected: what must be there; if not given, whatever is in one place must be in the other.
+      ending: the end of the name of a new event file.
 
     Raises:
-      ConfigError: something that is no file stands in the place of `metrics.jsonl`.
+      ConfigError: `metrics.jsonl` is not a file or cannot be read.
       OSError: the file system refuses to write.
     """
     path = folder / "metrics.jsonl"
@@ -161,7 +162,7 @@ def _mend_events(folder: pathlib.Path, found: EventRecords, in_lines: Mapping[Ke
 
 def _write_anew(folder: pathlib.Path, found: EventRecords, in_lines: Mapping[Key, Point], last_step: int,
                 ending: str) -> None:
-    """Writes all that is known of a split as one file, in the place of the first, with each tag described anew."""
+    """Writes everything known of a split to one file, in the place of the first, and describes each tag anew."""
     records = [record for records in found.files.values() for record in records if record.stays(last_step)]
     points = {**in_lines, **{key: point for key, point in found.points.items() if key.stays(last_step)}}
     described: set[str] = set()
@@ -170,7 +171,7 @@ def _write_anew(folder: pathlib.Path, found: EventRecords, in_lines: Mapping[Key
     entries: list[tuple[tuple[int, str, int], bytes]] = [
         ((record.step, "evaluation", 1), record.source) for record in records if record.key is None and record.tags]
     for key in sorted(points):
-        # A line of metrics.jsonl tells no time: that of the point before is near.
+        # A line of metrics.jsonl has no time: that of the point before is close.
         wall_time = points[key].wall_time or wall_time
         summary = summary_pb2.Summary(value=scalar_values(points[key].values, described))
         event = event_pb2.Event(wall_time=wall_time, step=key.step, summary=summary)
@@ -202,7 +203,7 @@ def _warn_of_lost(known: Collection[Key], train: EventRecords, expected: Expecte
 
 
 def _remove_leftover(path: pathlib.Path) -> None:
-    """What a kill while the file was written anew left beside it."""
+    """Removes what a process killed while writing the file anew left beside it."""
     remove_temporaries(path.parent, [glob.escape(path.name)])
 
 

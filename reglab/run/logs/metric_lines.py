@@ -1,4 +1,4 @@
-"""What `metrics.jsonl` holds, line by line."""
+"""Reads `metrics.jsonl`, line by line."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from reglab.storage.reading import is_count, is_number, parse_object, read_bytes
 
 
 class MetricLines(NamedTuple):
-    """What `metrics.jsonl` holds.
+    """The contents of `metrics.jsonl`.
 
     Attributes:
-      points: each valid line's, in order.
-      damaged: how many lines are not valid or tell a point again; a last line that was torn by a kill is not counted.
-      content: the file as it is.
-      are_older: whether it has tags of an earlier reglab; the points have those of today.
+      points: the point of each valid line, in order.
+      damaged: how many lines are not valid or repeat a point, not counting a last line torn by a kill.
+      content: the bytes of the file.
+      are_older: whether it has tags of an earlier reglab; the points here have today's.
     """
 
     points: dict[Key, Point]
@@ -55,7 +55,7 @@ def read_metric_lines(path: pathlib.Path) -> MetricLines:
 
 
 def _of_today(points: Mapping[Key, Point]) -> dict[Key, Point]:
-    """Points with the lines that have their tags of today."""
+    """Returns the points with today's tags and the lines for these."""
     found = {}
     for key, point in points.items():
         of_weights = points.get(key._replace(split="validation"))
@@ -65,7 +65,7 @@ def _of_today(points: Mapping[Key, Point]) -> dict[Key, Point]:
 
 
 def _parsed(line: bytes) -> tuple[Key, dict[str, float], bool]:
-    """Where a point belongs, its numbers by the tags of today, and whether the line has others."""
+    """Returns the key of a line's point, its numbers under today's tags, and whether the line had older ones."""
     fields: dict[str, Any] = parse_object(line)
     step, split = fields.pop("step", None), fields.pop("split", None)
     if not is_count(step) or split not in SPLITS:

@@ -1,4 +1,4 @@
-"""The tags of an earlier reglab, which gave single batches and whole splits the same ones, read as those of today."""
+"""Turns the tags of an earlier reglab, which were the same for single batches and whole splits, into today's."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ _EVALUATION: Final = "evaluation/"
 _OF_EVALUATIONS: Final = {"evaluation/loss/data": DATA_LOSS, "evaluation/accuracy": ACCURACY, "loss/total": TOTAL,
                           "gap/data": DATA_LOSS_GAP, "gap/accuracy": ACCURACY_GAP}
 _TWICE: Final = ("loss/data", "accuracy")
-"""Of whole splits, which `evaluation/…` told too."""
+"""Tags of whole splits whose values were also written under `evaluation/…`."""
 _OF_STEPS: Final = {"loss/data": "train_batch/data_loss", "loss/total": "train_batch/total",
                     "accuracy": "train_batch/accuracy"}
 
 
 def are_older(tags: Iterable[str]) -> bool:
-    """Whether tags of one line or record are an earlier reglab's."""
+    """Returns whether the tags of one line or record are those of an earlier reglab."""
     return any(tag in _OF_STEPS or tag.startswith((_EVALUATION, "gap/")) for tag in tags)
 
 
 def of_today(values: Mapping[str, float]) -> dict[str, float]:
-    """The numbers of a point by the tags of today; nothing is lost, and `epoch/penalty` is added where it is known."""
+    """Maps today's tags to the numbers of a point; nothing is lost, and `epoch/penalty` is added if known."""
     if not are_older(values):
         return dict(values)
     if not any(tag.startswith(_EVALUATION) for tag in values):
@@ -32,13 +32,13 @@ def of_today(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def completed(values: Mapping[str, float], penalty: float | None) -> dict[str, float]:
-    """An evaluation of the training split with `epoch/penalty` and `epoch/total`, which once were told of validation
-    alone; `penalty` is that of the same weights."""
+    """Returns an evaluation of the training split with `epoch/penalty` and `epoch/total` added, which were once written
+    for validation only; `penalty` is the penalty of the same weights."""
     if PENALTY in values or penalty is None or DATA_LOSS not in values:
         return dict(values)
     return {**values, PENALTY: penalty, TOTAL: values[DATA_LOSS] + penalty}
 
 
 def histogram_of_today(tag: str) -> str:
-    """The tag of a kernel's histogram."""
+    """Returns today's tag of a kernel's histogram."""
     return kernel_tag(tag.removeprefix(_EVALUATION).removesuffix("/kernel")) if tag.startswith(_EVALUATION) else tag

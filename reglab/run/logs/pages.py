@@ -1,6 +1,6 @@
-"""What TensorBoard's pages besides the curves are told: Custom Scalars, HParams, Text and Images.
+"""The contents of TensorBoard's pages other than the curves: Custom Scalars, HParams, Text and Images.
 
-TensorBoard's own functions for these import all of TensorFlow 1's interface, or do not tell what is told here.
+TensorBoard's own functions for these import all of TensorFlow 1's interface, or cannot express what is written here.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from reglab.run.logs.tags import ACCURACY, ACCURACY_GAP, DATA_LOSS, DATA_LOSS_GA
 
 HPARAMS_METRICS: Final = {DATA_LOSS: "validation data loss", ACCURACY: "validation accuracy",
                           DATA_LOSS_GAP: "data loss gap", ACCURACY_GAP: "accuracy gap", "sparsity/total": "sparsity"}
-"""Page "HParams": tag to the column's title. All are of the run that holds the hyper-parameters, the validation run:
-the page looks for metrics in that run and below it, never beside it, whatever folder TensorBoard was pointed at."""
+"""Page "HParams": maps tags to the titles of their columns. All belong to the run that holds the hyper-parameters, the
+validation run: the page looks for metrics in and below that run only, whatever folder TensorBoard was pointed at."""
 _USUALLY_VARIED: Final = ("learning_rate", "penalize", "seed")
-"""Besides the penalties, where it is not known what differs from run to run."""
+"""The columns that come first, after the penalties, if it is not known what differs from run to run."""
 
 
 def layout(names: Sequence[str], batches: bool = True) -> dict[str, dict[str, tuple[str, ...]]]:
-    """Page "Custom Scalars": category to chart title to tags: one that is drawn, or a value and the ends of its band.
+    """Page "Custom Scalars": maps categories to chart titles, and these to a tag, or a value and the ends of its band.
 
-    A chart has one tag, since TensorBoard gives all lines of a run one color. The band reaches from the data loss to
-    the total.
+    A chart shows one tag, since TensorBoard gives all lines of a run the same color. The band reaches from the data
+    loss to the total.
 
     Args:
-      names: of the penalties.
+      names: the names of the penalties.
       batches: whether single training batches are measured.
     """
     of_batches: dict[str, dict[str, tuple[str, ...]]] = {"Training batches": {
@@ -54,7 +54,7 @@ def layout(names: Sequence[str], batches: bool = True) -> dict[str, dict[str, tu
 
 
 def custom_scalars(names: Sequence[str], batches: bool = True) -> summary_pb2.Summary:
-    """The charts of `layout`."""
+    """Makes the summary with the charts of `layout`."""
     page = layout_pb2.Layout(category=[
         layout_pb2.Category(title=title, chart=[_chart(name, tags) for name, tags in charts.items()])
         for title, charts in layout(names, batches).items()])
@@ -63,7 +63,7 @@ def custom_scalars(names: Sequence[str], batches: bool = True) -> summary_pb2.Su
 
 
 def columns(hyperparameters: Mapping[str, Any], varied: Collection[str] | None = None) -> summary_pb2.Summary:
-    """The columns of the HParams page, those in `varied` first; TensorBoard sorts either part by name."""
+    """Makes the summary with the columns of the HParams page, those in `varied` first; TensorBoard sorts both parts."""
     first = (*penalties.names(), *_USUALLY_VARIED) if varied is None else varied
 
     def column(name: str, value: Any) -> api_pb2.HParamInfo:
@@ -82,19 +82,19 @@ def columns(hyperparameters: Mapping[str, Any], varied: Collection[str] | None =
 
 
 def text(tag: str, markdown: str) -> summary_pb2.Summary.Value:
-    """An entry of the Text page."""
+    """Makes an entry of the Text page."""
     return _summary(tag, [markdown.encode()], text_metadata.create_summary_metadata(None, None)).value[0]
 
 
 def picture(tag: str, png: bytes) -> summary_pb2.Summary.Value:
-    """An entry of the Images page."""
-    width, height = struct.unpack(">II", png[16:24])  # Of the header, which every PNG file begins with.
+    """Makes an entry of the Images page."""
+    width, height = struct.unpack(">II", png[16:24])  # From the header that begins every PNG file.
     return _summary(tag, [str(width).encode(), str(height).encode(), png],
                     image_metadata.create_summary_metadata(None, None), is_list=True).value[0]
 
 
 def table(rows: Mapping[str, str]) -> str:
-    """Label to text as a table in Markdown, without where the files are, which may be moved."""
+    """Returns labels and texts as a table in Markdown, without the place of the files, since they may be moved."""
     return "\n".join(["| | |", "|---|---|", *(f"| {label} | {_cell(value)} |" for label, value in rows.items()
                                              if label not in ("Writing to", "Written to"))])
 

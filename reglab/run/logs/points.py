@@ -1,6 +1,6 @@
-"""The points of a run, each of which `metrics.jsonl` and the event files both hold.
+"""The points of a run, which are held by both `metrics.jsonl` and the event files.
 
-A point is what was told at a step of a split: a measured step, or an evaluation.
+A point is what was recorded at a step of a split: a measured step or an evaluation.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ SPLITS: Final = ("train", "validation")
 
 
 class Key(NamedTuple):
-    """Where a point belongs. Sorts as a run tells its points: an evaluation comes before the step that follows it."""
+    """Where a point belongs. Keys sort in the order of writing: an evaluation comes before the step that follows it."""
 
     step: int
     kind: str  # evaluation or measured
     split: str
 
     def stays(self, last_step: int) -> bool:
-        """Whether the point is known after `last_step` updates; a step is measured before its update."""
+        """Returns whether the point is known after `last_step` updates; a step is measured before its update."""
         return self.step < last_step or (self.step == last_step and self.kind == "evaluation")
 
 
 class Point(NamedTuple):
-    """The numbers of a point by tag; `source` is the line or the record that holds them, as it is in the file."""
+    """The numbers of a point by tag; `source` is the line or record that holds them, exactly as in the file."""
 
     values: dict[str, float]
     wall_time: float | None
@@ -36,12 +36,12 @@ class Point(NamedTuple):
 
 
 def key_of(step: int, split: str, tags: Iterable[str]) -> Key:
-    """Where a point with these tags belongs."""
+    """Returns the key of a point with these tags."""
     return Key(step, "evaluation" if any(tag.startswith(EVALUATED) for tag in tags) else "measured", split)
 
 
 def agree(line: Mapping[str, float], record: Mapping[str, float]) -> bool:
-    """Whether a line of `metrics.jsonl` tells what an event record does, which holds float32."""
+    """Returns whether a line of `metrics.jsonl` agrees with an event record, which holds float32."""
     if line.keys() != record.keys():
         return False
     with np.errstate(over="ignore"):

@@ -1,4 +1,4 @@
-"""Event files record by record: what is whole is read, however much before it is damaged.
+"""Reads event files record by record: every whole record is read, however much before it is damaged.
 
 A record is its length (8 bytes, little-endian), a checksum of the length (4), the data, and a checksum of the data (4).
 """
@@ -20,12 +20,12 @@ _FOOTER: Final = 4
 
 
 class Records(NamedTuple):
-    """What a file holds.
+    """The contents of a file.
 
     Attributes:
       whole: the data of each record whose checksums are right, in order.
-      damaged: how many places between them are not.
-      torn: whether the file ends in something that is no whole record, as a kill in the middle of a write leaves it.
+      damaged: how many damaged places lie between them.
+      torn: whether the file ends in something that is not a whole record, as a kill in the middle of a write leaves it.
     """
 
     whole: list[bytes]
@@ -34,7 +34,7 @@ class Records(NamedTuple):
 
 
 def read_records(path: pathlib.Path) -> Records:
-    """Every whole record of a file.
+    """Reads every whole record of a file.
 
     Raises:
       Unreadable: the file cannot be read.
@@ -49,7 +49,7 @@ def read_records(path: pathlib.Path) -> Records:
 
 
 def framed(data: bytes) -> bytes:
-    """The record that has these data. TensorBoard's writer of records imports much else, for a fifth of a second."""
+    """Returns the record that holds these data. Importing TensorBoard's own writer would take 0.2 s."""
     length = struct.pack("<Q", len(data))
     return b"".join((length, struct.pack("<I", masked_crc32c(length)), data, struct.pack("<I", masked_crc32c(data))))
 
@@ -72,7 +72,7 @@ def _scan(content: bytes) -> Records:
 
 
 def _is_chain(content: bytes) -> bool:
-    """Whether each record begins where the one before it ends, and the last ends with the file."""
+    """Returns whether each record begins where the one before it ends, and the last ends with the file."""
     at = 0
     while at < len(content):
         length = _length_at(content, at)
@@ -83,7 +83,7 @@ def _is_chain(content: bytes) -> bool:
 
 
 def _length_at(content: bytes, at: int) -> int | None:
-    """The length of the data of a record that begins at `at`, or None if none does that ends within the file."""
+    """Returns the length of the data of the record at `at`, or None if no record that fits in the file begins there."""
     header = content[at:at + _HEADER]
     if len(header) < _HEADER:
         return None
@@ -103,9 +103,9 @@ def _data_at(content: bytes, at: int) -> bytes | None:
 
 
 def _next_after_damage(content: bytes, at: int) -> int | None:
-    """Where the next record begins, or the file ends with this one; None if there is nothing more to be read."""
+    """Returns where the next record begins, or the file's end after the last record; None if no more can be read."""
     length = _length_at(content, at)
-    if length is not None:  # The data alone are damaged, unless some of them are gone with the next record's beginning.
+    if length is not None:  # Only the data are damaged, unless some are missing together with the next record's start.
         end = at + _HEADER + length + _FOOTER
         if end == len(content) or _length_at(content, end) is not None:
             return end
@@ -113,7 +113,7 @@ def _next_after_damage(content: bytes, at: int) -> int | None:
 
 
 def _likely_places(content: bytes, start: int) -> Iterator[int]:
-    """Where a length stands that a record may have: not 0, and less than 4 GiB. A checksum decides."""
+    """Yields the places of a possible length of a record: not 0, and less than 4 GiB. Its checksum decides."""
     bytes_ = np.frombuffer(content, np.uint8)[start:]
     count = len(bytes_) - _HEADER - _FOOTER
     if count > 0:

@@ -1,7 +1,7 @@
-"""What a run leaves to look at: how its TensorBoard event files and `metrics.jsonl` are written.
+"""Writes the TensorBoard event files and `metrics.jsonl` of a run.
 
-Event files are written with TensorBoard's own protocol buffers and writer thread, all scalars of a step as one
-record: `tf.summary.scalar` costs 0.2 ms a scalar, which would be a quarter of the training time of a small network.
+Event files are written with TensorBoard's own protocol buffers by a separate thread, all scalars of a step as one
+record: `tf.summary.scalar` takes 0.2 ms per scalar, which would be a quarter of the training time of a small network.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from reglab.storage.json_values import strict_json
 
 
 class RunWriter:
-    """An event file of one TensorBoard run, a directory.
+    """Writes to an event file of one TensorBoard run, which is a directory.
 
     Args:
-      sink: the file; a new one that grows in the directory if not given.
+      sink: the file; by default a new one in the directory that grows.
 
     Raises:
       StorageError: here and in every method: the file cannot be written.
@@ -49,11 +49,11 @@ class RunWriter:
 
     def describe(self, hyperparameters: Mapping[str, Any], name: str | None = None, *,
                  varied: Collection[str] | None = None, batches: bool = True) -> None:
-        """Writes, once a run: the custom-scalars layout and the columns and values of the HParams page.
+        """Writes, once per run, the custom-scalars layout and the columns and values of the HParams page.
 
         Args:
-          name: the run's name on that page, else a hash of the hyper-parameters.
-          varied: the hyper-parameters that come first on that page, as they differ from run to run.
+          name: the run's name on that page; by default a hash of the hyper-parameters.
+          varied: the hyper-parameters that come first on that page because they differ from run to run.
           batches: whether single training batches are measured.
         """
         names = [name for name in penalties.names() if name in hyperparameters]
@@ -70,11 +70,11 @@ class RunWriter:
         self._write(step, [picture(tag, png) for tag, png in pngs.items()], time.time())
 
     def flush(self) -> None:
-        """Returns when all that was written is on disk."""
+        """Returns when everything written so far is on disk."""
         self._sink.flush()
 
     def close(self) -> None:
-        """Flushes and ends the file."""
+        """Flushes and closes the file."""
         self._sink.close()
 
     def _write(self, step: int, values: list[summary_pb2.Summary.Value], wall_time: float) -> None:
@@ -82,10 +82,10 @@ class RunWriter:
 
 
 def scalar_values(values: Mapping[str, float], described: set[str]) -> list[summary_pb2.Summary.Value]:
-    """One point of each tag for an event file.
+    """Makes one point of each tag for an event file.
 
     Args:
-      described: the tags that the file told of already; completed. TensorBoard wants to be told once a file.
+      described: the tags that the file already describes, which TensorBoard needs once per file; new ones are added.
     """
     points = []
     for tag, number in values.items():
@@ -101,7 +101,7 @@ def scalar_values(values: Mapping[str, float], described: set[str]) -> list[summ
 
 
 class MetricsFile:
-    """`metrics.jsonl`: one JSON object a line, {"step": …, "split": …, tag: number}; null where not finite.
+    """`metrics.jsonl`: one JSON object per line, {"step": …, "split": …, tag: number}; null if not finite.
 
     Raises:
       StorageError: here and in every method: the file cannot be written or was removed.
@@ -124,16 +124,16 @@ class MetricsFile:
             check_not_removed(self._file, self._path)
 
     def close(self) -> None:
-        """Ends the file."""
+        """Closes the file."""
         with writing(self._path):
             self._file.close()
 
 
 def metrics_line(step: int, split: str, values: Mapping[str, float]) -> str:
-    """One line of `metrics.jsonl`, with its end."""
+    """Returns one line of `metrics.jsonl`, with its newline."""
     return strict_json({"step": step, "split": split, **values}) + "\n"
 
 
 def _values(summary: Any) -> list[summary_pb2.Summary.Value]:
-    """The values of a plugin's summary: TensorFlow's own message class or TensorBoard's, the bytes are the same."""
+    """Returns the values of a plugin's summary; the bytes of TensorFlow's and TensorBoard's messages are the same."""
     return list(summary_pb2.Summary.FromString(summary.SerializeToString()).value)

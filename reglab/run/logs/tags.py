@@ -1,8 +1,8 @@
-"""The tags of a run: what their numbers are of, and how TensorBoard comes to show them in this order.
+"""The tags of a run: what their numbers mean, and why TensorBoard shows them in this order.
 
-TensorBoard sorts tags by name, makes a group of those with the same text before the first `/`, and opens the first two
-groups. So `epoch/data_loss` is its first card, penalty and total stand beside it, and accuracy and gap come next. What
-is of single training batches has a group of its own, which no other run writes to: no chart has them beside a split.
+TensorBoard sorts tags by name, groups those with the same text before the first `/`, and opens the first two groups. So
+`epoch/data_loss` is its first card, with penalty and total beside it, and accuracy and gap come next. Values of single
+training batches have their own group, to which no other run writes, so that no chart mixes them with those of a split.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ABOUT_RUN: Final = "about/run"
 ABOUT_TAGS: Final = "about/tags"
 _KERNEL: Final = "weights/"
 EVALUATED: Final = ("epoch/", "generalization/", _KERNEL, ABOUT_FOUND)
-"""How tags begin that are told after an epoch, of the weights that its updates have made."""
+"""How the tags begin that are written after an epoch, about the weights that its updates have made."""
 
 _Number = TypeVar("_Number")  # Or an array of them.
 
@@ -32,8 +32,9 @@ class Meaning(NamedTuple):
     """What some tags mean, for people, with Markdown.
 
     Attributes:
-      tags: the tags, or the forms they have.
-      runs: which TensorBoard runs have them.
+      tags: the tags, or patterns for them.
+      runs: the TensorBoard runs that have them.
+      text: the meaning.
     """
 
     tags: str
@@ -42,10 +43,10 @@ class Meaning(NamedTuple):
 
 
 def meanings(names: Sequence[str]) -> list[Meaning]:
-    """What each tag means.
+    """Returns the meaning of each tag.
 
     Args:
-      names: of the penalties.
+      names: the names of the penalties.
     """
     first, *_ = names
     of_terms = ", ".join(f"`penalty/{name}`" for name in names)
@@ -75,16 +76,16 @@ def meanings(names: Sequence[str]) -> list[Meaning]:
 
 
 def split_tags(split: Mapping[str, _Number]) -> dict[str, _Number]:
-    """The tags of a whole split, from its "data_loss", "penalty", "total" and "accuracy"."""
+    """Maps the tags of a whole split to its values, given its "data_loss", "penalty", "total" and "accuracy"."""
     return {DATA_LOSS: split["data_loss"], PENALTY: split["penalty"], TOTAL: split["total"],
             ACCURACY: split["accuracy"]}
 
 
 def gap_tags(gap: Mapping[str, _Number]) -> dict[str, _Number]:
-    """The tags of the generalization gap, from its "data_loss" and "accuracy"."""
+    """Maps the tags of the generalization gap to its values, given its "data_loss" and "accuracy"."""
     return {DATA_LOSS_GAP: gap["data_loss"], ACCURACY_GAP: gap["accuracy"]}
 
 
 def kernel_tag(layer: str) -> str:
-    """The tag of a layer's histogram."""
+    """Returns the tag of a layer's histogram."""
     return f"{_KERNEL}{layer}/kernel"
