@@ -54,8 +54,9 @@ class EventFile:
 
     def __init__(self, directory: str | os.PathLike[str], suffix: str = "") -> None:
         directory = pathlib.Path(directory)
+        # TensorBoard reads files in the order of their names, so the number has leading zeros.
         self.path = directory / (f"events.out.tfevents.{int(time.time()):010}.{socket.gethostname()}.{os.getpid()}."
-                                 f"{next(_numbers)}{suffix}")
+                                 f"{next(_numbers):06}{suffix}")
         with writing(self.path):
             directory.mkdir(parents=True, exist_ok=True)
             self._file = open(self.path, "xb")  # noqa: SIM115

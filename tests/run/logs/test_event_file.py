@@ -50,9 +50,11 @@ def test_tensorboard_reads_all_that_was_flushed(tmp_path: pathlib.Path) -> None:
     assert steps(file.path)[-1] == 5
 
 
-def test_two_files_of_a_second_are_two(tmp_path: pathlib.Path) -> None:
-    files = [EventFile(tmp_path) for _ in range(3)]
-    assert len({file.path for file in files}) == len(list(tmp_path.iterdir())) == 3
+def test_files_of_one_second_are_apart_and_in_order(tmp_path: pathlib.Path) -> None:
+    files = [EventFile(tmp_path) for _ in range(12)]
+    paths = [file.path for file in files]
+    assert len(set(paths)) == len(list(tmp_path.iterdir())) == 12
+    assert sorted(paths) == paths  # TensorBoard reads them in the order of their names.
     for file in files:
         file.close()
 
