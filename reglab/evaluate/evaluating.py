@@ -19,7 +19,7 @@ from reglab.evaluate.pictures import calibration_picture, confusion_picture
 from reglab.evaluate.report import sentences
 from reglab.evaluate.subject import Data, Subject, check_options, find_subject
 from reglab.run.restart import EVALUATIONS
-from reglab.storage.files import write_atomically, writing
+from reglab.storage.files import misplaced, write_atomically, writing
 from reglab.storage.json_values import for_json
 from reglab.storage.ownership import owning
 from reglab.storage.reading import Missing, Unreadable, read_object
@@ -122,13 +122,19 @@ def _free_place(base: pathlib.Path, subject: Subject, step: int) -> pathlib.Path
 
 
 def _may_hold(place: pathlib.Path, subject: Subject, step: int) -> bool:
-    """Whether a folder is free, or holds the evaluation of the same examples at the same step."""
+    """Whether a folder is free, or holds the evaluation of the same examples at the same step.
+
+    Raises:
+      ConfigError: something that is no folder is in its place.
+    """
+    if (problem := misplaced(place.parent, folders=[place.name])) is not None:
+        raise ConfigError(problem)
     if not os.path.lexists(place) or (place.is_dir() and not any(place.iterdir())):
         return True
     try:
         there = read_object(place / RESULT)
     except Missing:  # Left by a process that was killed before it wrote its last file.
-        return place.is_dir() and all(path.suffix in (".png", ".svg", ".tmp") for path in place.iterdir())
+        return all(path.suffix in (".png", ".svg", ".tmp") for path in place.iterdir())
     except Unreadable:
         return False
     return (there.get("digest"), there.get("step")) == (subject.digest, step)

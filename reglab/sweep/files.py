@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -26,7 +27,7 @@ from reglab.storage.files import (
     writing,
 )
 from reglab.storage.locks import LOCK_NAMES
-from reglab.storage.reading import read_bytes
+from reglab.storage.reading import Missing, Unreadable, read_bytes, read_object
 from reglab.sweep.parts import NotThePart, plan_digest, plan_of_today, read_sealed, sealed
 
 _FILES: Final = ("plan.json", "timing.json", "sweep.json", "sweep.csv", "path.json", "path.csv", "heatmap.png",
@@ -129,6 +130,14 @@ class SweepFolder:
     def write_json(self, name: str, value: Any) -> None:
         """Writes a file, whole or not at all."""
         self.write_text(name, json.dumps(value, indent=2, allow_nan=False))
+
+    def write_result(self, name: str, result: Mapping[str, Any]) -> None:
+        """Writes a result that was not yet held against the test part, unless the file has all of it and that too."""
+        with contextlib.suppress(Missing, Unreadable):
+            there = read_object(self.path / name)
+            if there.pop("test", None) is not None and there == json.loads(json.dumps(result)):
+                return
+        self.write_json(name, result)
 
     def write_text(self, name: str, text: str) -> None:
         """Writes a file, whole or not at all."""

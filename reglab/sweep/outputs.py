@@ -34,7 +34,7 @@ def write_outputs(folder: SweepFolder, plan: Plan, chunks: Sequence[Mapping[str,
     write_overview(folder.path / "tensorboard", plan.shared, about,
                    [*findings["sentences"], findings["standard_error"]], table(result),
                    {name: folder.path / f"{name}.png" for name in ("heatmap", "path")})
-    folder.write_json("sweep.json", result)
+    folder.write_result("sweep.json", result)
 
 
 def write_point_runs(folder: SweepFolder, plan: Plan, chunks: Sequence[Mapping[str, Any]], result: Mapping[str, Any],

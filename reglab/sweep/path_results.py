@@ -127,7 +127,7 @@ def write_path(folder: SweepFolder, cold_plan: Plan, cold: Sequence[Mapping[str,
     write_point_runs(folder, cold_plan, cold, result, result["steps_per_epoch"])
     write_overview(folder.path / "tensorboard", cold_plan.shared, about, path_sentences(result), path_table(result),
                    {"path": folder.path / "path.png"})
-    folder.write_json("path.json", result)
+    folder.write_result("path.json", result)
 
 
 def path_sentences(result: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from reglab.config import Config
+from reglab.config import Config, ConfigError
 from reglab.console.format import percent
 from reglab.data import Dataset, from_arrays
 from reglab.evaluate.evaluating import evaluate
@@ -79,3 +79,25 @@ def test_without_a_test_part_that_is_said(tmp_path: pathlib.Path) -> None:
     assert result["test"] == {"sentence": "The data have no test part, so how optimistic the validation of the choice "
                                           "is remains unknown."}
     assert not (tmp_path / "winner" / "evaluation").exists()
+
+
+def test_a_refusal_leaves_what_was_found_on_the_test_part(tmp_path: pathlib.Path) -> None:
+    data = made()
+    sweep(in_folder(tmp_path), GRID, data=data)
+    before = (tmp_path / "sweep.json").read_bytes()
+    (tmp_path / "winner" / "run.json").unlink()
+    (tmp_path / "winner" / "run.json").symlink_to("run.json")
+    with pytest.raises(ConfigError, match=r"run\.json"):
+        sweep(in_folder(tmp_path), GRID, data=data)
+    assert (tmp_path / "sweep.json").read_bytes() == before
+
+
+def test_what_is_in_the_way_of_the_evaluation_is_named(tmp_path: pathlib.Path) -> None:
+    data = made()
+    sweep(in_folder(tmp_path), GRID, data=data)
+    folder, = (path for path in (tmp_path / "winner" / "evaluation").iterdir() if path.is_dir())
+    folder.rename(tmp_path / "moved")
+    folder.symlink_to("nowhere")
+    with pytest.raises(ConfigError, match=f"{folder.name} is a link to nothing, and a folder is to be there"):
+        sweep(in_folder(tmp_path), GRID, data=data)
+    assert folder.is_symlink() and not folder.with_name(f"{folder.name}-2").exists()
