@@ -23,9 +23,11 @@ from reglab.storage.files import write_atomically
 
 VARIABLE: Final = "REGLAB_COMPILE_CACHE"
 OFF: Final = "off"
-MOST_ENTRIES: Final = 64  # Of one kind, for one TensorFlow version, processor and set of flags; about 0.5 MB each.
+MOST_PROGRAMS: Final = 64  # For one TensorFlow version, processor and set of flags; about 0.5 MB each.
 MOST_BYTES: Final = 128 * 2**20  # For all entries together.
-KINDS: Final = ("pb", "function")  # XLA's code, with the file extension that TensorFlow uses, and traced functions.
+KINDS: Final = {"pb": 1, "function": 3}
+"""The kinds of entries, with how many of each a program has: XLA's code, with the file extension that TensorFlow uses,
+and traced functions (training, evaluation, measurement)."""
 OWN_FLAG: Final = "--tf_xla_persistent_cache"
 
 
@@ -86,10 +88,10 @@ class Entries:
         self._folder, self._kind = folder, kind
 
     def whole(self) -> Iterator[tuple[str, pathlib.Path]]:
-        """Yields name and path of entries with the right checksum; removes others, and the oldest beyond the limit."""
+        """Yields name and path of the entries with the right checksum, as many as `limit` keeps; removes the others."""
         for place, path in enumerate(_newest_first(self._folder, f"*.{self._kind}.*")):
             with contextlib.suppress(OSError):
-                if place < MOST_ENTRIES and _is_whole(path, path.read_bytes()):
+                if place < KINDS[self._kind] * MOST_PROGRAMS and _is_whole(path, path.read_bytes()):
                     yield path.stem, path
                 else:
                     path.unlink()
@@ -111,8 +113,11 @@ class Entries:
             write_atomically(self._folder / f"{name}.{self._kind}.{_checksum(content)}", content, sync=False)
 
     def limit(self) -> None:
-        """Removes the oldest entries, of all kinds and in all sibling folders, beyond `MOST_BYTES` in total."""
+        """Removes the oldest entries: beyond `MOST_PROGRAMS` here, beyond `MOST_BYTES` with all sibling folders."""
         with contextlib.suppress(OSError):
+            for kind, of_program in KINDS.items():
+                for path in _newest_first(self._folder, f"*.{kind}.*")[of_program * MOST_PROGRAMS:]:
+                    path.unlink()
             total = 0
             for path in _newest_first(self._folder.parent, *(f"*/*.{kind}.*" for kind in KINDS)):
                 total += path.stat().st_size

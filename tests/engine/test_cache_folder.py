@@ -71,3 +71,16 @@ def test_the_bound_holds_for_all_kinds_together_and_spares_other_files(tmp_path:
     Entries(here, "pb").limit()
     assert sorted(path.name.split(".")[1] for path in here.iterdir()) == ["function", "notes", "pb"]
     assert list(there.iterdir()) == []
+
+
+def test_no_more_entries_of_a_kind_are_kept_than_so_many_programs_have(tmp_path: pathlib.Path,
+                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "MOST_PROGRAMS", 2)
+    for kind in ("pb", "function"):
+        for age, name in enumerate("abcdefgh"):
+            Entries(tmp_path, kind).write(name, b"x")
+            path, = tmp_path.glob(f"{name}.{kind}.*")
+            os.utime(path, (1e9 - age, 1e9 - age))
+    Entries(tmp_path, "pb").limit()
+    assert sorted(path.name[0] for path in tmp_path.glob("*.pb.*")) == ["a", "b"]
+    assert sorted(path.name[0] for path in tmp_path.glob("*.function.*")) == ["a", "b", "c", "d", "e", "f"]

@@ -112,7 +112,7 @@ def test_a_damaged_entry_is_not_used(damage: bytes, at_exit: list[Callable[[], N
 
 def test_the_oldest_of_too_many_or_too_much_goes(at_exit: list[Callable[[], None]], tmp_path: pathlib.Path,
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(cache, "MOST_PROGRAMS", 3)
     use_compile_cache()
     for name in "abcd":
         (scratch() / f"{name}.pb").write_bytes(name.encode() * 10)
