@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -98,8 +99,7 @@ def _show_sweep(config: Config, grid: Grid, values: Mapping[str, Any], dataset: 
     console.message("\n".join(done.result["findings"]["sentences"]))
     console.message("\n".join([done.result["findings"]["standard_error"], *_tested(done.result)]) + "\n")
     path = done.folder.path
-    console.message(f"Written to {path}: sweep.json, sweep.csv, pictures (.png, .svg)"
-                    + "".join(f", {name}/" for name in ("winner", "winner_1se") if (path / name).exists()))
+    console.message(f"Written to {path}: sweep.json, sweep.csv, pictures (.png, .svg){_winners_in(path)}")
     console.message(f"tensorboard --logdir {path / 'tensorboard'}")
     return done.result
 
@@ -112,9 +112,14 @@ def _show_path(config: Config, grid: Grid, values: Mapping[str, Any], dataset: D
     done = path(config, grid, seeds=values["seeds"], selection=values["select"], data=dataset, console=console)
     console.message(f"\n{path_table(done.result)}\n")
     console.message("\n".join([*path_sentences(done.result), *_tested(done.result)]) + "\n")
-    console.message(f"Written to {done.folder.path}: path.json, path.csv, pictures (.png, .svg)")
+    where = done.folder.path
+    console.message(f"Written to {where}: path.json, path.csv, pictures (.png, .svg){_winners_in(where)}")
     console.message(f"tensorboard --logdir {done.folder.path / 'tensorboard'}")
     return done.result
+
+
+def _winners_in(folder: pathlib.Path) -> str:
+    return "".join(f", {name}/" for name in ("winner", "winner_1se") if (folder / name).exists())
 
 
 def _tested(result: Mapping[str, Any]) -> list[str]:
