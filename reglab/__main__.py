@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "predict": ("reglab.predict.__main__", "Write classes and probabilities of inputs by a trained network."),
     "export": ("reglab.export.__main__", "Write the network of a run as a Keras model, a SavedModel or NumPy arrays."),
     "certify": ("reglab.certify.__main__", "Check that replicas compute what one device does, or that a run repeats."),
+    "convert": ("reglab.convert.__main__", "Say what a strength of one library is in others, and what each assumes."),
     "benchmark": ("reglab.benchmark.__main__", "Measure how fast this machine trains, and what the penalties cost."),
     "launch": ("reglab.launch.__main__", "Start a cluster of workers on this machine, to try one out."),
 }

@@ -23,7 +23,7 @@ FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
     ("cluster",),
     ("engine",),
     ("run", "cli"),
-    ("lab", "trained", "benchmark", "certify", "launch", "train"),
+    ("lab", "trained", "benchmark", "certify", "convert", "launch", "train"),
     ("export", "evaluate", "predict", "compare"),
     ("sweep",),
     ("__main__",),
@@ -123,7 +123,8 @@ def test_every_folder_says_in_a_sentence_what_lives_there(folder: pathlib.Path) 
     assert docstring.split("\n")[0].endswith((".", ":", "?"))
 
 
-@pytest.mark.parametrize("modules", ["reglab, reglab.config", "reglab.data, reglab.console, reglab.engine.startup"])
+@pytest.mark.parametrize("modules", ["reglab, reglab.config", "reglab.data, reglab.console, reglab.engine.startup",
+                                     "reglab.convert.__main__"])
 def test_what_needs_no_tensorflow_does_not_import_it(modules: str) -> None:
     code = f"import sys, {modules}; print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
