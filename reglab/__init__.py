@@ -18,15 +18,17 @@ if TYPE_CHECKING:
     from reglab.evaluate.evaluating import evaluate
     from reglab.predict.predicting import predict
     from reglab.run.loop import Diverged, History, Interrupted, PeerLost, fit
+    from reglab.runs.listing import runs
 
 __version__ = "0.1.0"
-__all__ = ["Config", "ConfigError", "Diverged", "History", "Interrupted", "PeerLost", "evaluate", "fit", "predict"]
+__all__ = ["Config", "ConfigError", "Diverged", "History", "Interrupted", "PeerLost", "evaluate", "fit", "predict",
+           "runs"]
 
 _MODULES: Final = {
     "Config": "reglab.config", "ConfigError": "reglab.config", "Diverged": "reglab.run.loop",
     "History": "reglab.run.loop", "Interrupted": "reglab.run.loop", "PeerLost": "reglab.run.loop",
     "fit": "reglab.run.loop"}
-_ROOMS: Final = ("evaluate", "predict")  # Modules that are functions too.
+_ROOMS: Final = ("evaluate", "predict", "runs")  # Modules that are functions too.
 
 
 def __getattr__(name: str) -> Any:

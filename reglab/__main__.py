@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "evaluate": ("reglab.evaluate.__main__", "Look at a trained network with the test part of its data, or new data."),
     "predict": ("reglab.predict.__main__", "Write classes and probabilities of inputs by a trained network."),
     "export": ("reglab.export.__main__", "Write the network of a run as a Keras model, a SavedModel or NumPy arrays."),
+    "runs": ("reglab.runs.__main__", "List the runs, comparisons and sweeps in a folder, with state, best and size."),
     "certify": ("reglab.certify.__main__", "Check that replicas compute what one device does, or that a run repeats."),
     "convert": ("reglab.convert.__main__", "Say what a strength of one library is in others, and what each assumes."),
     "benchmark": ("reglab.benchmark.__main__", "Measure how fast this machine trains, and what the penalties cost."),

@@ -23,8 +23,8 @@ FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
     ("cluster",),
     ("engine",),
     ("run", "cli"),
-    ("lab", "trained", "benchmark", "certify", "convert", "launch", "train"),
-    ("export", "evaluate", "predict", "compare"),
+    ("lab", "trained", "benchmark", "certify", "convert", "launch", "train", "records"),
+    ("export", "evaluate", "predict", "compare", "runs", "report"),
     ("sweep",),
     ("__main__",),
 )) for name in names}

@@ -17,7 +17,6 @@ from typing import Any, Final, NoReturn, TextIO, cast
 
 from reglab import __version__
 from reglab.cli import flags
-from reglab.config import Config
 from reglab.console.stream import SafeStream
 from reglab.inputs import exit_codes
 from reglab.inputs.exit_codes import Ending
@@ -43,6 +42,7 @@ class Command:
       trains: whether it has flags of a run at all.
       before: returns flags to insert before the given ones, which it gets parsed; for instance those of a preset.
       folder_first: whether the folder of a run may come first, in place of --model_dir.
+      operands: the arguments that are no flags, as the help names them; empty if it takes none.
     """
 
     module: str
@@ -53,6 +53,7 @@ class Command:
     trains: bool = True
     before: Callable[[flags.CommandLine], list[str]] = lambda given: []
     folder_first: bool = False
+    operands: str = ""
 
     def main(self, argv: list[str]) -> int:
         """Does what the command line says and returns the exit code (see `exit_codes`)."""
@@ -64,7 +65,7 @@ class Command:
         given = self._parsed(argv)
         if given.help:
             purpose = self.purpose() if callable(self.purpose) else self.purpose
-            command = f"{self.module} DIR" if self.folder_first else self.module
+            command = " ".join(filter(None, [self.module, "DIR" if self.folder_first else self.operands]))
             print(flags.help_text(command, purpose, self._extra, self.without, trains=self.trains))
             return exit_codes.SUCCESS
         before = self.before(given)
@@ -78,8 +79,7 @@ class Command:
         if self.trains:
             config, values, as_json, wants_help = flags.parse_with(argv, self._extra, self.without)
             return flags.CommandLine(config, as_json, wants_help, values)
-        values, as_json, wants_help = flags.parse_own(argv, self._extra)
-        return flags.CommandLine(Config(), as_json, wants_help, values)
+        return flags.parse_own(argv, self._extra, has_operands=bool(self.operands))
 
 
 def run_process(main: Callable[[list[str]], int]) -> NoReturn:

@@ -39,12 +39,14 @@ class CommandLine:
       json: whether to print the result as JSON.
       help: whether to print the help and do nothing else.
       values: the values of the command's own flags, by name.
+      operands: the arguments that are no flags, of a command that takes such.
     """
 
     config: Config
     json: bool
     help: bool
     values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    operands: tuple[str, ...] = ()
 
 
 def parse(argv: list[str]) -> CommandLine:
@@ -72,7 +74,7 @@ def parse_with(argv: list[str], extra: ExtraFlags,
       ConfigError: a flag is unknown or its value cannot be used.
     """
     hidden = {*extra, *without}
-    values = _parsed(argv, extra, hidden, example=f"--{penalties.names()[0]}=1e-3")
+    values, _ = _parsed(argv, extra, hidden, example=f"--{penalties.names()[0]}=1e-3")
     given: dict[str, Any] = {
         name: _widths(name, values[name].value) if flag.kind == "tuple[int, ...]" else values[name].value
         for name, flag in FLAGS.items() if name not in hidden and values[name].present}
@@ -81,17 +83,19 @@ def parse_with(argv: list[str], extra: ExtraFlags,
             values.help)
 
 
-def parse_own(argv: list[str], extra: ExtraFlags) -> tuple[dict[str, Any], bool, bool]:
+def parse_own(argv: list[str], extra: ExtraFlags, *, has_operands: bool = False) -> CommandLine:
     """Parses the command line of a command that trains nothing.
 
-    Returns:
-      The values of its own flags by name; `json`; `help`.
+    Args:
+      has_operands: whether it takes arguments that are no flags: paths.
 
     Raises:
       ConfigError: a flag is unknown or its value cannot be used.
     """
-    values = _parsed(argv, extra, _of_runs(), example=f"--{next(iter(extra))}=...")
-    return {name: values[name].value for name in extra}, values.json, values.help
+    values, operands = _parsed(argv, extra, _of_runs(), example=f"--{next(iter(extra))}=...",
+                               has_operands=has_operands)
+    return CommandLine(Config(), values.json, values.help, {name: values[name].value for name in extra},
+                       tuple(operands))
 
 
 def help_text(command: str, purpose: str, extra: ExtraFlags | None = None,
@@ -123,18 +127,24 @@ def _of_runs() -> frozenset[str]:
     return frozenset({"config_file", *FLAGS})
 
 
-def _parsed(argv: list[str], extra: ExtraFlags, hidden: Collection[str], *, example: str) -> Arguments:
+def _parsed(argv: list[str], extra: ExtraFlags, hidden: Collection[str], *, example: str, has_operands: bool = False
+            ) -> tuple[Arguments, list[str]]:
     values = _define(extra, hidden)
     rest = values.parsed(argv)
-    if rest:
+    if rest and not has_operands:
         raise ConfigError(f"unexpected argument '{shown(rest[0])}': every setting is a flag such as {example}")
+    for operand in rest:
+        try:
+            check_path(operand)
+        except Unusable as error:
+            raise ConfigError(f"{shown(operand)} cannot be used: {error}") from None
     for name in extra:
         if isinstance(values[name].value, str):
             try:
                 (check_path if name in _PATHS else _check_list)(values[name].value)
             except Unusable as error:
                 raise ConfigError(f"--{name}={shown(values[name].value)} cannot be used: {error}") from None
-    return values
+    return values, rest
 
 
 def _check_list(text: str) -> None:

@@ -50,6 +50,23 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def size(count: float) -> str:
+    """Formats a number of bytes as `812 B`, `1.1 MiB` or `23 GiB`."""
+    units = ["B", "KiB", "MiB", "GiB", "TiB"]
+    while count >= 1000 and len(units) > 1:
+        count /= 1024
+        del units[0]
+    return f"{count:.0f} {units[0]}" if units[0] == "B" or count >= 10 else f"{count:.1f} {units[0]}"
+
+
+def age(seconds: float) -> str:
+    """Formats how long ago something was as `12 s`, `5 min`, `3 h` or `6 days`."""
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
 def summary_title(result: Mapping[str, Any]) -> str:
     """Says whether the run is complete, how many steps and how long it took, and its rate."""
     title = "Done" if result.get("completed", True) else "Stopped before the end"

@@ -29,6 +29,7 @@ from reglab.engine.placement import place_run
 from reglab.engine.startup import start_devices
 from reglab.engine.training import Training
 from reglab.run.divergence import Diverged
+from reglab.run.ended import noting_end
 from reglab.run.evaluation import Evaluation, evaluate
 from reglab.run.folder_journal import open_journal, written_epochs
 from reglab.run.journal import Journal
@@ -86,8 +87,8 @@ def _fit(config: Config, data: Data | None, directory: RunDirectory | None, cons
         with peers_needed(cluster), stop_request() as stop:  # Until the journal is closed and everything is on disk.
             training = make_training(config, source, place_run(config, cluster, stop))
             run = _Run(config, training, console, until)
-            with _closing(open_journal(config, directory, cast(State, run.guard.state), console.warning,
-                                       run.is_due, run.rhythm)) as journal:
+            with noting_end(directory), _closing(open_journal(config, directory, cast(State, run.guard.state),
+                                                              console.warning, run.is_due, run.rhythm)) as journal:
                 return run.fit(journal, stop)
     finally:
         console.finish()

@@ -117,7 +117,7 @@ class RunDirectory:
             elif events or saved is not None:
                 self.run_file = dataclasses.replace(self.run_file, saved=saved,
                                                     events=(*self.run_file.events, *events))
-            self.run_file = dataclasses.replace(self.run_file, config=config.to_dict())
+            self.run_file = dataclasses.replace(self.run_file, config=config.to_dict(), ended=None)
             self.run_file.write(self.path)
             if self.run_file.data is not None:
                 write_atomically(self.path / "data.json", self._data_json())

@@ -17,6 +17,8 @@ from reglab.storage.files import write_atomically
 from reglab.storage.reading import Unreadable, is_count, read_sealed, sealed
 
 NAME: Final = "run.json"
+ENDS: Final = ("stopped", "diverged")
+"""How a run may say that it ended before it was complete."""
 
 
 def is_run_id(value: Any) -> bool:
@@ -35,6 +37,7 @@ class RunFile:
       data: the contents of `data.json`.
       result: the SHA-256 of `result.json`, once the run is complete.
       events: event files whose names lack the id because an older reglab wrote them: "train/…".
+      ended: where the run ended before it was complete, "how" (one of `ENDS`), the "step" and a "line" for people.
     """
 
     run: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex[:16])
@@ -43,6 +46,7 @@ class RunFile:
     data: Mapping[str, Any] | None = None
     result: str | None = None
     events: tuple[str, ...] = ()
+    ended: Mapping[str, Any] | None = None
 
     def write(self, folder: pathlib.Path) -> None:
         """Writes it, whole or not at all.
@@ -50,7 +54,10 @@ class RunFile:
         Raises:
           OSError: the file system refuses.
         """
-        write_atomically(folder / NAME, sealed(dataclasses.asdict(self)))
+        fields = dataclasses.asdict(self)
+        if self.ended is None:
+            del fields["ended"]
+        write_atomically(folder / NAME, sealed(fields))
 
 
 def read_run_file(folder: pathlib.Path) -> RunFile:
@@ -70,4 +77,6 @@ def read_run_file(folder: pathlib.Path) -> RunFile:
     wrong = next((name for name, is_right in checks.items() if name not in fields or not is_right(fields[name])), None)
     if wrong is not None:
         raise Unreadable(f"does not tell {wrong!r} of the run")
-    return RunFile(**{name: fields[name] for name in checks if name != "events"}, events=tuple(fields["events"]))
+    ended = fields.get("ended")
+    return RunFile(**{name: fields[name] for name in checks if name != "events"}, events=tuple(fields["events"]),
+                   ended=ended if isinstance(ended, dict) else None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import pathlib
@@ -101,6 +102,22 @@ class Lock:
         """Releases the lock."""
         with contextlib.suppress(OSError):
             self._held.release()
+
+
+def is_held(folder: pathlib.Path, file: str = "") -> bool:
+    """Returns whether a process holds the lock of a folder, or of a file in it, now. Whoever wants it meanwhile waits.
+
+    A lock file that a killed process left is not held.
+    """
+    try:
+        with open(folder / _hidden(_LOCK, file), "rb") as opened:
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)  # Until it is closed, a few microseconds later.
+            return False
+    except BlockingIOError:
+        return True
+    except OSError:  # There is no lock file, or the file system has no locks.
+        owner = owner_of(folder, file)
+        return owner is not None and not owner.is_gone
 
 
 def owner_of(folder: pathlib.Path, file: str = "") -> Owner | None:

@@ -85,7 +85,7 @@ def parse_benchmark(argv: list[str]) -> Any:
 COMMANDS: dict[str, tuple[Callable[[list[str]], Any], list[str]]] = {
     "train": (parse_train, []), "sweep": (parse_sweep, list(sweep.extra_flags())),
     "compare": (parse_compare, list(compare.EXTRA)), "benchmark": (parse_benchmark, list(benchmark.extra_flags())),
-    "export": (lambda argv: flags.parse_own(argv, export.FLAGS)[0], list(export.FLAGS)),
+    "export": (lambda argv: flags.parse_own(argv, export.FLAGS).values, list(export.FLAGS)),
     "launch": (launch._parse, ["workers", "module", "grace"])}
 
 
