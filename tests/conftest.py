@@ -92,7 +92,8 @@ def make_step() -> Callable[..., Step]:
     import tensorflow as tf
 
     from reglab.core.models.mlp import MLP
-    from reglab.core.optimizers import make_optimizer, scheduled
+    from reglab.core.optimizers import make_optimizer
+    from reglab.core.schedules import scheduled
     from reglab.core.step import Step
     from reglab.engine.assembly import make_terms
 

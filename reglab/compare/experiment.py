@@ -9,7 +9,7 @@ from typing import Any, Final
 from reglab.compare.arms import Arm, arms_of, check_seeds, measure
 from reglab.compare.findings import findings_of
 from reglab.compare.results import tabulate
-from reglab.config import Config
+from reglab.config import Config, wording
 from reglab.config.selection import make_model
 from reglab.config.strengths import in_words
 from reglab.console import Console
@@ -159,8 +159,9 @@ def _describe(config: Config, dataset: Dataset, arms: tuple[Arm, ...], seeds: in
             f"{name} = {in_words(strength)}" for name, strength in config.strengths.told.items()),
         "Lanes": f"{len(arms)} arms x {counted(seeds, 'seed')} from {config.seed} on, side by side on the same batches"
                  + ("" if vary == "weights" else ", each seed on its own"),
-        "Training": f"{config.optimizer}, learning rate {config.learning_rate:g}, {config.schedule}, batches of "
-                    f"{config.batch_size}, {config.epochs} epochs",
+        "Training": f"{config.optimizer}, learning rate {config.learning_rate:g}, {wording.schedule(config)}, batches "
+                    f"of {config.batch_size}, {config.epochs} epochs",
+        **wording.loss_and_average(config),
         "Device": f"{environment.device_name()}, {config.precision}{placement.describe()}",
         "Writing to": config.model_dir or "nothing (no model_dir)",
     }

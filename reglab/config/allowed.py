@@ -6,7 +6,7 @@ from typing import Final
 
 DATASETS: Final = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
 OPTIMIZERS: Final = ("adam", "sgd", "momentum", "adamw")
-SCHEDULES: Final = ("constant", "cosine")
+SCHEDULES: Final = ("constant", "cosine", "step")
 ACTIVATIONS: Final = ("relu", "gelu", "elu", "selu", "silu", "tanh", "sigmoid", "softplus", "linear")
 PRECISIONS: Final = ("float32", "float64", "bfloat16")
 RESUME_MODES: Final = ("auto", "never", "must", "restart")
@@ -14,6 +14,8 @@ STRATEGIES: Final = ("auto", "one_device", "mirrored", "multi_worker")
 ON_NONFINITE: Final = ("stop", "skip", "restore")
 
 DEFAULT_WEIGHT_DECAY: Final = 0.004  # Keras' AdamW
+DEFAULT_DECAY_FACTOR: Final = 0.1  # PyTorch's StepLR
+DEFAULT_DECAY_EVERY: Final = 5
 
 MOST_LAYERS: Final = 100
 """Hidden layers."""

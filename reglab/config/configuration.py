@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
-from reglab.config.allowed import DEFAULT_WEIGHT_DECAY
+from reglab.config.allowed import DEFAULT_DECAY_EVERY, DEFAULT_DECAY_FACTOR, DEFAULT_WEIGHT_DECAY
 from reglab.config.checks import require
 from reglab.config.errors import ConfigError
 from reglab.config.fields import FLAGS, HANDLING_FIELDS, Fields
@@ -19,7 +19,7 @@ from reglab.core.penalties.by_name import ByPenalty, as_dict, by_penalty_name
 from reglab.inputs.numerals import beyond, rounded
 from reglab.inputs.texts import did_you_mean, shown
 
-_USUAL: Final = {name: FLAGS[name].default for name in ("model", "dropout")}
+_USUAL: Final = {name: flag.default for name, flag in FLAGS.items() if flag.later}
 
 
 @by_penalty_name
@@ -67,6 +67,22 @@ class Config(Fields):
                 "decoupled weight decay needs --optimizer=adamw; for a penalty in the objective use " + " or ".join(
                     f"--{penalty.name}" for penalty in penalties.registered() if penalty.slope is not None))
 
+        decaying = {"decay_factor": ("step",), "decay_every": ("step",)}
+        for name, schedules in decaying.items():
+            require(getattr(self, name) is None or self.schedule in schedules, name, getattr(self, name),
+                    f"it is of --schedule={' and '.join(schedules)}, and this is --schedule={self.schedule}: give "
+                    "both, or leave it out")
+
+    @property
+    def resolved_decay_factor(self) -> float:
+        """What `schedule` multiplies the learning rate by, if it is step."""
+        return DEFAULT_DECAY_FACTOR if self.decay_factor is None else self.decay_factor
+
+    @property
+    def resolved_decay_every(self) -> int:
+        """The epochs from one decay of `schedule="step"` to the next."""
+        return DEFAULT_DECAY_EVERY if self.decay_every is None else self.decay_every
+
     @property
     def resolved_data_seed(self) -> int:
         """The seed of the subset, the label noise and the order of the batches."""
@@ -82,8 +98,8 @@ class Config(Fields):
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields as plain JSON values.
 
-        The model and its dropout are omitted if they are the MLP and no dropout. Files of runs and sweeps from before
-        there was a choice lack them too, and so can still be resumed.
+        Later fields are omitted where they have their default. Files of runs and sweeps
+        from before there was a choice lack them too, and so can still be resumed.
         """
         told = {**as_dict(self), "hidden": list(self.hidden)}
         return {name: value for name, value in told.items() if name not in _USUAL or value != _USUAL[name]}

@@ -62,7 +62,8 @@ class Fields:
         between(0, allowed.MOST_DATA_SEED, "give a whole number of at least 0"))
 
     model: str = _MODEL.flag(
-        "mlp", "; ".join(f"{model.name}: {model.help}" for model in models.registered()) + ".", known_model)
+        "mlp", "; ".join(f"{model.name}: {model.help}" for model in models.registered()) + ".", known_model,
+        later=True)
     hidden: tuple[int, ...] = _MODEL.flag(
         (128, 64), "Widths of the hidden layers; empty for softmax regression.",
         holds(lambda widths: all(width >= 1 for width in widths),
@@ -73,7 +74,7 @@ class Fields:
     activation: str = _MODEL.flag("relu", f"{', '.join(allowed.ACTIVATIONS)}.", one_of(*allowed.ACTIVATIONS))
     dropout: float = _MODEL.flag(
         0.0, "Part of the outputs of each hidden Dense layer that a training step sets to 0, drawn anew.",
-        holds(lambda rate: 0 <= rate < 1, "give a fraction from 0 to less than 1"))
+        holds(lambda rate: 0 <= rate < 1, "give a fraction from 0 to less than 1"), later=True)
 
     # Stands for one flag per penalty: `RunFlags`.
     strengths: ByPenalty[Strength] = _OBJECTIVE.flag(ByPenalty(0.0, {}), "", strength_everywhere)
@@ -81,6 +82,11 @@ class Fields:
         "all", "Penalized kernels: all or hidden (all but the last) of the Dense layers, or a regular expression that "
         "matches whole layer names (dense_0, dense_1, ..., logits; of --model=cnn also conv_0, conv_1). "
         "A strength may name its layers instead: dense_0=1e-3;logits=1e-4.", text, pattern_or("all", "hidden"))
+
+    label_smoothing: float = _OBJECTIVE.flag(
+        0.0, "Part of each label that training spreads evenly over all classes: it then minimizes the smoothed data "
+        "loss plus the penalties. Evaluations show both losses; what is chosen by stays the plain data loss.",
+        holds(lambda part: 0 <= part < 1, "give a fraction from 0 to less than 1, for example 0.1"), later=True)
 
     optimizer: str = _OPTIMIZATION.flag("adam", f"{', '.join(allowed.OPTIMIZERS)}.", one_of(*allowed.OPTIMIZERS))
     learning_rate: float = _OPTIMIZATION.flag(
@@ -93,10 +99,23 @@ class Fields:
         None, "Largest global norm of the gradient of the total.",
         positive("give a positive number, or leave it out for no clipping"))
     schedule: str = _OPTIMIZATION.flag(
-        "constant", "constant, or cosine (down to 0 at the last step).", one_of(*allowed.SCHEDULES))
+        "constant", "constant, cosine (down to 0 at the last step), or step (multiplied by --decay_factor every "
+        "--decay_every epochs).", one_of(*allowed.SCHEDULES))
+    decay_factor: float | None = _OPTIMIZATION.flag(
+        None, "Of --schedule=step: what the learning rate is multiplied by; else "
+        f"{allowed.DEFAULT_DECAY_FACTOR}.",
+        holds(lambda factor: 0 < factor < 1, "give a fraction above 0 and below 1, for example 0.5"), later=True)
+    decay_every: int | None = _OPTIMIZATION.flag(
+        None, f"Of --schedule=step: epochs from one decay to the next; else {allowed.DEFAULT_DECAY_EVERY}.", _COUNT,
+        later=True)
     warmup_steps: int = _OPTIMIZATION.flag(
         0, "Steps over which the learning rate rises from 0.",
         between(0, allowed.MOST_STEPS, "give a number of steps of at least 0"))
+    ema: float | None = _OPTIMIZATION.flag(
+        None, "Decay of an exponential average of the weights, which is evaluated, chosen and exported in their place; "
+        "else the weights themselves are.",
+        holds(lambda decay: 0 < decay < 1, "give a decay above 0 and below 1, for example 0.999, or leave it out"),
+        later=True)
     epochs: int = _OPTIMIZATION.flag(10, "Passes over the training data.", _COUNT)
     batch_size: int = _OPTIMIZATION.flag(32, "Examples a step, over all replicas.", _COUNT)
     seed: int = _OPTIMIZATION.flag(

@@ -24,9 +24,9 @@ class Section(NamedTuple):
 
     title: str
 
-    def flag(self, default: Any, help: str, *checks: Check, handling: bool = False) -> Any:
+    def flag(self, default: Any, help: str, *checks: Check, handling: bool = False, later: bool = False) -> Any:
         """Makes a dataclass field that is a flag of this section; the arguments are the attributes of `Flag`."""
-        told = {"section": self.title, "help": help, "checks": checks, "handling": handling}
+        told = {"section": self.title, "help": help, "checks": checks, "handling": handling, "later": later}
         return dataclasses.field(default=default, metadata=told)
 
 
@@ -42,6 +42,7 @@ class Flag(NamedTuple):
       checks: what a value is held to, in this order; None always passes.
       handling: whether it says where a run is kept and what carries it, not what is trained: then it may differ on
         resume.
+      later: whether it is younger than the files of some runs: it is left out of files where it has its default.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Flag(NamedTuple):
     help: str
     checks: tuple[Check, ...]
     handling: bool
+    later: bool = False
 
     @property
     def kind(self) -> str:

@@ -42,7 +42,7 @@ def check_memory(config: Config, *, input_shape: tuple[int, ...] | None = None, 
     model = make_model(config, input_shape, classes)
     parameters = model.size
     item = 8 if config.precision == "float64" else 4
-    needed = item * parameters * (lanes * (1 + _SLOTS[config.optimizer]) + 1)
+    needed = item * parameters * (lanes * (1 + _SLOTS[config.optimizer] + (config.ema is not None)) + 1)
     if needed < 10**8:
         return
     # A GPU's memory is known only once TensorFlow runs, so here each counts as the largest there is.

@@ -89,10 +89,11 @@ def summary_lines(result: Mapping[str, Any]) -> dict[str, str]:
         f"{100 * gap['accuracy']:+.2f} percentage points in accuracy" if "accuracy" in gap else ""])
     if "penalty" in train:
         terms = " + ".join(f"{name} {number(value)}" for name, value in train.items()
-                           if name not in ("data_loss", "penalty", "total", "accuracy"))
+                           if name not in ("data_loss", "smoothed_data_loss", "penalty", "total", "accuracy"))
         lines["Penalty"] = number(train["penalty"]) + (f" = {terms}" if terms else "")
+    smoothed = "smoothed " if "smoothed_data_loss" in train else ""
     if "total" in train:
-        lines["Objective"] = f"{number(train['total'])} = data loss + penalty"
+        lines["Objective"] = f"{number(train['total'])} = {smoothed}data loss + penalty"
     if result.get("sparsity") is not None:
         lines["Sparsity"] = (f"{percent(result['sparsity'])} of the kernel entries are within "
                              f"{result['sparsity_threshold']:g} of zero")
@@ -113,7 +114,9 @@ def tensorboard_command(result: Mapping[str, Any]) -> str | None:
 
 
 def _scores(values: Mapping[str, float | None]) -> str:
+    smoothed = values.get("smoothed_data_loss")
     return _listed([f"data loss {number(values['data_loss'])}" if "data_loss" in values else "",
+                    "" if smoothed is None else f"smoothed data loss {number(smoothed)}",
                     f"accuracy {percent(values['accuracy'])}" if "accuracy" in values else ""])
 
 

@@ -17,7 +17,7 @@ from reglab.console.format import (
     tensorboard_command,
 )
 from reglab.console.stream import Pace, SafeStream, printable
-from reglab.console.table import EpochRow, EpochTable
+from reglab.console.table import SMOOTHED, EpochRow, EpochTable
 
 PROGRESS_SECONDS: Final = 10.0
 
@@ -53,6 +53,8 @@ class PlainConsole(Console):
         parts = [f"step {step}/{self._total_steps}", f"epoch {epoch}"]
         if "data_loss" in losses:
             parts.append(f"data loss {number(losses['data_loss'])}")
+        if SMOOTHED in losses:
+            parts.append(f"smoothed data loss {number(losses[SMOOTHED])}")
         if "accuracy" in losses:
             parts.append(f"accuracy {percent(losses['accuracy'])}")
         left = self._pace.seconds_left(self._total_steps)
@@ -63,7 +65,7 @@ class PlainConsole(Console):
     def epoch(self, row: EpochRow) -> None:
         """Prints the row, preceded by the table header if it is the first."""
         if self._table is None:
-            self._table = EpochTable(row.epochs, penalties=row.penalties)
+            self._table = EpochTable(row.epochs, penalties=row.penalties, is_smoothed=row.is_smoothed)
             self.message("\n".join(["", *self._table.header()]))
         self.message("".join(cell.text for cell in self._table.row(row)))
 

@@ -24,7 +24,7 @@ from reglab.console.format import (
     tensorboard_command,
 )
 from reglab.console.stream import Pace, SafeStream, printable
-from reglab.console.table import Cell, EpochRow, EpochTable
+from reglab.console.table import SMOOTHED, Cell, EpochRow, EpochTable
 
 REDRAW_SECONDS: Final = 0.1
 
@@ -96,6 +96,8 @@ class TerminalConsole(Console):
             parts += [f"{rate(self._pace.steps_per_second)} steps/s", f"{duration(left)} left"]
         if "data_loss" in losses:
             parts.append(f"loss {number(losses['data_loss'], 7)}")
+        if SMOOTHED in losses:
+            parts.append(f"smoothed {number(losses[SMOOTHED], 7)}")
         if "accuracy" in losses:
             parts.append(percent(losses["accuracy"], 6))
         while parts and sum(len(part) + 2 for part in parts) > room:
@@ -108,7 +110,7 @@ class TerminalConsole(Console):
         if self._bar is not None:
             self._bar.update(self._task, completed=row.step)
         if self._table is None:
-            self._table = EpochTable(row.epochs, self._console.width, row.penalties)
+            self._table = EpochTable(row.epochs, self._console.width, row.penalties, row.is_smoothed)
             self._line(Text("\n".join(["", *self._table.header()]), style="bold"))
         validation = (row.validation or {}).get("data_loss", math.inf)
         improved = validation < self._best

@@ -36,27 +36,30 @@ class Reporter:
       sizes: number of entries in each layer's kernel.
       terms: the terms of the objective.
       strengths: maps each penalty's name to the λ of its term, [..., layers of the term].
+      data_loss: the name of the data loss that is trained on.
     """
 
     layers: tuple[str, ...]
     sizes: tuple[int, ...]
     terms: tuple[Term, ...]
     strengths: Mapping[str, np.ndarray]
+    data_loss: str = "data_loss"
 
     @staticmethod
     def of(step: Step, strengths: Mapping[str, np.ndarray]) -> Reporter:
         """Returns the reporter for a step."""
         sizes = step.model.kernel_sizes
-        return Reporter(tuple(sizes), tuple(sizes.values()), step.terms, strengths)
+        return Reporter(tuple(sizes), tuple(sizes.values()), step.terms, strengths, step.trained_loss)
 
     def of_step(self, measured: Measurement) -> dict[str, np.ndarray]:
         """Maps each tag to its [...] values at a measured step.
 
-        `train_batch/total` = `train_batch/data_loss` + `penalty/total`.
+        `train_batch/total` = `train_batch/data_loss` + `penalty/total`, or with label smoothing
+        `train_batch/smoothed_data_loss` + `penalty/total`.
         """
         weights = self.of_weights(measured.kernels)
         return {"train_batch/total": measured.data_loss + weights["penalty/total"],
-                "train_batch/data_loss": measured.data_loss, "train_batch/accuracy": measured.accuracy,
+                f"train_batch/{self.data_loss}": measured.data_loss, "train_batch/accuracy": measured.accuracy,
                 "gradient_norm/data": measured.data_gradient_norm, "learning_rate": measured.learning_rate, **weights}
 
     @np.errstate(invalid="ignore", over="ignore")  # If a lane has diverged, its sums are infinite or NaN.

@@ -9,17 +9,14 @@ updates made before this one, an int64 scalar; `learning_rate` is a scalar of th
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Protocol
 
 import tensorflow as tf
 
 from reglab.core.parameters import Parameters, global_norm, map_arrays
 
 Slots = dict[str, Parameters]
-_EXACT_STEPS: Final = 2**24
-"""float32 represents every integer up to this one exactly."""
 
 
 class Optimizer(Protocol):
@@ -109,26 +106,6 @@ def clip_by_global_norm(gradients: Parameters, clip_norm: float) -> Parameters:
     norm = global_norm(gradients)
     scale = clip_norm / tf.maximum(norm, clip_norm)
     return map_arrays(lambda g: g * scale, gradients)
-
-
-def scheduled(learning_rate: tf.Tensor, step: tf.Tensor, *, schedule: str, warmup_steps: int,
-              total_steps: int) -> tf.Tensor:
-    """Returns the learning rate of the update that follows `step` updates: a scalar like `learning_rate`.
-
-    The rate rises linearly from 0 over `warmup_steps`; after that it is constant, or falls along half a cosine to 0 at
-    `total_steps` (Loshchilov and Hutter 2017, eq. 5, one period).
-    """
-    longest = max(total_steps if schedule == "cosine" else 0, warmup_steps)
-    # float32 cannot represent every step beyond this. Below it, float64 would change the last bits of existing runs.
-    dtype = learning_rate.dtype if longest <= _EXACT_STEPS else tf.float64
-    position, rate = tf.cast(step, dtype), tf.cast(learning_rate, dtype)
-    full = rate
-    if schedule == "cosine":
-        progress = tf.clip_by_value((position - warmup_steps) / max(total_steps - warmup_steps, 1), 0, 1)
-        rate = rate * (1 + tf.cos(math.pi * progress)) / 2
-    if warmup_steps:
-        rate = tf.where(position < warmup_steps, full * position / warmup_steps, rate)
-    return tf.cast(rate, learning_rate.dtype)
 
 
 def _zeros(parameters: Parameters) -> Parameters:

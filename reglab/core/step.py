@@ -6,7 +6,8 @@ For one lane, over a global batch with weights w_i (1 for a real example, 0 for 
     total     = data loss + Σ_terms Σ_k λ_k · Ω(W_k)     over the kernels W_k that the term covers
 
 A term (`core/terms.py`) is a penalty Ω (`core/penalties/`), the layers whose kernels it covers and a strength λ for
-each of them.
+each of them. With label smoothing ε (Szegedy et al. 2016, section 7) training sees the smoothed data loss in place of
+the data loss: over K classes CE is then taken of 1 − ε of the label and ε/K of every class. Evaluation tells both.
 
 `Step.objective` is exactly this sum. Training uses the closed form of the penalties' gradient
 (`Step.penalty_gradient`), so that XLA does not have to sum the penalties at steps that are not measured;
@@ -24,6 +25,8 @@ from typing import Any, NamedTuple, TypedDict
 
 import tensorflow as tf
 
+from reglab.core.averaging import first_average, next_average
+from reglab.core.losses import correct, cross_entropy, smoothed_cross_entropy
 from reglab.core.models import EVALUATION, Mode, Model
 from reglab.core.models.random import threefry
 from reglab.core.optimizers import Optimizer, Slots, clip_by_global_norm
@@ -61,7 +64,7 @@ class State(TypedDict):
 class Objective(NamedTuple):
     """The objective and its parts: scalars."""
 
-    data_loss: tf.Tensor
+    data_loss: tf.Tensor  # With label smoothing the smoothed one.
     penalties: dict[str, tf.Tensor]
     total: tf.Tensor
 
@@ -69,7 +72,7 @@ class Objective(NamedTuple):
 class Measurement(NamedTuple):
     """The raw results of measuring a step before its update; scalars except `kernels`."""
 
-    data_loss: tf.Tensor
+    data_loss: tf.Tensor  # With label smoothing the smoothed one.
     accuracy: tf.Tensor
     data_gradient_norm: tf.Tensor
     learning_rate: tf.Tensor
@@ -88,6 +91,8 @@ class Step:
       schedule: maps (learning rate, step) to the learning rate of that step.
       clip_norm: an upper bound on the global norm of the total's gradient, or None.
       skip_nonfinite: whether updates that are not finite are skipped, that is, whether to call `update_if_finite`.
+      label_smoothing: ε, from 0 to less than 1.
+      average_decay: the decay of an average of the weights (`core/averaging.py`), or None for no average.
     """
 
     model: Model
@@ -96,6 +101,8 @@ class Step:
     schedule: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     clip_norm: float | None = None
     skip_nonfinite: bool = False
+    label_smoothing: float = 0.0
+    average_decay: float | None = None
 
     @property
     def penalized_layers(self) -> tuple[str, ...]:
@@ -115,9 +122,13 @@ class Step:
 
     def data_loss(self, parameters: Parameters, batch: Batch, buffers: Buffers | None = None,
                   mode: Mode | None = None) -> tuple[tf.Tensor, Buffers]:
-        """Σ w_i · CE(logits_i, label_i) / Σ w_i, this replica's share of the data loss, and the new buffers."""
+        """Σ w_i · CE(logits_i, label_i) / Σ w_i, this replica's share of the data loss, and the new buffers.
+
+        With label smoothing it is the smoothed data loss.
+        """
         logits, after = self.model.apply(parameters, buffers or {}, batch.x, mode or self.mode(batch))
-        return tf.reduce_sum(batch.weights * _cross_entropy(logits, batch.y)) / batch.total_weight, after
+        losses = smoothed_cross_entropy(logits, batch.y, self.label_smoothing)
+        return tf.reduce_sum(batch.weights * losses) / batch.total_weight, after
 
     def objective(self, parameters: Parameters, batch: Batch, hyper: Hyperparameters, buffers: Buffers | None = None,
                   mode: Mode | None = None) -> Objective:
@@ -191,14 +202,16 @@ class Step:
             gradients = clip_by_global_norm(gradients, self.clip_norm)
         parameters, slots = self.optimizer.update(gradients, state["slots"], state["parameters"], state["step"],
                                                   self.schedule(hyper.learning_rate, state["step"]))
-        return {"parameters": parameters, "buffers": state["buffers"] if buffers is None else buffers,
-                "slots": slots, "step": state["step"] + 1}
+        buffers = state["buffers"] if buffers is None else buffers
+        if self.average_decay is not None:
+            slots = {**slots, **next_average(state["slots"], parameters, buffers, state["step"], self.average_decay)}
+        return {"parameters": parameters, "buffers": buffers, "slots": slots, "step": state["step"] + 1}
 
     def accuracy(self, parameters: Parameters, batch: Batch, buffers: Buffers | None = None,
                  mode: Mode | None = None) -> tf.Tensor:
         """Σ w_i · [prediction i is right] / Σ w_i, this replica's share of the batch's accuracy."""
         logits, _ = self.model.apply(parameters, buffers or {}, batch.x, mode or self.mode(batch))
-        return tf.reduce_sum(batch.weights * _correct(logits, batch.y)) / batch.total_weight
+        return tf.reduce_sum(batch.weights * correct(logits, batch.y)) / batch.total_weight
 
     def measure(self, state: State, data_loss: tf.Tensor, accuracy: tf.Tensor, gradients: Parameters,
                 hyper: Hyperparameters) -> Measurement:
@@ -215,12 +228,25 @@ class Step:
         of_layers = [kernel_sums(sums, kernel) for kernel in self.model.kernels(parameters).values()]
         return tuple(tf.unstack(tf.stack(of_layers, axis=1)))
 
-    def evaluate(self, parameters: Parameters, batch: Batch,
-                 buffers: Buffers | None = None) -> tuple[tf.Tensor, tf.Tensor]:
-        """Σ w_i·CE_i and Σ w_i·[prediction is right], in float64: sums, so that batches of any size add up."""
+    @property
+    def trained_loss(self) -> str:
+        """The name of the data loss that is trained on."""
+        return self.evaluated[-1] if self.label_smoothing else "data_loss"
+
+    @property
+    def evaluated(self) -> tuple[str, ...]:
+        """The names of what `evaluate` sums up; with label smoothing the smoothed data loss is the last of them."""
+        return ("data_loss", "accuracy", *(["smoothed_data_loss"] if self.label_smoothing else []))
+
+    def evaluate(self, parameters: Parameters, batch: Batch, buffers: Buffers | None = None) -> tuple[tf.Tensor, ...]:
+        """Σ w_i·CE_i, Σ w_i·[prediction is right] and, with label smoothing, Σ w_i·(smoothed CE)_i.
+
+        They are sums in float64, so that batches of any size add up.
+        """
         logits, _ = self.model.apply(parameters, buffers or {}, batch.x, EVALUATION)
-        loss = tf.reduce_sum(tf.cast(batch.weights * _cross_entropy(logits, batch.y), tf.float64))
-        return loss, tf.reduce_sum(tf.cast(batch.weights * _correct(logits, batch.y), tf.float64))
+        smoothed = [smoothed_cross_entropy(logits, batch.y, self.label_smoothing)] if self.label_smoothing else []
+        of_examples = [cross_entropy(logits, batch.y), correct(logits, batch.y), *smoothed]
+        return tuple(tf.reduce_sum(tf.cast(batch.weights * numbers, tf.float64)) for numbers in of_examples)
 
 
 def over_lanes(function: Callable[..., Any], lanes: int | None) -> Callable[..., Any]:
@@ -238,8 +264,10 @@ def over_lanes(function: Callable[..., Any], lanes: int | None) -> Callable[...,
 def initial_state(step: Step, weights: Weights) -> State:
     """Returns the state before the first update."""
     parameters, buffers = weights
-    return {"parameters": parameters, "buffers": buffers, "slots": step.optimizer.slots(parameters),
-            "step": tf.constant(0, tf.int64)}
+    slots = step.optimizer.slots(parameters)
+    if step.average_decay is not None:
+        slots = {**slots, **first_average(weights)}
+    return {"parameters": parameters, "buffers": buffers, "slots": slots, "step": tf.constant(0, tf.int64)}
 
 
 def step_seed(seed: tf.Tensor, at: tf.Tensor | int) -> tf.Tensor:
@@ -253,10 +281,3 @@ def stack_lanes(lanes: list[Any]) -> Any:
     """Stacks equal structures of arrays along a new leading lane axis."""
     return map_arrays(lambda *arrays: tf.stack(arrays), *lanes)
 
-
-def _cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-
-
-def _correct(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    return tf.cast(tf.equal(tf.argmax(logits, -1, tf.int32), labels), logits.dtype)

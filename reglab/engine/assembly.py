@@ -18,8 +18,9 @@ from reglab.config.strengths import Strength, is_zero
 from reglab.core import penalties
 from reglab.core.models import Model
 from reglab.core.models.base import parameter_dtype as dtype_of
-from reglab.core.optimizers import make_optimizer, scheduled
+from reglab.core.optimizers import make_optimizer
 from reglab.core.parameters import Weights
+from reglab.core.schedules import scheduled
 from reglab.core.step import Hyperparameters, Step
 from reglab.core.terms import Term
 from reglab.data import DataFacts, Dataset, Stream, check_batch_size, load_configured, steps_per_epoch
@@ -93,10 +94,18 @@ def make_step(config: Config, data: DataFacts) -> Step:
     optimizer = make_optimizer(config.optimizer, momentum=config.momentum, weight_decay=config.resolved_weight_decay,
                                decayed=model.kernel_names)
     schedule = functools.partial(scheduled, schedule=config.schedule, warmup_steps=config.warmup_steps,
-                                 total_steps=total_steps(config, data))
+                                 total_steps=total_steps(config, data), **_decay(config, data))
     terms = make_terms(model, [config.penalize],
                        {name: [strength] for name, strength in config.strengths.items()})
-    return Step(model, terms, optimizer, schedule, config.clip_norm, skip_nonfinite=config.on_nonfinite != "stop")
+    return Step(model, terms, optimizer, schedule, config.clip_norm, skip_nonfinite=config.on_nonfinite != "stop",
+                label_smoothing=config.label_smoothing, average_decay=config.ema)
+
+
+def _decay(config: Config, data: HasSizes) -> dict[str, Any]:
+    if config.schedule != "step":
+        return {}
+    steps = config.resolved_decay_every * steps_per_epoch(data.sizes["train"], config.batch_size)
+    return {"decay_factor": config.resolved_decay_factor, "decay_steps": steps}
 
 
 def make_terms(model: Model, penalize: Sequence[str],

@@ -36,8 +36,8 @@ class Program:
       run: takes `count` steps from step `first` of an epoch on, updating the variables of the state. Maps (state,
         resident, feed, first, count, hyper) to the data losses, [steps of an epoch], of which only the entries first …
         first + count − 1 are set, and the packed measurements, [measured steps, numbers]. Lanes are the second axis.
-      evaluate: maps (weights, resident, feed, first, count, examples of the split) to the sums of cross-entropy and of
-        right predictions over `count` batches of the split.
+      evaluate: maps (weights, resident, feed, first, count, examples of the split) to the sums of `Step.evaluated` over
+        `count` batches of the split.
       data_gradient: maps (state, resident, feed, step of the epoch, hyper) to the data loss and its gradient. Slow.
       kernel_sums: maps parameters to the result of `Step.measure_kernels`.
     """

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from reglab.core.averaging import averaged
 from reglab.core.parameters import Weights, map_arrays
 from reglab.core.step import Hyperparameters, State, initial_state
 from reglab.data import steps_per_epoch
@@ -112,7 +113,9 @@ class Training:
                      *self.program.reports(packed.numpy(), start, count, self.hyper))
 
     def evaluate(self, split: str) -> dict[str, np.ndarray]:
-        """Returns mean cross-entropy ("data_loss") and "accuracy", taking each example of the split exactly once.
+        """Returns mean cross-entropy ("data_loss"), "accuracy" and, with label smoothing, "smoothed_data_loss".
+
+        Each example of the split counts exactly once.
 
         Args:
           split: "train" or "validation".
@@ -122,8 +125,8 @@ class Training:
         batches = steps_per_epoch(examples, layout.evaluation_batch_size(replicas.count))
         sums = [self._sums(split, first, min(layout.most_batches, batches - first))
                 for first in range(0, batches, layout.most_batches)]
-        data_loss, accuracy = (np.sum(parts, axis=0) / examples for parts in zip(*sums, strict=True))
-        return {"data_loss": data_loss, "accuracy": accuracy}
+        means = (np.sum(parts, axis=0) / examples for parts in zip(*sums, strict=True))
+        return dict(zip(self.program.step.evaluated, means, strict=True))
 
     def data_gradient(self, epoch: int, first: int) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
         """Returns the data loss and its gradient at step `first` of an epoch, leaving the state unchanged. Slow."""
@@ -135,22 +138,24 @@ class Training:
         return data_loss, gradients
 
     def measure_weights(self) -> dict[str, np.ndarray]:
-        """Returns penalties, norms and sparsity of the current weights, by TensorBoard tag."""
+        """Returns penalties, norms and sparsity of the evaluated weights, by TensorBoard tag."""
         sums = map_arrays(lambda sums: sums.numpy(), self._kernel_sums())
         return self.program.reporter(self.hyper).of_weights(sums)
 
     def weights(self) -> Weights:
-        """Returns the current weights as NumPy arrays."""
-        arrays: Weights = map_arrays(lambda variable: variable.numpy(), self._weights)
+        """Returns the weights that are evaluated as NumPy arrays: the current ones or, if it is kept, their average."""
+        arrays: Weights = map_arrays(lambda variable: variable.numpy(), self._evaluated)
         return arrays
 
     def parameters(self) -> dict[str, dict[str, np.ndarray]]:
-        """Returns the current parameters, without the buffers, as NumPy arrays."""
-        return self.weights().parameters
+        """Returns the current parameters, which training goes on from, as NumPy arrays."""
+        arrays: dict[str, dict[str, np.ndarray]] = map_arrays(lambda variable: variable.numpy(),
+                                                              self.state["parameters"])
+        return arrays
 
     @property
-    def _weights(self) -> Weights:
-        return Weights(self.state["parameters"], self.state["buffers"])
+    def _evaluated(self) -> Weights:
+        return averaged(self.state["slots"]) or Weights(self.state["parameters"], self.state["buffers"])
 
     def _arguments(self, epoch: int, first: int, count: int) -> tuple[Any, ...]:
         """Converts the arguments of `run` to those of the program's `run`."""
@@ -163,14 +168,14 @@ class Training:
         return losses, packed
 
     def _sums(self, split: str, first: int, count: int) -> tuple[np.ndarray, ...]:
-        """Returns the sums of cross-entropy and right predictions over some batches of an evaluation."""
+        """Returns the sums of `Step.evaluated` over some batches of an evaluation."""
         feed = self.source.feed(split, None, first, count)
         with tf.device(self.device):
-            sums = self.program.evaluate(self._weights, self._resident, feed, tf.constant(first), tf.constant(count),
+            sums = self.program.evaluate(self._evaluated, self._resident, feed, tf.constant(first), tf.constant(count),
                                          tf.constant(self.program.layout.sizes[split]))
         return tuple(total.numpy() for total in sums)
 
     def _kernel_sums(self) -> tuple[tf.Tensor, ...]:
         with tf.device(self.device):
-            sums: tuple[tf.Tensor, ...] = self.program.kernel_sums(self.state["parameters"])
+            sums: tuple[tf.Tensor, ...] = self.program.kernel_sums(self._evaluated.parameters)
         return sums

@@ -20,7 +20,7 @@ from reglab.lab.lanes import Lane, LaneCurves
 from reglab.run.logs.event_file import WholeEventFile
 from reglab.run.logs.pages import table
 from reglab.run.logs.summaries import RunWriter
-from reglab.run.logs.tags import ABOUT_FOUND, ABOUT_RUN, ABOUT_TAGS, gap_tags, split_tags
+from reglab.run.logs.tags import ABOUT_FOUND, ABOUT_RUN, ABOUT_TAGS, gap_tags, split_tags, trained_loss
 from reglab.run.report import about_tags, hyperparameters
 
 SHOWN_RUNS: Final = 40
@@ -99,7 +99,8 @@ def _writer(directory: pathlib.Path) -> RunWriter:
 def _write_curves(writer: RunWriter, split: Mapping[str, np.ndarray], curves: LaneCurves, steps_per_epoch: int,
                   with_gap: bool = False) -> None:
     loss, accuracy, penalty = split["data_loss"], split["accuracy"], curves.weights["penalty/total"]
-    tags = {**split_tags({**split, "penalty": penalty, "total": loss + penalty}), **curves.weights}
+    tags = {**split_tags({**split, "penalty": penalty, "total": trained_loss(split) + penalty}),
+            **curves.weights}
     if with_gap:
         with np.errstate(invalid="ignore"):  # Infinity minus infinity.
             tags |= gap_tags({"data_loss": loss - curves.train["data_loss"],

@@ -28,6 +28,7 @@ from reglab.engine.placement import place_lanes
 from reglab.engine.sources.base import Source
 from reglab.engine.training import Training
 from reglab.lab.lane_blowups import Blowup, LaneWatch
+from reglab.run.logs.tags import trained_loss
 
 LANE_FIELDS: Final = ("learning_rate", "seed", "penalize")
 """The fields that may differ, besides the strengths of the penalties."""
@@ -62,7 +63,8 @@ class LaneCurves:
 
     Attributes:
       epochs: [evaluations] the epochs done.
-      train: maps "data_loss" and "accuracy" to [evaluations, lanes] over the whole training split.
+      train: maps "data_loss", "accuracy" and, with label smoothing, "smoothed_data_loss" to [evaluations, lanes] over
+        the whole training split.
       validation: the same over the validation split.
       weights: maps TensorBoard tags to [evaluations, lanes]: penalties, norms, sparsity.
       parameters: the final weights, by layer and name, with a leading lane axis.
@@ -146,7 +148,7 @@ class LaneTrainer:
                 epochs.append(epoch + 1)
                 evaluations.append(groups.joined(_evaluate))
             on_epoch(epoch + 1)
-            if evaluations and is_over(np.stack([train["data_loss"] + of_weights["penalty/total"]
+            if evaluations and is_over(np.stack([trained_loss(train) + of_weights["penalty/total"]
                                                  for train, _, of_weights in evaluations])):
                 break
         train, validation, of_weights = ({name: np.stack([split[name] for split in splits]) for name in splits[0]}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from reglab.core import penalties
 from reglab.engine.training import Training
+from reglab.run.logs.tags import trained_loss
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,7 +15,8 @@ class Evaluation:
     """The scores of both splits after `step` updates, each example counted once, and the measurements of the weights.
 
     `train` and `validation` have `data_loss`, each term under the name of its penalty, `penalty` (their sum),
-    `total` and `accuracy`; `weights` maps tags to everything measured of the weights.
+    `total`, `accuracy` and, with label smoothing, `smoothed_data_loss`, which is then part of the total; `weights` maps
+    tags to everything measured of the weights.
     """
 
     step: int
@@ -29,7 +31,7 @@ class Evaluation:
         """Makes an evaluation from the data loss and accuracy of the splits and the penalties of the weights."""
         terms = {name: weights[f"penalty/{name}"] for name in penalties.names() if f"penalty/{name}" in weights}
         total = weights["penalty/total"]
-        splits = [{**split, **terms, "penalty": total, "total": split["data_loss"] + total}
+        splits = [{**split, **terms, "penalty": total, "total": trained_loss(split) + total}
                   for split in (train, validation)]
         return Evaluation(step, epoch, splits[0], splits[1], dict(weights))
 

@@ -207,7 +207,7 @@ class _Run:
             "updates/left_out": float(self.guard.counts["left_out"])}
         self._journal.write_evaluation(evaluation, {**left_out, **pace})
         if self._config.histograms:
-            kernels = self._training.program.step.model.kernels(self._training.parameters())
+            kernels = self._training.program.step.model.kernels(self._training.weights().parameters)
             self._journal.write_histograms(evaluation.step, kernels)
         self._console.epoch(EpochRow(epoch + 1, self._config.epochs, evaluation.step, evaluation.train,
                                      evaluation.validation, seconds, rate))
@@ -239,8 +239,9 @@ class _Run:
 
     def _show_progress(self, epoch: int, data_losses: np.ndarray) -> None:
         finite = data_losses[np.isfinite(data_losses)]
+        mean = float(finite.mean()) if len(finite) else math.nan
         self._console.progress(self._training.steps_taken, epoch + 1,
-                               {"data_loss": float(finite.mean()) if len(finite) else math.nan})
+                               {self._training.program.step.trained_loss: mean})
 
     def _save_and_stop(self) -> None:
         """Ends the run once the state is on disk; the other workers learn that from the chief."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from reglab.config import Config
+from reglab.config import Config, wording
 from reglab.config.selection import strengths_by_layer
 from reglab.config.strengths import in_words, is_zero
 from reglab.core.step import Step
@@ -20,6 +20,8 @@ from reglab.run.evaluation import Evaluation
 from reglab.run.logs.tags import meanings
 from reglab.storage.json_values import for_json
 
+LATER: Final = ("label_smoothing", "ema", "decay_factor", "decay_every")
+"""Columns that the HParams page has only for runs that were given them."""
 LEAST_SHOWN: Final = 1e-8
 """The place of a strength of 0 on a log axis."""
 
@@ -28,9 +30,7 @@ def describe_run(config: Config, training: Training) -> dict[str, str]:
     """Describes for people what will be trained; maps labels to texts."""
     step, replicas, data = training.program.step, training.program.replicas, training.source.about
     numerics = f"{config.precision}{', deterministic' if config.deterministic else ''}"
-    rates = f"learning rate {config.learning_rate:g}, {config.schedule}"
-    if config.warmup_steps:
-        rates += f" after {config.warmup_steps:,} steps of warm-up"
+    rates = f"learning rate {config.learning_rate:g}, {wording.schedule(config)}"
     if config.clip_norm is not None:
         rates += f", gradients clipped to norm {config.clip_norm:g}"
     if config.resolved_weight_decay:
@@ -43,6 +43,7 @@ def describe_run(config: Config, training: Training) -> dict[str, str]:
         "Penalized": f"{', '.join(penalized_kernels(config, step))} (kernels only): " + ", ".join(
             f"{name} = {in_words(strength)}" for name, strength in config.strengths.told.items()),
         "Optimizer": f"{config.optimizer}, {rates}",
+        **wording.loss_and_average(config),
         **_unusual(config, data),
         "Batches": f"{config.batch_size} examples, {training.steps_per_epoch:,} steps an epoch, "
                    f"{_plural(config.epochs, 'epoch')}",
@@ -113,7 +114,8 @@ def hyperparameters(config: Config) -> dict[str, Any]:
     return {**strengths, **on_log_axis, **{name: value for name, value in values.items() if value is not None},
             "hidden": ",".join(map(str, config.hidden)) or "none",
             # Only if they are not the default, so that the pages of existing runs stay as they are.
-            **({"model": config.model, "dropout": config.dropout} if config.model != "mlp" or config.dropout else {})}
+            **({"model": config.model, "dropout": config.dropout} if config.model != "mlp" or config.dropout else {}),
+            **{name: getattr(config, name) for name in LATER if getattr(config, name) not in (None, 0.0)}}
 
 
 def about_tags(config: Config) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from reglab.config import Config
 from reglab.core import penalties
+from reglab.run.logs.tags import trained_loss
 from reglab.run.older import with_data_loss
 from reglab.storage.reading import Missing, Unreadable, is_count, is_number, read_bytes, read_object
 
@@ -60,8 +61,8 @@ def wrong_field(result: Mapping[str, Any]) -> str | None:
         if name not in result or not is_right(result[name]):
             return name
     train, validation, gap = result["train"], result["validation"], result["gap"]
-    sums = {"train": train["data_loss"] + train["penalty"] - train["total"],
-            "validation": validation["data_loss"] + validation["penalty"] - validation["total"],
+    sums = {"train": trained_loss(train) + train["penalty"] - train["total"],
+            "validation": trained_loss(validation) + validation["penalty"] - validation["total"],
             "gap": validation["data_loss"] - train["data_loss"] - gap["data_loss"]}
     scale = 1 + abs(train["total"]) + abs(validation["total"])
     return next((name for name, error in sums.items() if abs(error) > _ROUNDING * scale), None)

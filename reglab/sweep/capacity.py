@@ -8,6 +8,7 @@ from typing import Final
 import tensorflow as tf
 
 from reglab.config import Config
+from reglab.core.step import initial_state
 from reglab.data import Dataset
 from reglab.engine.assembly import make_step
 from reglab.engine.placement import place_lanes
@@ -38,7 +39,7 @@ def lane_bytes(config: Config, dataset: Dataset) -> tuple[int, int]:
     """Returns the bytes of one lane: of its parameters, slots and gradients, and of the activations of a batch."""
     step = make_step(config, dataset)
     weights = step.model.initialize(0)
-    arrays = tf.nest.flatten((weights, weights.parameters, step.optimizer.slots(weights.parameters)))
+    arrays = tf.nest.flatten((weights, weights.parameters, initial_state(step, weights)["slots"]))
     item = arrays[0].dtype.size
     # Each layer's product and nonlinearity; a training step keeps both too, for a batch that is usually smaller.
     activations = 2 * max(EVALUATION_BATCH, config.batch_size) * step.model.activations * item

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from reglab.config import wording
 from reglab.config.selection import make_model
 from reglab.config.strengths import in_words
 from reglab.console import Console
@@ -133,7 +134,8 @@ def describe(plan: Plan, dataset: Dataset, path: str) -> dict[str, str]:
         "Data": dataset.description + noise,
         "Model": make_model(config, dataset.input_shape, dataset.classes).describe(),
         **strengths, "Penalized": "; ".join(grid.penalize),
-        "Learning rate": f"{rates}, {config.schedule}, {config.optimizer}",
+        "Learning rate": f"{rates}, {wording.schedule(config)}, {config.optimizer}",
+        **wording.loss_and_average(config),
         "Lanes": f"{len(grid.points)} points x {counted(plan.seeds, 'seed')} from {config.seed} on{folds} = "
                  f"{counted(lanes, 'lane')}, {plan.lanes_per_call} together"
                  + ("" if plan.vary == "weights" else "; each seed has its own order of the data"),

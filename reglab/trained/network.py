@@ -30,7 +30,7 @@ class Network:
     Attributes:
       config: the configuration of its run.
       model: the network as a function.
-      weights: its arrays.
+      weights: its arrays; their average, if its run has kept one.
       input_shape: the shape of one example as the data have it, such as (28, 28).
       divisor: the network's input is x / divisor.
       classes: the number of logits.
@@ -89,8 +89,8 @@ def read_network(model_dir: pathlib.Path, state: str, *, products: str = "as tra
         raise ConfigError(f"--model_dir={model_dir}: the network is more than memory") from None
     checkpoints = model_dir / "checkpoints"
     run, saved = _saved_by(model_dir)
-    step = (read_weights(checkpoints / "best", weights, run) if state == "best" else
-            read_weights(checkpoints, weights, run, saved))
+    folder, saved = (checkpoints / "best", None) if state == "best" else (checkpoints, saved)
+    step = read_weights(folder, weights, run, saved, of_average=config.ema is not None)
     return Network(config, model, weights, shape, divisor, classes, step, _validation(model_dir, step))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reglab import config
-from reglab.config import Config, ConfigError
+from reglab.config import FLAGS, Config, ConfigError
 
 
 def test_the_defaults_are_the_tutorial_experiment() -> None:
@@ -38,6 +38,8 @@ BAD_VALUES: list[tuple[str, Any, str]] = [
     ("rendezvous_timeout", math.nan, "at least 1"), ("on_nonfinite", "ignore", "choose one of stop, skip, restore"),
     ("max_points", 0, "number of points"), ("model", "mpl", "choose one of mlp"),
     ("dropout", 1.0, "less than 1"), ("dropout", -0.1, "from 0"), ("dropout", math.nan, "from 0"),
+    ("label_smoothing", 1.0, "less than 1"), ("label_smoothing", -0.1, "from 0"), ("ema", 0.0, "above 0"),
+    ("ema", 1.0, "below 1"), ("decay_factor", 1.0, "below 1"), ("decay_every", 0, "at least 1"),
 ]
 
 
@@ -93,10 +95,16 @@ def test_the_model_is_told_where_it_is_not_the_one_that_older_files_do_not_tell(
     assert Config().differences(chosen) == ["model: 'mlp', not 'cnn'", "dropout: 0.0, not 0.5"]
 
 
+def test_a_decay_is_refused_without_a_schedule_that_decays() -> None:
+    with pytest.raises(ConfigError, match="^--decay_every=3: it is of --schedule=step, and this is --schedule=cosine"):
+        Config(schedule="cosine", decay_every=3)
+    assert Config(schedule="step").resolved_decay_every == 5
+
+
 def test_no_field_was_forgotten_in_the_table_of_bad_values() -> None:
     # Any text or boolean is good.
     free = {"data_dir", "model_dir", "jit", "deterministic", "histograms", "compile_cache"}
-    assert {name for name, *_ in BAD_VALUES} | free == {*Config().to_dict(), "model", "dropout"}
+    assert {name for name, *_ in BAD_VALUES} | free == {*FLAGS}
 
 
 @pytest.mark.parametrize(("name", "value"), [

@@ -12,8 +12,9 @@ import pytest
 import tensorflow as tf
 
 from reglab.config import Config
-from reglab.core.optimizers import Adam, scheduled
+from reglab.core.optimizers import Adam
 from reglab.core.penalties.l1 import L1
+from reglab.core.schedules import scheduled
 from reglab.core.terms import Term
 from reglab.data import load
 from reglab.engine.assembly import make_step, source_of

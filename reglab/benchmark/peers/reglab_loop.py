@@ -12,7 +12,7 @@ import tensorflow as tf
 from reglab.benchmark.peers.job import Job, Weights
 from reglab.benchmark.peers.protocol import serve
 from reglab.config import Config
-from reglab.core import optimizers, penalties
+from reglab.core import optimizers, penalties, schedules
 from reglab.core.models.mlp import MLP
 from reglab.core.parameters import Parameters
 from reglab.core.parameters import Weights as AllArrays
@@ -55,7 +55,7 @@ class Trainer:
 
     def __init__(self, job: Job) -> None:
         model = MLP(job.x.shape[1:], job.hidden, job.classes)
-        constant = functools.partial(optimizers.scheduled, schedule="constant", warmup_steps=0, total_steps=1)
+        constant = functools.partial(schedules.scheduled, schedule="constant", warmup_steps=0, total_steps=1)
         given = {"l1": job.l1, "l2": job.l2}  # The penalties that the other libraries have too.
         terms = tuple(Term(penalties.get(name), model.dense_layers) for name in given)
         step = Step(model, terms, optimizers.make_optimizer("adam"), constant)

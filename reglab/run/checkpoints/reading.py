@@ -9,6 +9,7 @@ from typing import Any, Final
 import tensorflow as tf
 
 from reglab.config import ConfigError
+from reglab.core.averaging import BUFFERS, PARAMETERS
 from reglab.core.parameters import Weights
 from reglab.core.step import State
 from reglab.run.checkpoints.files import (
@@ -128,12 +129,14 @@ def _read(prefix: str, state: State) -> None:
     tf.train.Checkpoint(**wanted).read(prefix).assert_existing_objects_matched()
 
 
-def read_weights(directory: pathlib.Path, weights: Weights, run: str | None = None, saved: int | None = None) -> int:
+def read_weights(directory: pathlib.Path, weights: Weights, run: str | None = None, saved: int | None = None, *,
+                 of_average: bool = False) -> int:
     """Reads the weights of the newest checkpoint in a folder into variables, and leaves the folder as it is.
 
     Args:
       run: the id of the run, if known.
       saved: the step that the newest checkpoint should have, if known.
+      of_average: whether the weights wanted are the average that the run has kept.
 
     Returns:
       The step of the checkpoint.
@@ -154,7 +157,8 @@ def read_weights(directory: pathlib.Path, weights: Weights, run: str | None = No
             check_whole(directory, steps[-1], run)
         # Array by array: TensorFlow's own way logs a page of text if something does not fit.
         reader = tf.train.load_checkpoint(str(prefix))
-        for part, layers in weights._asdict().items():
+        parts = {f"slots/{PARAMETERS}": weights.parameters, f"slots/{BUFFERS}": weights.buffers}
+        for part, layers in (parts if of_average else weights._asdict()).items():
             for layer, arrays in layers.items():
                 for name, variable in arrays.items():
                     variable.assign(reader.get_tensor(f"{part}/{layer}/{name}/.ATTRIBUTES/VARIABLE_VALUE"))

@@ -15,6 +15,7 @@ from reglab.core import penalties
 DATA_LOSS: Final = "epoch/data_loss"
 PENALTY: Final = "epoch/penalty"
 TOTAL: Final = "epoch/total"
+SMOOTHED: Final = "epoch/smoothed_data_loss"
 ACCURACY: Final = "generalization/accuracy"
 DATA_LOSS_GAP: Final = "generalization/data_loss_gap"
 ACCURACY_GAP: Final = "generalization/accuracy_gap"
@@ -69,15 +70,27 @@ def meanings(names: Sequence[str]) -> list[Meaning]:
                                                      ).replace("|", "\\|")),
         Meaning("`sparsity/<layer>`, `sparsity/total`", "train, validation", "fraction of kernel entries with "
                                                                              "\\|w\\| ≤ 0.001"),
+        Meaning(f"`{SMOOTHED}`, `train_batch/smoothed_data_loss`", "train, validation",
+                "with `--label_smoothing`: the data loss of the smoothed labels, which is then part of the totals in "
+                "place of the data loss; there is no `train_batch/data_loss`"),
         Meaning("`weights/<layer>/kernel`", "train", "with `--histograms`: the distribution of the kernel's entries"),
         Meaning("`learning_rate`, `perf/…`", "train", "the schedule, and steps and examples a second"),
         Meaning("`updates/left_out`", "train", "with `--on_nonfinite=skip` or `restore`: how many updates so far"),
     ]
 
 
+def trained_loss(split: Mapping[str, _Number]) -> _Number:
+    """Returns the loss that training minimizes beside the penalties: "smoothed_data_loss", else "data_loss"."""
+    return split.get("smoothed_data_loss", split["data_loss"])
+
+
 def split_tags(split: Mapping[str, _Number]) -> dict[str, _Number]:
-    """Maps the tags of a whole split to its values, given its "data_loss", "penalty", "total" and "accuracy"."""
-    return {DATA_LOSS: split["data_loss"], PENALTY: split["penalty"], TOTAL: split["total"],
+    """Maps the tags of a whole split to its values, given its "data_loss", "penalty", "total" and "accuracy".
+
+    With label smoothing it has a "smoothed_data_loss" too.
+    """
+    smoothed = {SMOOTHED: split["smoothed_data_loss"]} if "smoothed_data_loss" in split else {}
+    return {DATA_LOSS: split["data_loss"], **smoothed, PENALTY: split["penalty"], TOTAL: split["total"],
             ACCURACY: split["accuracy"]}
 
 

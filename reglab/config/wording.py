@@ -1,0 +1,30 @@
+"""How the settings of training are told to people, in the headers of all commands."""
+
+from __future__ import annotations
+
+from reglab.config import Config
+
+
+def schedule(config: Config) -> str:
+    """Returns what becomes of the learning rate: `constant`, `step (x 0.1 every 5 epochs) after 100 steps of …`."""
+    if config.schedule == "step":
+        told = f"step (x {config.resolved_decay_factor:g} every {_counted(config.resolved_decay_every, 'epoch')})"
+    else:
+        told = config.schedule
+    return told + (f" after {config.warmup_steps:,} steps of warm-up" if config.warmup_steps else "")
+
+
+def loss_and_average(config: Config) -> dict[str, str]:
+    """Returns lines for a header, by label, on the loss and on what is evaluated; none if these are the usual ones."""
+    lines = {}
+    if config.label_smoothing:
+        lines["Loss"] = (f"smoothed data loss, label smoothing {config.label_smoothing:g}; evaluated and chosen by the "
+                         "data loss")
+    if config.ema is not None:
+        lines["Average"] = (f"of the weights, exponential with decay {config.ema:g}, is evaluated, chosen and exported "
+                            "in their place")
+    return lines
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
