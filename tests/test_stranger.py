@@ -42,9 +42,9 @@ class Negative(Penalty):
     def proximal(self, w: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
         return tf.nn.relu(w) - tf.nn.relu(-w - threshold)
 
-    def distance(self, w: tf.Tensor, gradient: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
-        at_zero = tf.nn.relu(gradient - strength) + tf.nn.relu(-gradient)
-        return tf.norm(tf.where(w == 0, at_zero, gradient + strength * self.gradient(w)))
+    def least_subgradient(self, w: tf.Tensor, gradient: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
+        at_zero = tf.nn.relu(gradient - strength) - tf.nn.relu(-gradient)
+        return tf.where(w == 0, at_zero, gradient + strength * self.gradient(w))
 
 
 @pytest.fixture(autouse=True)

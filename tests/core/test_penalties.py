@@ -134,6 +134,14 @@ class TestEveryPenalty:
         np.testing.assert_allclose(penalty.distance(fixed, gradient, strength), 0, atol=1e-14)
         assert penalty.distance(fixed, gradient + 0.7, strength) > 0.1
 
+    def test_the_least_subgradient_is_the_least_slope_of_every_entry(self, name: str, penalty: Penalty) -> None:
+        w, gradient, h = np.where(kernel() > 0.5, kernel(), 0.0), 0.5 * kernel(seed=4), 1e-7
+        found = penalty.least_subgradient(tf.constant(w), tf.constant(gradient), tf.constant(0.3, tf.float64)).numpy()
+        for at in np.ndindex(w.shape):
+            left, right = (gradient[at] + 0.3 * (REFERENCES[name](w[at] + step) - REFERENCES[name](w[at])) / step
+                           for step in (-h, h))
+            np.testing.assert_allclose(found[at], np.clip(0.0, left, right), atol=1e-6)
+
     def test_the_distance_is_that_of_the_gradient_where_there_is_one(self, penalty: Penalty) -> None:
         w, gradient = tf.constant(kernel()), kernel(seed=4)
         expected = np.linalg.norm(gradient + 0.3 * penalty.gradient(w).numpy())
@@ -212,7 +220,7 @@ def test_moreau_the_l1_prox_and_the_projection_on_the_box_add_up() -> None:
 
 # Files whose subject L1 and L2 are, or that share them with other libraries.
 KNOWN_TO = ("core/penalties/l1.py", "core/penalties/l2.py", "benchmark/peers/", "benchmark/scripts/",
-            "benchmark/settings.py", "benchmark/experiment.py", "benchmark/whole.py", "compare/presets.py")
+            "benchmark/settings.py", "benchmark/experiment.py", "benchmark/whole.py", "compare/presets.py", "convert/")
 
 
 def named_in(source: str) -> list[int]:

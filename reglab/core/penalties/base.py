@@ -62,16 +62,23 @@ class Penalty(abc.ABC):
           threshold: learning rate times strength, at least 0: a scalar, or shaped like W.
         """
 
-    @abc.abstractmethod
-    def distance(self, w: tf.Tensor, gradient: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
-        """Returns the distance of W from a stationary point of f + strength·Ω: the least norm of a subgradient there.
+    def least_subgradient(self, w: tf.Tensor, gradient: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
+        """Returns the subgradient of f + strength·Ω at W that has the least norm, shaped like W.
 
-        A scalar, at least float32; exactly 0 if and only if −gradient ∈ strength·∂Ω(W).
+        It is 0 everywhere if and only if W is a stationary point, that is, −gradient ∈ strength·∂Ω(W). That of a sum of
+        penalties follows by passing the result on as the gradient: smooth ones first, then L1, then norms of groups.
+        The default is right wherever Ω has a gradient.
 
         Args:
           gradient: the gradient of f at W, shaped like W.
           strength: a scalar.
         """
+        return gradient + strength * self.gradient(w)
+
+    def distance(self, w: tf.Tensor, gradient: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
+        """Returns the norm of the `least_subgradient`, the distance of W from a stationary point: a scalar, at least
+        float32."""
+        return norm_of(self.least_subgradient(w, gradient, strength))
 
     def norm(self, value: np.ndarray) -> np.ndarray:
         """Converts values of Ω, entry by entry, to the norm that is reported; by default Ω itself."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reglab.core.elementwise import sign
 from reglab.core.lazily import tf
-from reglab.core.penalties.base import Penalty, at_least_float32, norm_of
+from reglab.core.penalties.base import Penalty, at_least_float32
 
 
 class L1(Penalty):
@@ -32,7 +32,7 @@ class L1(Penalty):
         """Soft thresholding, entry by entry: sign(W)·max(|W| − threshold, 0)."""
         return sign(w) * tf.maximum(tf.abs(w) - threshold, 0)
 
-    def distance(self, w: tf.Tensor, gradient: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
-        """The norm of gradient + strength·sign(W) where W ≠ 0, and of max(|gradient| − strength, 0) where W = 0."""
-        at_zero = tf.maximum(tf.abs(gradient) - strength, 0)
-        return norm_of(tf.where(w == 0, at_zero, gradient + strength * sign(w)))
+    def least_subgradient(self, w: tf.Tensor, gradient: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
+        """Returns gradient + strength·sign(W) where W ≠ 0; where W = 0, the gradient moved towards 0 by the strength."""
+        at_zero = gradient - tf.clip_by_value(gradient, -strength, strength)
+        return tf.where(w == 0, at_zero, gradient + strength * sign(w))

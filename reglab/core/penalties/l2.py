@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reglab.core.lazily import np, tf
-from reglab.core.penalties.base import Penalty, at_least_float32, norm_of
+from reglab.core.penalties.base import Penalty, at_least_float32
 
 
 class L2(Penalty):
@@ -32,10 +32,6 @@ class L2(Penalty):
     def proximal(self, w: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
         """Returns W / (1 + 2·threshold), entry by entry."""
         return w / (1 + 2 * threshold)
-
-    def distance(self, w: tf.Tensor, gradient: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
-        """The norm of gradient + 2·strength·W."""
-        return norm_of(gradient + 2 * strength * w)
 
     def norm(self, value: np.ndarray) -> np.ndarray:
         """√ Σ W²."""
