@@ -33,6 +33,6 @@ class L1(Penalty):
         return sign(w) * tf.maximum(tf.abs(w) - threshold, 0)
 
     def least_subgradient(self, w: tf.Tensor, gradient: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
-        """Returns gradient + strength·sign(W) where W ≠ 0; where W = 0, the gradient moved towards 0 by the strength."""
+        """Returns gradient + strength·sign(W) where W ≠ 0, and the gradient moved by strength towards 0 elsewhere."""
         at_zero = gradient - tf.clip_by_value(gradient, -strength, strength)
         return tf.where(w == 0, at_zero, gradient + strength * sign(w))
