@@ -14,6 +14,7 @@ from reglab.config.errors import ConfigError
 from reglab.config.fields import FLAGS, HANDLING_FIELDS, Fields
 from reglab.config.reading import read_fields
 from reglab.config.strengths import numbers
+from reglab.config.weights import BALANCED, read_weights
 from reglab.core import penalties
 from reglab.core.penalties.by_name import ByPenalty, as_dict, by_penalty_name
 from reglab.inputs.numerals import beyond, rounded
@@ -35,6 +36,7 @@ class Config(Fields):
     `train_size` everything, `clip_norm` no clipping, `num_devices` all there are, `cpu_devices` one,
     `checkpoint_every` once an epoch, `max_points` no bound, `model_dir` no files (the commands choose
     `runs/<time>-<name>`), `compile_cache` what `REGLAB_COMPILE_CACHE` says or else `reglab` in the user's cache folder.
+    `class_weights`, also a mapping from classes to weights, then weighs all examples alike.
     `checkpoint_every` and `summary_every` count steps, `evaluate_every` epochs, `rendezvous_timeout` seconds.
 
     Raises:
@@ -61,6 +63,9 @@ class Config(Fields):
             for number in numbers(value):
                 if problem := beyond(number, self.precision):
                     require(False, name, value, problem)
+        for number in () if self.class_weights in (None, BALANCED) else read_weights(self.class_weights).values():
+            if problem := beyond(number, self.precision):
+                require(False, "class_weights", self.class_weights, problem)
         require(rounded(self.momentum, self.precision) < 1, "momentum", self.momentum,
                 "give a number from 0 to less than 1, even when rounded to the precision of the run")
         require(self.weight_decay in (None, 0.0) or self.optimizer == "adamw", "weight_decay", self.weight_decay,

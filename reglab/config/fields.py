@@ -23,6 +23,7 @@ from reglab.config.checks import (
 )
 from reglab.config.flag import Flag, Section, flags_of
 from reglab.config.strengths import Strength
+from reglab.config.weights import ClassWeights
 from reglab.core import models, penalties
 from reglab.core.penalties import Penalty, registry
 from reglab.core.penalties.by_name import ByPenalty
@@ -57,6 +58,13 @@ class Fields:
         0.2, "Fraction of the training part that is held out for validation, stratified by class (of the digits a "
         "fixed part); 0 takes the test part instead, which then chooses, so that none is left to test with.",
         holds(lambda fraction: 0 <= fraction < 1, "give a fraction between 0 and 1, or 0 for the test part"))
+    standardize: bool = _DATA.flag(
+        False, "Train on (x - mean) / std, feature by feature, with mean and standard deviation of the training split "
+        "alone; they are kept with the run, and whatever uses its network applies them.", later=True)
+    class_weights: ClassWeights | None = _DATA.flag(
+        None, "Weights of the classes in the data loss of training: balanced (a class weighs as much as any other, "
+        "however few its examples), or benign=1,malignant=2 (others weigh 1); else all examples weigh alike. "
+        "Evaluations are never weighted.", later=True)
     data_seed: int | None = _DATA.flag(
         None, "Seed of validation part, sample, label noise and order of the data; else --seed.",
         between(0, allowed.MOST_DATA_SEED, "give a whole number of at least 0"))

@@ -10,8 +10,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from reglab.config import weights
 from reglab.config.checks import Check, require
 from reglab.config.errors import ConfigError
+from reglab.config.plain import plain
 from reglab.config.strengths import joined, read_layers
 from reglab.inputs.texts import shown
 
@@ -56,22 +58,25 @@ class Flag(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The type without None: `str`, `int`, `float`, `bool`, `tuple[int, ...]` or `Strength`."""
+        """The type without None: `str`, `int`, `float`, `bool`, `tuple[int, ...]`, `Strength` or `ClassWeights`."""
         return self.annotation.removesuffix(" | None")
 
     def typed(self, value: Any) -> Any:
         """Converts a value to the flag's type: whole numbers may stand for floats, and lists for tuples.
 
-        JSON has no tuples, and users often pass lists.
+        NumPy's numbers may stand for Python's too. JSON has no tuples, and users often pass lists.
 
         Raises:
           ConfigError: it is of another type, say `epochs="10"` or `jit=1` from a hand-written JSON file.
         """
+        value = plain(value)
         if self.kind == "tuple[int, ...]":
             value = tuple(value) if isinstance(value, list) else value
             ok = isinstance(value, tuple) and all(type(item) is int for item in value)
         elif self.kind == "Strength" and isinstance(value, str | Mapping):
             return self._strength(value)
+        elif self.kind == "ClassWeights" and isinstance(value, str | Mapping):
+            return self._class_weights(value)
         elif self.kind in ("float", "Strength") and type(value) is int:
             require(abs(value) < _MOST_WHOLE, self.name, value,
                     "it is beyond the largest float64: give a smaller number")
@@ -79,7 +84,8 @@ class Flag(NamedTuple):
         else:
             kind = self.kind.replace("Strength", "float")
             ok = type(value).__name__ == kind or (value is None and self.annotation.endswith(" | None"))
-        require(ok, self.name, value, f"give a value of type {self.annotation.replace('Strength', 'float')}")
+        told = self.annotation.replace("Strength", "float").replace("ClassWeights", "str")
+        require(ok, self.name, value, f"give a value of type {told}")
         return value
 
     def _strength(self, value: str | Mapping[Any, Any]) -> str:
@@ -92,6 +98,15 @@ class Flag(NamedTuple):
         require("=" in value, self.name, value, "give a value of type float")
         try:
             return joined(read_layers(value))
+        except ValueError as error:
+            raise ConfigError(f"--{self.name}={shown(value)}: {error}") from None
+
+    def _class_weights(self, value: str | Mapping[Any, Any]) -> str:
+        """Converts weights of classes, given as text or as a Python mapping, to the text that files use."""
+        if value == weights.BALANCED:
+            return weights.BALANCED
+        try:
+            return weights.joined(weights.read_weights(value) if isinstance(value, str) else value)
         except ValueError as error:
             raise ConfigError(f"--{self.name}={shown(value)}: {error}") from None
 

@@ -1,6 +1,6 @@
 """The objective and a training step on it, as pure functions written for one lane. Start reading here.
 
-For one lane, over a global batch with weights w_i (1 for a real example, 0 for padding):
+For one lane, over a global batch with weights w_i (1 for a real example, or the weight of its class; 0 for padding):
 
     data loss = Σ_i w_i · CE(logits_i, label_i) / Σ_i w_i
     total     = data loss + Σ_terms Σ_k λ_k · Ω(W_k)     over the kernels W_k that the term covers
@@ -42,6 +42,8 @@ class Batch(NamedTuple):
     weights: tf.Tensor  # [examples], 1 for a real example, 0 for padding.
     total_weight: tf.Tensor  # Scalar: Σ w_i over the whole global batch, all replicas.
     places: tf.Tensor = ()  # [examples] int32: each example's place in the global batch; for models that draw.
+    loss_weights: tf.Tensor = ()  # [examples], where classes weigh differently in the data loss of training.
+    total_loss_weight: tf.Tensor = ()  # Scalar: their sum over the whole global batch, all replicas.
 
 
 class Hyperparameters(NamedTuple):
@@ -128,7 +130,9 @@ class Step:
         """
         logits, after = self.model.apply(parameters, buffers or {}, batch.x, mode or self.mode(batch))
         losses = smoothed_cross_entropy(logits, batch.y, self.label_smoothing)
-        return tf.reduce_sum(batch.weights * losses) / batch.total_weight, after
+        weights, total = ((batch.weights, batch.total_weight) if isinstance(batch.loss_weights, tuple) else
+                          (batch.loss_weights, batch.total_loss_weight))
+        return tf.reduce_sum(weights * losses) / total, after
 
     def objective(self, parameters: Parameters, batch: Batch, hyper: Hyperparameters, buffers: Buffers | None = None,
                   mode: Mode | None = None) -> Objective:

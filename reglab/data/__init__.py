@@ -3,10 +3,20 @@
 Nothing here imports TensorFlow, except the download of a public data set when no `data_dir` is given.
 """
 
-from reglab.data.examples import DataFacts, Dataset, Examples, Undivided, steps_per_epoch
-from reglab.data.loading import check_batch_size, from_arrays, is_here, load, load_configured, load_undivided
+from reglab.data.examples import Dataset, Examples, Undivided, steps_per_epoch
+from reglab.data.facts import DataFacts
+from reglab.data.loading import (
+    check_batch_size,
+    from_arrays,
+    is_here,
+    load,
+    load_configured,
+    load_undivided,
+    prepared,
+)
 from reglab.data.randomness import epoch_order
 from reglab.data.stream import Stream
 
 __all__ = ["DataFacts", "Dataset", "Examples", "Stream", "Undivided", "check_batch_size", "epoch_order", "from_arrays",
-           "is_here", "load", "load_configured", "load_undivided", "steps_per_epoch"]
+           "is_here", "load", "load_configured", "load_undivided", "prepared",
+           "steps_per_epoch"]

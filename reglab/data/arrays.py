@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from reglab.config import ConfigError
 from reglab.data.examples import Examples, Undivided
+from reglab.data.labels import Labels, checked_labels, class_numbers
 from reglab.inputs.texts import one_line, shown
 
-_MOST_CLASSES: Final = 10**6
+
+class _Part(NamedTuple):
+    """A part of the data: flat inputs, the shape of one, the divisor, and labels that are not yet numbered."""
+
+    x: npt.NDArray[Any]
+    shape: tuple[int, ...]
+    divisor: float
+    labels: Labels
 
 
 def undivided_arrays(where: str, name: str, arrays: Mapping[str, npt.ArrayLike]) -> Undivided:
     """Makes a data set from `x_train`, `y_train` and, both or neither, `x_test`, `y_test`.
 
-    The classes are 0 to the largest label of either part. For x, bool becomes uint8 with divisor 1, uint8 stays with
-    divisor 255, and other integers and floats become float32 with divisor 1, so integers above 2^24 are rounded.
+    Labels are whole numbers, texts or truth values. Their classes are numbered in sorted order; unless the labels are
+    0 … classes-1 already, they are kept as the names of the classes. For x, bool becomes uint8 with divisor 1, uint8
+    stays with divisor 255, and other integers and floats become float32 with divisor 1, so integers above 2^24 are
+    rounded.
 
     Raises:
       ConfigError: an array is missing or cannot be used; the message starts with `where`.
@@ -29,27 +39,30 @@ def undivided_arrays(where: str, name: str, arrays: Mapping[str, npt.ArrayLike])
         if needed not in arrays:
             raise ConfigError(f"{where}: {needed} is missing, found {', '.join(arrays) or 'nothing'}; "
                               "give x_train and y_train, and x_test and y_test both or neither")
-    (train, shape, divisor), test = _part(where, "train", arrays), None
+    train, test = _part(where, "train", arrays), None
     if "x_test" in arrays:
-        test, test_shape, test_divisor = _part(where, "test", arrays)
-        if test_shape != shape:
-            raise ConfigError(f"{where}: x_test holds examples of shape {test_shape} but x_train of {shape}; "
+        test = _part(where, "test", arrays)
+        if test.shape != train.shape:
+            raise ConfigError(f"{where}: x_test holds examples of shape {test.shape} but x_train of {train.shape}; "
                               "give both the same shape")
-        if test_divisor != divisor or test.x.dtype != train.x.dtype:
+        if test.divisor != train.divisor or test.x.dtype != train.x.dtype:
             raise ConfigError(f"{where}: x_test is {np.asarray(arrays['x_test']).dtype} but x_train "
                               f"{np.asarray(arrays['x_train']).dtype}; give both the same type")
-    classes = 1 + max(int(part.y.max()) for part in (train, test) if part is not None)
-    return Undivided(name, train, test, max(classes, 2), shape, divisor)
+    labels = {f"{where}: y_train": train.labels} | ({} if test is None else {f"{where}: y_test": test.labels})
+    numbers, classes, names = class_numbers(labels)
+    return Undivided(name, Examples(train.x, numbers[f"{where}: y_train"]),
+                     None if test is None else Examples(test.x, numbers[f"{where}: y_test"]), classes, train.shape,
+                     train.divisor, class_names=names)
 
 
-def _part(where: str, part: str, arrays: Mapping[str, npt.ArrayLike]) -> tuple[Examples, tuple[int, ...], float]:
+def _part(where: str, part: str, arrays: Mapping[str, npt.ArrayLike]) -> _Part:
     x_where, y_where = f"{where}: x_{part}", f"{where}: y_{part}"
     x, y = _as_array(x_where, arrays[f"x_{part}"]), _as_array(y_where, arrays[f"y_{part}"])
     if x.ndim < 2 or not x.size:
         raise ConfigError(f"{x_where} has shape {x.shape}; give [examples, features] or [examples, height, width, …], "
                           "with at least one of each")
     inputs, divisor = _inputs(x_where, x)
-    return Examples(inputs.reshape(len(x), -1), _labels(y_where, y, len(x))), x.shape[1:], divisor
+    return _Part(inputs.reshape(len(x), -1), x.shape[1:], divisor, checked_labels(y_where, y, len(x)))
 
 
 def _as_array(where: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
@@ -75,21 +88,3 @@ def _inputs(where: str, x: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:
         raise ConfigError(f"{where}{list(first)} is {x[first]} and {np.sum(~finite):,} of {x.size:,} values are not "
                           "finite in float32; remove or replace them")
     return converted, 1.0
-
-
-def _labels(where: str, y: npt.NDArray[Any], examples: int) -> npt.NDArray[np.int32]:
-    """Returns `y` as int32 [examples]."""
-    name = where.rpartition(" ")[2]
-    if y.ndim == 2 and y.shape[1] > 1:
-        raise ConfigError(f"{where} has shape {y.shape}, as if one-hot; give class numbers: {name}.argmax(axis=1)")
-    if y.ndim != 1:
-        raise ConfigError(f"{where} has shape {y.shape}; give one class number an example: {name}.reshape(-1)")
-    if y.dtype.kind not in "iu":
-        raise ConfigError(f"{where} has type {shown(str(y.dtype), 60)}; give whole numbers: {name}.astype(int)")
-    if len(y) != examples:
-        raise ConfigError(f"{where} has {len(y):,} labels for {examples:,} examples; give one an example")
-    wrong = np.flatnonzero((y < 0) | (y >= _MOST_CLASSES))
-    if len(wrong):
-        raise ConfigError(f"{where}[{wrong[0]}] is {y[wrong[0]]}; number the classes from 0, to {_MOST_CLASSES - 1:,} "
-                          "at most")
-    return y.astype(np.int32)

@@ -1,19 +1,21 @@
-"""Data sets: splits of flattened examples, and the facts known of any data."""
+"""Data sets: splits of flattened examples, and what is derived from them."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import zlib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-ON_TEST_PART: Final = (
-    "Validated on the test part (--validation_split=0): what validation chooses is chosen on it, so its figures are "
-    "optimistic, and no part is left that is untouched.")
-"""The caution for data whose test part serves as the validation part."""
+from reglab.data.cautions import unscaled, unused
+from reglab.data.class_weights import weights_of_classes
+from reglab.data.facts import Columns, DataFacts
+from reglab.data.labels import ClassName
+from reglab.data.standardization import Standardization, standardization_of
 
 
 # Arrays have no single truth value, so a generated `==` could only fail: with eq=False, `==` is identity.
@@ -32,65 +34,6 @@ class Examples:
         return Examples(self.x[indices], self.y[indices])
 
 
-class DataFacts:
-    """What is known of data, whatever their source.
-
-    Attributes:
-      name: what the data are called.
-      classes: the number of classes, at least 2; labels are 0 … classes-1.
-      input_shape: the shape of one example before it was flattened, such as (28, 28).
-      divisor: the model's input is x / divisor, which lies in [0, 1] for images: 255 for them, 16 for the digits,
-        1 for arrays that are used as they are.
-      validated_on_test: whether the validation part is the data's test part, so that no test part is left.
-    """
-
-    name: str
-    classes: int
-    input_shape: tuple[int, ...]
-    divisor: float
-    validated_on_test: bool = False
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        """The number of examples in "train", in "validation" and, where there is a test part, in "test"."""
-        raise NotImplementedError
-
-    @property
-    def dtype(self) -> str:
-        """What x is kept in: "uint8" or "float32"."""
-        return kept_in(self.divisor)
-
-    @property
-    def digest(self) -> str:
-        """Eight hexadecimal digits (CRC-32), by which other data are recognized."""
-        raise NotImplementedError
-
-    @property
-    def description(self) -> str:
-        """One line for people: `digits: 1,077 training, 360 validation and 360 test images of 8x8, 10 classes`."""
-        shape = "x".join(map(str, self.input_shape))
-        what = f"images of {shape}" if len(self.input_shape) > 1 else f"examples of {shape} features"
-        *first, last = (f"{size:,} {'training' if split == 'train' else split}" for split, size in self.sizes.items())
-        return f"{self.name}: {', '.join(first)} and {last} {what}, {self.classes} classes"
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """The contents of a run's `data.json`: enough to refuse other data, and to use the network without the data."""
-        return {"description": self.description, "digest": self.digest, "input_shape": list(self.input_shape),
-                "divisor": self.divisor, "dtype": self.dtype, "classes": self.classes, "sizes": dict(self.sizes),
-                "validated_on_test": self.validated_on_test, **self.caution, **self.more_facts}
-
-    @property
-    def more_facts(self) -> dict[str, Any]:
-        """Further entries of `facts` that subclasses add."""
-        return {}
-
-    @property
-    def caution(self) -> dict[str, str]:
-        """The extra entry of files that describe the data if `validated_on_test`: "caution", a sentence; else empty."""
-        return {"caution": ON_TEST_PART} if self.validated_on_test else {}
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset(DataFacts):
     """Training, validation and test examples.
@@ -99,6 +42,12 @@ class Dataset(DataFacts):
       train: the examples to train on, after the subset and the label noise.
       validation: the examples held out, by which choices are made; their labels are never changed.
       test: the examples not used until every choice is made, or None; their labels are never changed.
+      columns: the names of the columns, if the data are a table.
+      standardize: whether the model's input is (x - mean) / std, with the statistics of `train` alone.
+      class_weights: "balanced" or `class=weight,…`, by which classes weigh in the data loss of training; None: alike.
+
+    Raises:
+      ConfigError: what is derived from `train` is asked for, and the data do not allow it.
     """
 
     name: str
@@ -109,6 +58,28 @@ class Dataset(DataFacts):
     divisor: float
     test: Examples | None = None
     validated_on_test: bool = False
+    class_names: tuple[ClassName, ...] | None = None
+    columns: Columns | None = None
+    standardize: bool = False
+    class_weights: str | None = None
+
+    @functools.cached_property
+    def standardization(self) -> Standardization | None:
+        """The mean and standard deviation of each feature in `train`, if the data are standardized."""
+        return standardization_of(self.name, self.train.x) if self.standardize else None
+
+    @functools.cached_property
+    def weights_of_classes(self) -> npt.NDArray[np.float64] | None:
+        """The weight of each class in the data loss of training, [classes], unless all weigh alike."""
+        if self.class_weights is None:
+            return None
+        return weights_of_classes(self.class_weights, self.train.y, self.classes, self.class_names)
+
+    @functools.cached_property
+    def cautions(self) -> tuple[str, ...]:
+        """Also about inputs that are far from scaled, and classes that no training example has."""
+        scale = None if self.standardize or self.dtype == "uint8" else unscaled(self.train.x)
+        return tuple(filter(None, (*super().cautions, scale, unused(self.train.y, self.classes, self.class_names))))
 
     @property
     def splits(self) -> Mapping[str, Examples]:
@@ -128,13 +99,20 @@ class Dataset(DataFacts):
 
     @property
     def digest(self) -> str:
-        """Eight hexadecimal digits (CRC-32) of all examples and labels, the divisor and the number of classes."""
-        return digest_of((self.divisor, self.classes), *self.splits.values())
+        """Eight hexadecimal digits (CRC-32) of all examples and labels, the divisor, and number and names of classes.
+
+        What is derived from them, such as the standardization, is not part of it.
+        """
+        names = () if self.class_names is None else (self.class_names,)
+        return digest_of((self.divisor, self.classes, *names), *self.splits.values())
 
     @property
     def more_facts(self) -> dict[str, Any]:
-        """The digest of each split, by which its examples are recognized."""
-        return {"digests": {name: digest_of((self.divisor,), split) for name, split in self.splits.items()}}
+        """The digest of each split, by which its examples are recognized; columns and weights, where there are any."""
+        weights = self.weights_of_classes
+        return {"digests": {name: digest_of((self.divisor,), split) for name, split in self.splits.items()},
+                **({} if self.columns is None else {"columns": self.columns._asdict()}),
+                **({} if weights is None else {"class_weights": weights.tolist()})}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -144,6 +122,7 @@ class Undivided:
     Attributes:
       train, test: its parts; `test` is None if there is no test part.
       held_out: the indices in `train` of the validation examples, whatever the seed; None: the seed draws them.
+      class_names, columns: as in `Dataset`.
     """
 
     name: str
@@ -153,6 +132,8 @@ class Undivided:
     input_shape: tuple[int, ...]
     divisor: float
     held_out: npt.NDArray[Any] | None = None
+    class_names: tuple[ClassName, ...] | None = None
+    columns: Columns | None = None
 
 
 def digest_of(told: tuple[Any, ...], *splits: Examples) -> str:
@@ -162,11 +143,6 @@ def digest_of(told: tuple[Any, ...], *splits: Examples) -> str:
         for array in (split.x, split.y):
             crc = zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data, crc)
     return f"{crc:08x}"
-
-
-def kept_in(divisor: float) -> str:
-    """Returns the dtype of x that its divisor implies: bytes are divided, other numbers are taken as they are."""
-    return "float32" if divisor == 1 else "uint8"
 
 
 def steps_per_epoch(examples: int, batch_size: int) -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from reglab.config import FLAGS, Config, ConfigError
@@ -14,7 +14,8 @@ from reglab.data.arrays import undivided_arrays
 from reglab.data.cifar import load_cifar
 from reglab.data.digits import load_digits
 from reglab.data.download import download
-from reglab.data.examples import DataFacts, Dataset, Undivided
+from reglab.data.examples import Dataset, Undivided
+from reglab.data.facts import DataFacts
 from reglab.data.mnist import load_mnist
 from reglab.data.npz import read_npz
 from reglab.data.sampling import divided, sample
@@ -70,16 +71,28 @@ def is_here(dataset: str, data_dir: str | None) -> bool:
 
 
 def _checked(train_size: int | None, label_noise: float, validation_split: float, seed: int, **more: Any) -> Config:
-    """Makes a configuration of the data options, which checks them; NumPy's scalars are accepted too."""
-    given: dict[str, Any] = {"train_size": train_size, "label_noise": label_noise, "validation_split": validation_split,
-                             "data_seed": seed}
-    return Config(**more, **{name: value.item() if isinstance(value, np.generic) else value
-                             for name, value in given.items()})
+    """Makes a configuration of the data options, which checks them."""
+    return Config(**more, train_size=train_size, label_noise=label_noise, validation_split=validation_split,
+                  data_seed=seed)
 
 
 def _made(config: Config, undivided: Undivided) -> Dataset:
     whole = divided(undivided, config.validation_split, seed=config.resolved_data_seed)
-    return sample(whole, train_size=config.train_size, label_noise=config.label_noise, seed=config.resolved_data_seed)
+    return prepared(config, sample(whole, train_size=config.train_size, label_noise=config.label_noise,
+                                   seed=config.resolved_data_seed))
+
+
+def prepared(config: Config, data: Dataset) -> Dataset:
+    """Returns the data with the standardization and the class weights that a configuration asks for.
+
+    Raises:
+      ConfigError: they do not allow it, or have no class of a name that is given a weight.
+    """
+    if (config.standardize, config.class_weights) == (data.standardize, data.class_weights):
+        return data
+    made = dataclasses.replace(data, standardize=config.standardize, class_weights=config.class_weights)
+    _ = made.standardization, made.weights_of_classes  # Both are kept; what is refused is refused now.
+    return made
 
 
 def load_undivided(dataset: str, data_dir: str | None = None) -> Undivided:

@@ -54,14 +54,15 @@ def divided(whole: Undivided, fraction: float, *, seed: int) -> Dataset:
       ConfigError: `fraction` leaves a split empty, or is 0 and there is no test part.
     """
     facts = whole.classes, whole.input_shape, whole.divisor
+    names: dict[str, Any] = {"class_names": whole.class_names, "columns": whole.columns}
     if fraction == 0:
         if whole.test is None:
             raise ConfigError(f"--validation_split=0 takes the test part for validation, and {whole.name} has none: "
                               "give a fraction such as 0.2, or x_test and y_test")
-        return Dataset(whole.name, whole.train, whole.test, *facts, validated_on_test=True)
+        return Dataset(whole.name, whole.train, whole.test, *facts, validated_on_test=True, **names)
     train, validation = (split(whole.train, fraction, seed=seed) if whole.held_out is None else
                          _without(whole.train, whole.held_out))
-    return Dataset(whole.name, train, validation, *facts, test=whole.test)
+    return Dataset(whole.name, train, validation, *facts, test=whole.test, **names)
 
 
 def _without(examples: Examples, held_out: npt.NDArray[Any]) -> tuple[Examples, Examples]:

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from reglab.data.examples import DataFacts, Examples
+from reglab.data.examples import Examples
+from reglab.data.facts import DataFacts
+from reglab.data.labels import ClassName
 
 Parts = Iterable[tuple[npt.ArrayLike, npt.ArrayLike]]
 """Pairs (x, y) of [n, *input_shape] inputs and [n] class numbers; n may differ from pair to pair."""
@@ -29,6 +31,7 @@ class Stream(DataFacts):
       version: any text; change it whenever the data change. The digest depends on it, not on the examples.
       test: yields the examples not used until every choice is made; None if there are none.
       test_size: the number of test examples.
+      class_names: the names of the classes, by class number; None if they have none.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Stream(DataFacts):
     version: str = ""
     test: Callable[[], Parts] | None = None
     test_size: int = 0
+    class_names: tuple[ClassName, ...] | None = None
 
     @property
     def sizes(self) -> Mapping[str, int]:

@@ -23,7 +23,7 @@ from reglab.core.parameters import Weights
 from reglab.core.schedules import scheduled
 from reglab.core.step import Hyperparameters, Step
 from reglab.core.terms import Term
-from reglab.data import DataFacts, Dataset, Stream, check_batch_size, load_configured, steps_per_epoch
+from reglab.data import DataFacts, Dataset, Stream, check_batch_size, load_configured, prepared, steps_per_epoch
 from reglab.engine.lane_groups import LaneGroups
 from reglab.engine.placement import LanePlacement
 from reglab.engine.program import Program
@@ -53,18 +53,31 @@ def source_of(config: Config, data: Data) -> Source:
     """Returns a source for the batches of a run on these data.
 
     Raises:
-      ConfigError: `data` is a source whose batch size or dtype differs from the configuration's.
+      ConfigError: `data` is a source whose batch size or dtype differs from the configuration's, or is no arrays where
+        the configuration needs them.
     """
     dtype = parameter_dtype(config)
+    if isinstance(data, Dataset):
+        return ArraySource(prepared(config, data), config.batch_size, dtype, config.resolved_data_seed)
+    if not isinstance(data, ArraySource):
+        _check_needs_no_arrays(config, data)
     if isinstance(data, Stream):
         return StreamSource(data, config.batch_size, dtype)
-    if isinstance(data, Dataset):
-        return ArraySource(data, config.batch_size, dtype, config.resolved_data_seed)
     if (data.layout.batch_size, data.layout.dtype) != (config.batch_size, dtype):
         raise ConfigError(f"{shown(data.about.name)} has batches of {data.layout.batch_size} examples in "
                           f"{data.layout.dtype.name}, and --batch_size={config.batch_size} --precision="
                           f"{config.precision} needs {config.batch_size} in {dtype.name}: make a source of these")
     return data
+
+
+def _check_needs_no_arrays(config: Config, data: Stream | Source) -> None:
+    name = shown(data.name if isinstance(data, Stream) else data.about.name, 60)
+    if config.standardize:
+        raise ConfigError(f"--standardize takes the statistics of the training part, and {name} brings its batches one "
+                          "after the other: bring x scaled, or give reglab.data.from_arrays(...)")
+    if config.class_weights is not None:
+        raise ConfigError(f"--class_weights={shown(config.class_weights, 60)} needs all labels at hand, and {name} "
+                          "brings its batches one after the other: give reglab.data.from_arrays(...)")
 
 
 def arrays_of(config: Config, data: Data | None) -> Dataset:
@@ -79,7 +92,7 @@ def arrays_of(config: Config, data: Data | None) -> Dataset:
         name = data.name if isinstance(data, Stream) else data.about.name
         raise ConfigError(f"{shown(name)} brings its batches one after the other, and lanes share arrays that lie on "
                           "the device: train one run at a time with reglab.fit, or give reglab.data.from_arrays(...)")
-    return data
+    return prepared(config, data)
 
 
 def make_step(config: Config, data: DataFacts) -> Step:

@@ -59,7 +59,7 @@ class Exported:
         network = self.network
         return {"output": str(self.output), "format": self.format, "state": self.state, "step": network.step,
                 "validation": network.validation, "input_shape": list(network.input_shape),
-                "divisor": network.divisor, "classes": network.classes,
+                "divisor": network.divisor, "classes": network.classes, **network.told,
                 "largest_difference": self.largest_difference}
 
 
@@ -106,6 +106,16 @@ def _write_and_compare(network: Network, form: Format, path: pathlib.Path) -> fl
 
 def _difference(network: Network, form: Format, written: pathlib.Path) -> float:
     """Computes max |logits read back − logits| / max |logits| on random inputs in the range of the data."""
-    x = np.random.default_rng(0).uniform(0, network.divisor, (_EXAMPLES, *network.input_shape)).astype(np.float32)
+    x = _like_the_data(network).astype(np.float32)
     expected, found = network.logits(x), form.read(network, written)(x)
     return float(np.abs(found - expected).max() / max(np.abs(expected).max(), np.finfo(expected.dtype).tiny))
+
+
+def _like_the_data(network: Network) -> np.ndarray:
+    """Random inputs [examples, *input_shape] in the units of the data."""
+    random, shape = np.random.default_rng(0), (_EXAMPLES, *network.input_shape)
+    if network.standardization is None:
+        return random.uniform(0, network.divisor, shape)
+    mean, std = (array.reshape(network.input_shape) for array in (network.standardization.mean,
+                                                                  network.standardization.std))
+    return random.normal(mean, std, shape)

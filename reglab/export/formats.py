@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from reglab.config import ConfigError
 from reglab.core.parameters import Weights
+from reglab.data.standardization import Standardization
 from reglab.trained.network import Network
 
 
@@ -42,15 +43,23 @@ def keras_model(network: Network) -> Any:
     import keras
 
     dtype = network.dtype.name
-    rescaling = keras.layers.Rescaling(1 / network.divisor, dtype=dtype)
+    mean, divisor = network.scaling
+    rescaling = keras.layers.Rescaling(_for_keras(1 / divisor, network), dtype=dtype)
     chain = network.model.keras_layers(keras, network.weights, rescaling)
     if chain is None:
         return None
     model = keras.Sequential([keras.Input(network.input_shape, dtype=dtype, name="x")], name="reglab")
+    if mean is not None:  # By a layer of its own: x / std - mean / std would lose the digits of a large mean.
+        model.add(keras.layers.Rescaling(1.0, _for_keras(-mean, network), dtype=dtype, name="centering"))
     for layer, arrays in chain:
         model.add(layer)
         layer.set_weights([array.numpy() for array in arrays])
     return model
+
+
+def _for_keras(of_features: np.ndarray | float, network: Network) -> Any:
+    """Returns [features] in the shape of an example, as the lists that Keras keeps in its files; a number as it is."""
+    return of_features if isinstance(of_features, float) else of_features.reshape(network.input_shape).tolist()
 
 
 def _write_keras(network: Network, path: pathlib.Path) -> None:
@@ -89,7 +98,14 @@ def _write_npz(network: Network, path: pathlib.Path) -> None:
     arrays = {f"{layer}/{name}": array.numpy() for part in network.weights
               for layer, arrays in part.items() for name, array in arrays.items()}
     with path.open("wb") as file:  # Given a name, `savez` may append .npz.
-        np.savez(file, **arrays, divisor=network.divisor, activation=network.config.activation)
+        np.savez(file, **arrays, **_of_data(network), activation=network.config.activation)
+
+
+def _of_data(network: Network) -> dict[str, Any]:
+    """What a user needs besides the weights: the input is (x - mean) / divisor, where there is a mean."""
+    mean, divisor = network.scaling
+    return {"divisor": divisor, **({} if mean is None else {"mean": mean}),
+            **({} if network.class_names is None else {"class_names": np.array(network.class_names)})}
 
 
 def _read_npz(network: Network, path: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
@@ -97,8 +113,9 @@ def _read_npz(network: Network, path: pathlib.Path) -> Callable[[np.ndarray], np
         arrays: dict[str, Any] = dict(file)
     weights = Weights(*({layer: {name: tf.constant(arrays[f"{layer}/{name}"]) for name in own}
                          for layer, own in part.items()} for part in network.weights))
-    return dataclasses.replace(network, weights=weights,
-                               divisor=float(arrays["divisor"])).logits
+    scaling = {"divisor": float(arrays["divisor"])} if "mean" not in arrays else {
+        "standardization": Standardization(arrays["mean"], arrays["divisor"])}
+    return dataclasses.replace(network, weights=weights, **scaling).logits
 
 
 KERAS: Final = Format("Keras model", _write_keras, _read_keras, 'keras.models.load_model("{path}")')

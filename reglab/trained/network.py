@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import pathlib
 from typing import Any
 
@@ -15,6 +16,9 @@ from reglab.config.checks import one_of
 from reglab.config.selection import make_model
 from reglab.core.models import EVALUATION, Model
 from reglab.core.parameters import Parameters, Weights, map_arrays
+from reglab.data.labels import ClassName
+from reglab.data.standardization import Standardization
+from reglab.engine.sources.base import scaled
 from reglab.run.checkpoints.files import labelled_run, parse_best
 from reglab.run.checkpoints.reading import read_weights
 from reglab.run.result_file import parse_result
@@ -32,10 +36,12 @@ class Network:
       model: the network as a function.
       weights: its arrays; their average, if its run has kept one.
       input_shape: the shape of one example as the data have it, such as (28, 28).
-      divisor: the network's input is x / divisor.
+      divisor: the network's input is x / divisor, unless it is standardized.
       classes: the number of logits.
       step: the number of updates made.
       validation: data loss and accuracy of the validation split, or None if the run did not note them for this step.
+      class_names: the labels of the classes as the data have them, by logit; None if these are the numbers from 0.
+      standardization: the network's input is (x - mean) / std, feature by feature; None: it is x / divisor.
     """
 
     config: Config
@@ -46,6 +52,8 @@ class Network:
     classes: int
     step: int
     validation: dict[str, float] | None
+    class_names: tuple[ClassName, ...] | None = None
+    standardization: Standardization | None = None
 
     def logits(self, x: np.ndarray) -> np.ndarray:
         """Computes the logits [batch, classes] of `x` [batch, *input_shape], in the data's units, not yet divided."""
@@ -57,13 +65,28 @@ class Network:
         return self.weights.parameters
 
     @property
+    def scaling(self) -> tuple[np.ndarray | None, np.ndarray | float]:
+        """Mean, if any, and divisor: the network's input is (x - mean) / divisor, of [examples, features] x."""
+        standardization = self.standardization
+        return (None, self.divisor) if standardization is None else (standardization.mean, standardization.divisor)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The names of the classes and the standardization, where there are any, as JSON values under these keys."""
+        names, standardization = self.class_names, self.standardization
+        return {**({} if names is None else {"class_names": list(names)}),
+                **({} if standardization is None else {"standardization": standardization.to_dict()})}
+
+    @property
     def dtype(self) -> tf.DType:
         """The dtype of the weights and of the logits."""
         return tf.nest.flatten(self.weights)[0].dtype
 
     def apply(self, x: tf.Tensor) -> tf.Tensor:
         """Computes the `logits` of a tensor, as a tensor."""
-        shaped = tf.reshape(tf.cast(x, self.dtype), [-1, *self.input_shape]) / tf.constant(self.divisor, self.dtype)
+        flat = tf.reshape(tf.cast(x, self.dtype), [-1, math.prod(self.input_shape)])
+        of_features = [None if array is None else tf.constant(array, self.dtype) for array in self.scaling]
+        shaped = tf.reshape(scaled(flat, *of_features), [-1, *self.input_shape])
         logits, _ = self.model.apply(*self.weights, shaped, EVALUATION)
         return logits
 
@@ -79,7 +102,8 @@ def read_network(model_dir: pathlib.Path, state: str, *, products: str = "as tra
       ConfigError: the state is neither of these, or the folder holds no run that can be read or fits into memory.
     """
     one_of(*STATES)("state", state)
-    config, shape, divisor, classes, *_ = read_source(model_dir)
+    source = read_source(model_dir)
+    config, shape, classes = source.config, source.input_shape, source.classes
     if products == "float32" and config.precision == "bfloat16":
         config = dataclasses.replace(config, precision="float32")
     model = make_model(config, shape, classes)
@@ -91,7 +115,8 @@ def read_network(model_dir: pathlib.Path, state: str, *, products: str = "as tra
     run, saved = _saved_by(model_dir)
     folder, saved = (checkpoints / "best", None) if state == "best" else (checkpoints, saved)
     step = read_weights(folder, weights, run, saved, of_average=config.ema is not None)
-    return Network(config, model, weights, shape, divisor, classes, step, _validation(model_dir, step))
+    return Network(config, model, weights, shape, source.divisor, classes, step, _validation(model_dir, step),
+                   source.class_names, source.standardization)
 
 
 def _saved_by(model_dir: pathlib.Path) -> tuple[str | None, int | None]:

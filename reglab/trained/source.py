@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import pathlib
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reglab.config import MOST_COUNT, Config, ConfigError
 from reglab.config.memory import check_memory
@@ -14,6 +15,10 @@ from reglab.inputs.paths import Unusable, place_of
 from reglab.inputs.texts import shown
 from reglab.run.run_file import read_run_file
 from reglab.storage.reading import Unreadable, is_count, is_number, read_object
+
+if TYPE_CHECKING:
+    from reglab.data.labels import ClassName
+    from reglab.data.standardization import Standardization
 
 STATES: Final = ("best", "last")
 """The states of a run that can be used: that of lowest validation data loss, and that of its newest checkpoint."""
@@ -27,6 +32,7 @@ class Source(NamedTuple):
       input_shape, divisor, classes: those of its data, as in `Network`.
       dtype: the type in which its data were kept, "uint8" or "float32".
       facts: the contents of its `data.json`.
+      class_names, standardization: those of its data, as in `DataFacts`.
     """
 
     config: Config
@@ -35,6 +41,8 @@ class Source(NamedTuple):
     classes: int
     dtype: str
     facts: Mapping[str, Any]
+    class_names: tuple[ClassName, ...] | None = None
+    standardization: Standardization | None = None
 
 
 def run_folder(model_dir: str | os.PathLike[str]) -> pathlib.Path:
@@ -77,11 +85,38 @@ def read_source(model_dir: pathlib.Path) -> Source:
                      classes=classes)
     except ConfigError as error:
         raise ConfigError(f"--model_dir={model_dir} holds a run that cannot be used: {error}") from None
-    from reglab.data.examples import kept_in  # Imports NumPy, which help and bad flags do not need.
+    from reglab.data.facts import kept_in  # Imports NumPy, which help and bad flags do not need.
 
     dtype = facts.get("dtype")
     return Source(config, tuple(shape), float(divisor), classes,
-                  dtype if dtype in ("uint8", "float32") else kept_in(float(divisor)), facts)
+                  dtype if dtype in ("uint8", "float32") else kept_in(float(divisor)), facts,
+                  _class_names(model_dir, facts, classes), _standardization(model_dir, facts, math.prod(shape)))
+
+
+def _class_names(model_dir: pathlib.Path, facts: Mapping[str, Any], classes: int) -> tuple[ClassName, ...] | None:
+    names = facts.get("class_names")
+    if names is None:
+        return None
+    if not (isinstance(names, list) and len({str(name) for name in names}) == len(names) == classes
+            and {type(name) for name in names} in ({int}, {str}, {bool})):
+        raise _damaged(model_dir, "the names of the classes")
+    return tuple(names)
+
+
+def _standardization(model_dir: pathlib.Path, facts: Mapping[str, Any], features: int) -> Standardization | None:
+    from reglab.data.standardization import Standardization
+
+    if facts.get("standardization") is None:
+        return None
+    try:
+        return Standardization.from_dict(facts["standardization"], features)
+    except (ValueError, TypeError, OverflowError):
+        raise _damaged(model_dir, "mean and standard deviation of each feature") from None
+
+
+def _damaged(model_dir: pathlib.Path, what: str) -> ConfigError:
+    return ConfigError(f"--model_dir={model_dir}: data.json does not tell {what}: give the command of the run again, "
+                       "which writes it anew")
 
 
 def object_in(path: pathlib.Path) -> dict[str, Any]:

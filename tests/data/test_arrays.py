@@ -6,6 +6,8 @@ from reglab.data import from_arrays
 
 X = np.arange(40, dtype=np.uint8).reshape(10, 2, 2)
 Y = np.arange(10) % 3
+XX = np.concatenate([X] * 4)
+TEXTS = {"y_test": np.array(["a"] * 10)}
 
 
 @pytest.mark.parametrize("dtype, kept, divisor", [
@@ -24,8 +26,31 @@ def test_types_of_inputs(dtype, kept, divisor):
 
 def test_lists_and_every_type_of_whole_labels_will_do():
     made = from_arrays([[0.5], [1.5]], np.array([0, 1], np.uint64), [[0.25]], [4], validation_split=0.5)
-    assert made.classes == 5 and sorted([*made.train.x.tolist(), *made.validation.x.tolist()]) == [[0.5], [1.5]]
-    assert made.description == "arrays: 1 training, 1 validation and 1 test examples of 1 features, 5 classes"
+    assert (made.classes, made.class_names) == (3, (0, 1, 4))
+    assert sorted([*made.train.x.tolist(), *made.validation.x.tolist()]) == [[0.5], [1.5]]
+    assert made.description == "arrays: 1 training, 1 validation and 1 test examples of 1 features, 3 classes (0, 1, 4)"
+
+
+@pytest.mark.parametrize("labels, names", [
+    (["b", "a", "c"], ("a", "b", "c")), ([1, 2, 3], (1, 2, 3)), ([-1, 1, 1], (-1, 1)), ([2, 1, 0], None),
+    ([0, 5, 2**31 - 1], (0, 5, 2**31 - 1)), ([0.0, 1.0, 2.0], None), ([3.0, 1.0, 1.0], (1, 3)),
+    ([True, False, True], (False, True)), (np.array(["yes", "no", "yes"], object), ("no", "yes")),
+    (np.array([b"f", b"m", b"f"]), ("f", "m")), (np.array([3, 1, 2], object), (1, 2, 3)),
+    (["a", "a", "a"], ("a", "not a")), ([7, 7, 7], (7, 8))])
+def test_labels_of_any_kind_are_numbered_in_sorted_order_and_keep_their_names(labels, names):
+    made = from_arrays(X[:9], np.tile(labels, 3), validation_split=1 / 3)
+    shown = range(made.classes) if names is None else names
+    assert (made.class_names, made.classes, made.train.y.dtype) == (names, len(shown), np.int32)
+    assert made.facts.get("class_names") == (None if names is None else list(names))
+    text = [str(label.decode() if isinstance(label, bytes) else label).removesuffix(".0") for label in labels]
+    for part in (made.train, made.validation):
+        where = [next(k for k in range(9) if (X[k].reshape(-1) == x).all()) for x in part.x]
+        assert [str(shown[k]) for k in part.y] == [text[k % 3] for k in where]
+
+
+def test_names_are_part_of_what_tells_data_apart():
+    one, other = (from_arrays(X, np.array(names)[Y]) for names in (["a", "b", "c"], ["a", "b", "d"]))
+    assert one.digest != other.digest and one.facts["digests"] == other.facts["digests"]
 
 
 def test_one_class_counts_as_two():
@@ -79,13 +104,22 @@ def spoiled(array, index, value):
     ({"x_test": X.astype(bool)}, "x_test is bool but x_train uint8"),
     ({"x_train": X > 9, "x_test": X / 2}, "x_test is float64 but x_train bool"),
     ({"y_train": Y[:9]}, "y_train has 9 labels for 10 examples"),
-    ({"y_train": np.eye(3)[Y]}, "y_train has shape (10, 3), as if one-hot; give class numbers: y_train.argmax(axis=1)"),
+    ({"y_train": np.eye(3)[Y]}, "y_train has shape (10, 3) and is one-hot; give class numbers: y_train.argmax(axis=1)"),
+    ({"y_train": np.array([[0, 1, 1]] * 10)}, "y_train has shape (10, 3): several labels for an example (multi-label)"),
+    ({"y_train": np.ones((10, 2)) / 2}, "y_train has shape (10, 2): several values for an example, and reglab"),
+    ({"y_train": Y + 0.5}, "y_train[0] is 0.5, no whole number: as if a quantity (regression), and reglab learns"),
+    ({"y_test": spoiled(Y, 3, np.nan)}, "y_test[3] is nan; give every example a label, or leave it out"),
+    ({"x_train": XX, "y_train": np.arange(40.0)}, "y_train has 40 different numbers in 40 examples: as if a quantity"),
+    ({"y_train": Y.astype(str), "y_test": Y}, "y_test has labels of type int64 but y_train of type <U21; give both"),
+    ({"y_train": np.array([*"ab" * 4, "a", ""])}, "y_train[9] is empty; give every example a label, or leave it out"),
+    ({"y_train": np.array(["a"] * 9 + [None], object)}, "y_train[9] is None, of type NoneType; give labels of one"),
+    ({**TEXTS, "y_train": np.array(["a"] * 9 + ["b\n"])}, "y_train has the label b\\n, and it holds the control"),
+    ({**TEXTS, "y_train": np.array(["a"] * 9 + ["b" * 201])}, "y_train has the label bbb"),
+    ({"y_train": np.full(10, b"\xff")}, "y_train holds bytes that are no text in UTF-8"),
+    ({"y_train": np.full(10, 2**63, np.uint64)}, "y_train has numbers beyond 63 bits; give smaller whole numbers"),
+    ({"y_train": Y.astype(complex)}, "y_train has type complex128; give whole numbers or texts, one an example"),
     ({"y_test": Y.reshape(-1, 1)}, "y_test has shape (10, 1); give one class number an example: y_test.reshape(-1)"),
     ({"y_train": 3}, "y_train has shape ()"),
-    ({"y_train": Y.astype(np.float32)}, "y_train has type float32; give whole numbers: y_train.astype(int)"),
-    ({"y_train": Y.astype(bool)}, "y_train has type bool; give whole numbers"),
-    ({"y_train": spoiled(Y, 4, -1)}, "y_train[4] is -1; number the classes from 0"),
-    ({"y_test": spoiled(Y, 4, 2**31)}, "y_test[4] is 2147483648; number the classes from 0"),
 ])
 @pytest.mark.filterwarnings("error")
 def test_what_cannot_be_used_is_refused_in_one_line(changes, message):

@@ -118,7 +118,7 @@ class Model(abc.ABC):
         Args:
           keras: the Keras module.
           weights: the arrays of the network.
-          rescaling: the layer that divides the input, to be placed where the network needs it.
+          rescaling: the layer that divides the input, to be placed first: it takes the shape that the data have.
         """
         del keras, weights, rescaling
         return None

@@ -72,6 +72,6 @@ class MLP(Model):
         return f"MLP {'-'.join(map(str, widths))}, {self.activation}{rate}"
 
     def keras_layers(self, keras: Any, weights: Weights, rescaling: Any) -> list[tuple[Any, list[Any]]]:
-        """Returns Flatten, the rescaling and the Dense layers, without dropout, which acts only in training."""
+        """Returns the rescaling, Flatten and the Dense layers, without dropout, which acts only in training."""
         flatten = keras.layers.Flatten(dtype=weights.parameters["logits"]["bias"].dtype.name)
-        return [(flatten, []), (rescaling, []), *self._layers.keras(keras, weights.parameters)]
+        return [(rescaling, []), (flatten, []), *self._layers.keras(keras, weights.parameters)]

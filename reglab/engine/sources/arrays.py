@@ -19,7 +19,16 @@ EVALUATION_BATCH: Final = 1000
 
 @dataclasses.dataclass(frozen=True)
 class ArrayLayout(Layout):
-    """Resident are both splits, concatenated, and their divisor; the feed is an order of examples, [examples] int32."""
+    """Resident are both splits, concatenated, their divisor, and what is listed below; the feed is an order of
+    examples, [examples] int32.
+
+    Attributes:
+      standardized: whether x is standardized; then the "mean" is resident, and the divisor is [features].
+      weighted: whether classes weigh differently in training; then their "class_weights" are resident.
+    """
+
+    standardized: bool = False
+    weighted: bool = False
 
     def evaluation_batch_size(self, replicas: int) -> int:
         """The same number of examples for each replica, whatever the batch size in training."""
@@ -27,10 +36,16 @@ class ArrayLayout(Layout):
 
     def batch(self, resident: Any, feed: Any, i: tf.Tensor, share: Share) -> Batch:
         """Gathers a replica's share of the batch in the order given by the feed."""
-        x, y, divisor = resident
+        x, y, divisor, more = resident
         part = share.of(i)
         ids = tf.gather(feed, part.positions)
-        return self._batch_of(tf.gather(x, ids), tf.gather(y, ids), divisor, part)
+        batch = self._batch_of(tf.gather(x, ids), tf.gather(y, ids), divisor, part, more.get("mean"))
+        if not self.weighted:
+            return batch
+        whole = share.whole.of(i)  # Every device has all labels, so the sum over the global batch needs no all-reduce.
+        weights = [tf.where(one.is_real, tf.gather(more["class_weights"], labels), 0) for one, labels in (
+            (part, batch.y), (whole, tf.gather(y, tf.gather(feed, whole.positions))))]
+        return batch._replace(loss_weights=weights[0], total_loss_weight=tf.reduce_sum(weights[1]))
 
 
 class ArraySource(Source):
@@ -47,21 +62,29 @@ class ArraySource(Source):
         self.about: Dataset = dataset
         self._seed = seed
         self.layout = ArrayLayout(train=len(dataset.train), validation=len(dataset.validation), batch_size=batch_size,
-                                  input_shape=dataset.input_shape, classes=dataset.classes, dtype=dtype)
+                                  input_shape=dataset.input_shape, classes=dataset.classes, dtype=dtype,
+                                  standardized=dataset.standardization is not None,
+                                  weighted=dataset.weights_of_classes is not None)
         self._resident: dict[str | None, Any] = {}
         self._order: tuple[int, np.ndarray] | None = None
         self._lock = threading.Lock()
 
     def resident(self, device: str | None) -> Any:
-        """Returns both splits and their divisor; they are placed on each device once and then reused."""
+        """Returns both splits and what goes with them; they are placed on each device once and then reused."""
         if device not in self._resident:
-            train, validation = self.about.train, self.about.validation
+            train, validation, standardization = self.about.train, self.about.validation, self.about.standardization
+            of_features = {} if standardization is None else {"mean": standardization.mean}
+            of_classes = {} if self.about.weights_of_classes is None else {
+                "class_weights": self.about.weights_of_classes}
+            divisor = self.about.divisor if standardization is None else standardization.divisor
             with tf.device(device):
                 # identity copies, as tf.constant uses the first CPU even if another logical one is asked for.
                 self._resident[device] = map_arrays(tf.identity, (
                     tf.constant(np.concatenate([train.x, validation.x])),
                     tf.constant(np.concatenate([train.y, validation.y])),
-                    tf.constant(self.about.divisor, self.layout.dtype)))
+                    tf.constant(divisor, self.layout.dtype),
+                    {name: tf.constant(array, self.layout.dtype)
+                     for name, array in {**of_features, **of_classes}.items()}))
         return self._resident[device]
 
     def feed(self, split: str, epoch: int | None, first: int, count: int) -> np.ndarray:

@@ -49,6 +49,11 @@ class Share(NamedTuple):
     batch_size: int
     examples: Any
 
+    @property
+    def whole(self) -> Share:
+        """The share of a replica that takes all places of the batch."""
+        return self._replace(replica=0, size=self.batch_size)
+
     def of(self, i: tf.Tensor) -> Part:
         """Returns the replica's places in batch `i`."""
         places = self.replica * self.size + tf.range(self.size)
@@ -104,17 +109,24 @@ class Layout(abc.ABC):
           resident, feed: the results of `Source.resident` and `Source.feed`.
         """
 
-    def _batch_of(self, x: tf.Tensor, y: tf.Tensor, divisor: tf.Tensor, part: Part) -> Batch:
+    def _batch_of(self, x: tf.Tensor, y: tf.Tensor, divisor: tf.Tensor, part: Part,
+                  mean: tf.Tensor | None = None) -> Batch:
         """Makes a batch of the examples `x` [size, …] and `y` [size] of a part, given as the source stores them.
 
         Args:
           divisor: a run-time value, because XLA would turn division by a constant into multiplication by its rounded
-            reciprocal.
+            reciprocal; a scalar, or [features].
+          mean: [features], what is subtracted from x first, if anything.
         """
-        x = tf.cast(x, self.dtype) / divisor
+        x = scaled(tf.cast(x, self.dtype), mean, divisor)
         if len(self.input_shape) > 1:
             x = tf.reshape(x, [-1, *self.input_shape])
         return Batch(x, y, tf.cast(part.is_real, self.dtype), tf.cast(part.examples, self.dtype), part.places)
+
+
+def scaled(x: tf.Tensor, mean: tf.Tensor | None, divisor: tf.Tensor) -> tf.Tensor:
+    """Returns the model's input (x - mean) / divisor of [examples, features]; without a mean, x / divisor."""
+    return x / divisor if mean is None else (x - mean) / divisor
 
 
 class Source(abc.ABC):
