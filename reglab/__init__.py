@@ -4,43 +4,33 @@
     history = reglab.fit(reglab.Config(dataset="digits", l1=1e-3, l2=1e-3))
     history.result["gap"]
 
-`reglab.evaluate` and `reglab.predict` use the network of a run. Importing reglab imports nothing: what it offers comes
-when it is first asked for, and TensorFlow with the first of these functions.
+`reglab.compare` and `reglab.sweep` train many configurations side by side; `reglab.evaluate`, `reglab.predict` and
+`reglab.export` use the network of a run. Importing reglab imports nothing: what it offers comes when it is first asked
+for, and TensorFlow with the first of these functions.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
+
+from reglab.offers import offer
 
 if TYPE_CHECKING:
+    from reglab.compare.experiment import compare
     from reglab.config import Config, ConfigError
     from reglab.evaluate.evaluating import evaluate
+    from reglab.export.exporting import export
+    from reglab.lab.grid import Grid
     from reglab.predict.predicting import predict
     from reglab.run.loop import Diverged, History, Interrupted, PeerLost, fit
     from reglab.runs.listing import runs
+    from reglab.sweep.experiment import sweep
 
 __version__ = "0.1.0"
-__all__ = ["Config", "ConfigError", "Diverged", "History", "Interrupted", "PeerLost", "evaluate", "fit", "predict",
-           "runs"]
-
-_MODULES: Final = {
-    "Config": "reglab.config", "ConfigError": "reglab.config", "Diverged": "reglab.run.loop",
-    "History": "reglab.run.loop", "Interrupted": "reglab.run.loop", "PeerLost": "reglab.run.loop",
-    "fit": "reglab.run.loop"}
-_ROOMS: Final = ("evaluate", "predict", "runs")  # Modules that are functions too.
-
-
-def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return importlib.import_module(f"reglab.{name}")
-    if name not in _MODULES:
-        raise AttributeError(f"module 'reglab' has no attribute {name!r}")
-    if _MODULES[name] == "reglab.run.loop":
-        from reglab.engine.startup import quiet_tensorflow
-        quiet_tensorflow()
-    return getattr(importlib.import_module(_MODULES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_MODULES, *_ROOMS])
+__all__ = ["Config", "ConfigError", "Diverged", "Grid", "History", "Interrupted", "PeerLost", "compare", "evaluate",
+           "export", "fit", "predict", "runs", "sweep"]
+__getattr__, __dir__ = offer(__name__, {
+    "reglab.config": ("Config", "ConfigError"), "reglab.lab.grid": ("Grid",),
+    "reglab.run.loop": ("Diverged", "History", "Interrupted", "PeerLost", "fit"),
+}, modules=("compare", "data", "evaluate", "export", "predict", "runs", "sweep"),
+   light=("reglab.config", "reglab.lab.grid"))

@@ -22,7 +22,7 @@ FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
     ("storage", "data"),
     ("cluster",),
     ("engine",),
-    ("run", "cli"),
+    ("run", "cli", "offers"),
     ("lab", "trained", "benchmark", "certify", "convert", "launch", "train", "records"),
     ("export", "evaluate", "predict", "compare", "runs", "report"),
     ("sweep",),

@@ -20,6 +20,7 @@ from reglab.engine import environment
 from reglab.engine.assembly import arrays_of, total_steps
 from reglab.engine.placement import LanePlacement
 from reglab.engine.startup import start_devices
+from reglab.inputs.texts import one_line
 from reglab.lab.lane_sets import interleaved
 from reglab.lab.lanes import Lane, LaneCurves, LaneTrainer
 from reglab.lab.seeds import check_vary, counted, order_seed
@@ -29,7 +30,7 @@ from reglab.signals.stop import StopRequest, stop_request
 SEEDS: Final = 5
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Comparison:
     """The outcome of a comparison.
 
@@ -50,6 +51,10 @@ class Comparison:
     steps_per_epoch: int
     result: dict[str, Any]
     about: dict[str, str]
+
+    def __repr__(self) -> str:
+        titles = ", ".join(arm["title"] for arm in self.result["arms"])
+        return f"<Comparison of {titles}. {one_line(self.result['findings']['sentences'][0], 300)}>"
 
     @property
     def diverged(self) -> bool:

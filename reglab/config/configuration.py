@@ -24,7 +24,7 @@ _USUAL: Final = {name: flag.default for name, flag in FLAGS.items() if flag.late
 
 
 @by_penalty_name
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Config(Fields):
     """The configuration of one run. The defaults are those of the tutorial experiment, on the embedded digits.
 
@@ -87,6 +87,16 @@ class Config(Fields):
     def resolved_decay_every(self) -> int:
         """The epochs from one decay of `schedule="step"` to the next."""
         return DEFAULT_DECAY_EVERY if self.decay_every is None else self.decay_every
+
+    def __repr__(self) -> str:
+        """The expression that makes this configuration: only what differs from the default."""
+        return f"Config({', '.join(f'{name}={_quoted(value)}' for name, value in self._unusual.items())})"
+
+    @property
+    def _unusual(self) -> dict[str, Any]:
+        """The fields that differ from their default, by name."""
+        values = {name: getattr(self, name) for name in FLAGS}
+        return {name: value for name, value in values.items() if value != FLAGS[name].default}
 
     @property
     def resolved_data_seed(self) -> int:

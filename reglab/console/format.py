@@ -83,7 +83,7 @@ def summary_title(result: Mapping[str, Any]) -> str:
 def summary_lines(result: Mapping[str, Any]) -> dict[str, str]:
     """Returns the results of the run as {label: text}; keys that `result` lacks get no line."""
     train, best, gap = (result.get(key) or {} for key in ("train", "best", "gap"))
-    lines = {"Training": _scores(train), "Validation": _scores(result.get("validation") or {})}
+    lines = {"Training": scores_text(train), "Validation": scores_text(result.get("validation") or {})}
     lines["Gap"] = _listed([
         f"{number(gap['data_loss'], sign='+')} in data loss" if "data_loss" in gap else "",
         f"{100 * gap['accuracy']:+.2f} percentage points in accuracy" if "accuracy" in gap else ""])
@@ -101,7 +101,7 @@ def summary_lines(result: Mapping[str, Any]) -> dict[str, str]:
         restores = f", {nonfinite['restores']} times back to a checkpoint" if nonfinite.get("restores") else ""
         lines["Left out"] = f"{nonfinite['left_out']:,} updates, which were not finite{restores}"
     if best:
-        lines["Best"] = _listed([f"epoch {best.get('epoch', '-')}, step {best.get('step', '-')}", _scores(best)])
+        lines["Best"] = _listed([f"epoch {best.get('epoch', '-')}, step {best.get('step', '-')}", scores_text(best)])
     if result.get("model_dir") is not None:
         lines["Written to"] = str(result["model_dir"])
     return {label: text for label, text in lines.items() if text}
@@ -113,7 +113,8 @@ def tensorboard_command(result: Mapping[str, Any]) -> str | None:
     return None if model_dir is None else f"tensorboard --logdir {shlex.quote(str(model_dir))}"
 
 
-def _scores(values: Mapping[str, float | None]) -> str:
+def scores_text(values: Mapping[str, float | None]) -> str:
+    """Formats data loss and accuracy, those of the two that are there."""
     smoothed = values.get("smoothed_data_loss")
     return _listed([f"data loss {number(values['data_loss'])}" if "data_loss" in values else "",
                     "" if smoothed is None else f"smoothed data loss {number(smoothed)}",

@@ -19,7 +19,7 @@ from reglab.data.standardization import Standardization, standardization_of
 
 
 # Arrays have no single truth value, so a generated `==` could only fail: with eq=False, `==` is identity.
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Examples:
     """One split: `x` is [n, features] in uint8 or float32, `y` is [n] in int32. The arrays may be read-only."""
 
@@ -29,12 +29,15 @@ class Examples:
     def __len__(self) -> int:
         return len(self.y)
 
+    def __repr__(self) -> str:
+        return f"<{len(self):,} examples of {self.x.shape[-1]:,} {self.x.dtype} features>"
+
     def take(self, indices: npt.NDArray[Any]) -> Examples:
         """Returns a copy of the examples at `indices`."""
         return Examples(self.x[indices], self.y[indices])
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Dataset(DataFacts):
     """Training, validation and test examples.
 
@@ -131,7 +134,7 @@ class Undivided:
     classes: int
     input_shape: tuple[int, ...]
     divisor: float
-    held_out: npt.NDArray[Any] | None = None
+    held_out: npt.NDArray[Any] | None = dataclasses.field(default=None, repr=False)
     class_names: tuple[ClassName, ...] | None = None
     columns: Columns | None = None
 

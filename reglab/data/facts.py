@@ -46,6 +46,9 @@ class DataFacts:
     validated_on_test: bool = False
     class_names: tuple[ClassName, ...] | None = None
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {shown(self.description)}>"
+
     @property
     def standardization(self) -> Standardization | None:
         """None: x / divisor is the model's input."""

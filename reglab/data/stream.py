@@ -18,7 +18,7 @@ Parts = Iterable[tuple[npt.ArrayLike, npt.ArrayLike]]
 """Pairs (x, y) of [n, *input_shape] inputs and [n] class numbers; n may differ from pair to pair."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Stream(DataFacts):
     """Training, validation and optional test examples that functions yield.
 

@@ -30,7 +30,7 @@ from reglab.trained.source import read_source, run_folder, usable_place
 RESULT: Final = "evaluation.json"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Evaluated:
     """The outcome of an evaluation.
 
@@ -41,6 +41,9 @@ class Evaluated:
 
     result: dict[str, Any]
     folder: pathlib.Path
+
+    def __repr__(self) -> str:
+        return f"<{self.result['sentences'][0]}>"
 
 
 def evaluate(model_dir: str | os.PathLike[str], data: Data | None = None, *, dataset: str | None = None,

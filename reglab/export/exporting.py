@@ -29,7 +29,7 @@ class WrongCopy(exit_codes.Ending, ArithmeticError):
     exit_code = exit_codes.VERDICT_FAILED
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Exported:
     """The outcome of an export.
 
@@ -48,6 +48,9 @@ class Exported:
     state: str
     network: Network
     largest_difference: float
+
+    def __repr__(self) -> str:
+        return f"<{self.format} in {self.output}: the {self.state} state, step {self.network.step:,}. {self.usage}>"
 
     @property
     def validation(self) -> dict[str, float] | None:

@@ -57,7 +57,7 @@ class Lane:
         return dataclasses.replace(shared, **vars(self), data_seed=shared.resolved_data_seed)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class LaneCurves:
     """The values of a set of lanes at each evaluation.
 
@@ -81,6 +81,10 @@ class LaneCurves:
     blowups: tuple[Blowup, ...] = ()
     buffers: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
     kernel_entries: int = 0
+
+    def __repr__(self) -> str:
+        evaluations, lanes = self.train["data_loss"].shape
+        return f"<LaneCurves of {lanes:,} lanes at {evaluations:,} evaluations>"
 
     @property
     def diverged(self) -> np.ndarray:

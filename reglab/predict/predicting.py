@@ -32,8 +32,12 @@ class Predictions(NamedTuple):
     classes: npt.NDArray[np.int32]
     probabilities: npt.NDArray[Any]
 
+    def __repr__(self) -> str:
+        examples, classes = self.probabilities.shape
+        return f"<Predictions of {examples:,} examples: .classes, and .probabilities of {classes:,} classes>"
 
-@dataclasses.dataclass(frozen=True)
+
+@dataclasses.dataclass(frozen=True, repr=False)
 class Predicted:
     """The outcome of `predict_file`.
 
@@ -42,6 +46,9 @@ class Predicted:
     """
 
     result: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<Predictions of {self.result['examples']:,} examples in {self.result['output']}>"
 
 
 def predict(model_dir: str | os.PathLike[str], x: npt.ArrayLike, *, state: str = "best") -> Predictions:

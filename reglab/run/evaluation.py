@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from reglab.console.format import scores_text
 from reglab.core import penalties
 from reglab.engine.training import Training
 from reglab.run.logs.tags import trained_loss
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Evaluation:
     """The scores of both splits after `step` updates, each example counted once, and the measurements of the weights.
 
@@ -24,6 +25,10 @@ class Evaluation:
     train: dict[str, float]
     validation: dict[str, float]
     weights: dict[str, float]
+
+    def __repr__(self) -> str:
+        return (f"<Evaluation of epoch {self.epoch}, step {self.step:,}: training {scores_text(self.train)}; "
+                f"validation {scores_text(self.validation)}>")
 
     @staticmethod
     def of(step: int, epoch: int, train: Mapping[str, float], validation: Mapping[str, float],

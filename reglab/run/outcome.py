@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from reglab.cluster import Cluster
 from reglab.config import Config
+from reglab.console.format import scores_text
 from reglab.inputs import exit_codes
 from reglab.run.evaluation import Evaluation
 
@@ -41,7 +42,7 @@ class PeerLost(exit_codes.Ending, RuntimeError):
                          "start the job again to go on from the last checkpoint")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class History:
     """The outcome of a run.
 
@@ -60,6 +61,13 @@ class History:
     parameters: dict[str, dict[str, np.ndarray]]
     is_chief: bool = True
     buffers: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Says how the run ended."""
+        if "steps" not in self.result:  # This worker of a cluster wrote nothing.
+            return f"<History of {self.config}>"
+        return (f"<History of {self.result['epochs']} epochs, {self.result['steps']:,} steps: training "
+                f"{scores_text(self.result['train'])}; validation {scores_text(self.result['validation'])}>")
 
 
 @contextlib.contextmanager

@@ -1,30 +1,22 @@
 """A grid of configurations times seeds (times folds) as lanes, the choice among them, and warm-started paths.
 
-    from reglab import Config
-    from reglab.lab.grid import Grid
-    from reglab.sweep import sweep
-    result = sweep(Config(model_dir="runs/my-sweep"), Grid(l1=(0.0, 1e-4, 1e-3)), seeds=3)
+    import reglab
+    result = reglab.sweep(reglab.Config(model_dir="runs/my-sweep"), reglab.Grid(l1=(0.0, 1e-4, 1e-3)), seeds=3)
     result.best
 
-Importing this does not import TensorFlow; the first use of `sweep` or `path` does.
+The module is a function too, since `reglab.sweep` is its name. TensorFlow is imported at the first use.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
+
+from reglab.offers import offer
 
 if TYPE_CHECKING:
     from reglab.sweep.experiment import Sweep, sweep
     from reglab.sweep.pathway import Path, path
 
 __all__ = ["Path", "Sweep", "path", "sweep"]
-_HOMES: Final = {"Sweep": "experiment", "sweep": "experiment", "Path": "pathway", "path": "pathway"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        from reglab.engine.startup import quiet_tensorflow
-        quiet_tensorflow()
-        return getattr(importlib.import_module(f"reglab.sweep.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'reglab.sweep' has no attribute {name!r}")
+__getattr__, __dir__ = offer(__name__, {"reglab.sweep.experiment": ("Sweep", "sweep"),
+                                          "reglab.sweep.pathway": ("Path", "path")}, called="sweep")

@@ -21,6 +21,7 @@ from reglab.storage.files import writing
 from reglab.storage.ownership import owning
 from reglab.sweep.capacity import choose_lanes_per_call
 from reglab.sweep.files import SweepFolder
+from reglab.sweep.findings import in_short
 from reglab.sweep.folds import fold_dataset, fold_sizes
 from reglab.sweep.options import check_options, check_size, check_sweep, check_untested
 from reglab.sweep.outputs import write_outputs
@@ -31,7 +32,7 @@ from reglab.sweep.results import chunk_dict, sweep_dict
 from reglab.sweep.winners import tested_winner, train_winners
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Sweep:
     """The outcome of a sweep.
 
@@ -46,6 +47,9 @@ class Sweep:
     result: dict[str, Any]
     folder: SweepFolder
     winners: dict[str, dict[str, Any]]
+
+    def __repr__(self) -> str:
+        return in_short("Sweep", self.result, self.folder.path)
 
     @property
     def best(self) -> dict[str, Any] | None:

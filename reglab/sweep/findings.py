@@ -9,6 +9,7 @@ import numpy as np
 
 from reglab.config.strengths import is_zero
 from reglab.core import penalties
+from reglab.inputs.texts import one_line
 from reglab.lab.contest import Option, Replicates
 from reglab.lab.findings import find
 from reglab.lab.seeds import over
@@ -41,6 +42,12 @@ def findings_of(result: Mapping[str, Any], values: Mapping[str, np.ndarray],
     found = find(options, best, Replicates(text, "fold" if folds else "seed", weights), selection=result["selection"],
                  remarks=list(_remarks(result)))
     return {**found, "standard_error": _standard_error(result, text)}
+
+
+def in_short(kind: str, result: Mapping[str, Any], folder: object) -> str:
+    """Returns a sweep or path in a line: its size, its folder and its first finding."""
+    found = one_line(result["findings"]["sentences"][0], 300)
+    return f"<{kind} of {len(result['points']):,} points in {folder}. {found}>"
 
 
 def is_none(point: PointDict) -> bool:

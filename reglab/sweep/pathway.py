@@ -25,6 +25,7 @@ from reglab.storage.ownership import owning
 from reglab.sweep.capacity import choose_lanes_per_call
 from reglab.sweep.experiment import ChunkRunner
 from reglab.sweep.files import SweepFolder
+from reglab.sweep.findings import in_short
 from reglab.sweep.options import check_options, check_path, check_size, check_untested
 from reglab.sweep.path_results import path_dict, write_path
 from reglab.sweep.plan import Plan, shared_config
@@ -40,6 +41,9 @@ class Path(NamedTuple):
     plan: Plan
     result: dict[str, Any]
     folder: SweepFolder
+
+    def __repr__(self) -> str:
+        return in_short("Path", self.result, self.folder.path)
 
 
 def path(config: Config, grid: Grid, *, seeds: int = 1, selection: str = "data_loss", data: Dataset | None = None,

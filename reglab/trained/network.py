@@ -27,7 +27,7 @@ from reglab.storage.reading import Unreadable
 from reglab.trained.source import STATES, read_source
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Network:
     """A trained network.
 
@@ -54,6 +54,9 @@ class Network:
     validation: dict[str, float] | None
     class_names: tuple[ClassName, ...] | None = None
     standardization: Standardization | None = None
+
+    def __repr__(self) -> str:
+        return f"<Network {self.model.describe()}, after {self.step:,} steps>"
 
     def logits(self, x: np.ndarray) -> np.ndarray:
         """Computes the logits [batch, classes] of `x` [batch, *input_shape], in the data's units, not yet divided."""
