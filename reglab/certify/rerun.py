@@ -22,7 +22,8 @@ from reglab.run.loop import Diverged, Interrupted, fit
 from reglab.signals.stop import EarlyStop
 from reglab.storage.reading import Unreadable
 
-COMPARED: Final = ("epochs", "steps", "train", "validation", "gap", "sparsity", "weights", "best", "nonfinite")
+COMPARED: Final = ("epochs", "steps", "train", "validation", "gap", "sparsity", "weights", "best", "nonfinite",
+                   "early_stopping")
 """The parts of `result.json` that must be equal; all others depend on the clock, the machine or the folder."""
 
 

@@ -7,6 +7,8 @@ from typing import Final
 DATASETS: Final = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
 OPTIMIZERS: Final = ("adam", "sgd", "momentum", "adamw")
 SCHEDULES: Final = ("constant", "cosine", "step")
+SCHEDULES_OF_ALL_EPOCHS: Final = ("cosine",)
+"""Those in which the number of epochs decides on the rate of every step: such a run cannot go on for longer."""
 ACTIVATIONS: Final = ("relu", "gelu", "elu", "selu", "silu", "tanh", "sigmoid", "softplus", "linear")
 PRECISIONS: Final = ("float32", "float64", "bfloat16")
 RESUME_MODES: Final = ("auto", "never", "must", "restart")

@@ -33,11 +33,12 @@ class Config(Fields):
     What can be checked without reading data or opening a device is checked here: each field, and then each combination.
 
     `None` means "not given": `data_seed` then takes `seed`, `weight_decay` what the optimizer is known for,
-    `train_size` everything, `clip_norm` no clipping, `num_devices` all there are, `cpu_devices` one,
-    `checkpoint_every` once an epoch, `max_points` no bound, `model_dir` no files (the commands choose
+    `train_size` everything, `clip_norm` no clipping, `patience` all epochs, `num_devices` all there are, `cpu_devices`
+    one, `checkpoint_every` once an epoch, `max_points` no bound, `model_dir` no files (the commands choose
     `runs/<time>-<name>`), `compile_cache` what `REGLAB_COMPILE_CACHE` says or else `reglab` in the user's cache folder.
     `class_weights`, also a mapping from classes to weights, then weighs all examples alike.
-    `checkpoint_every` and `summary_every` count steps, `evaluate_every` epochs, `rendezvous_timeout` seconds.
+    `checkpoint_every` and `summary_every` count steps, `evaluate_every` epochs, `patience` evaluations,
+    `rendezvous_timeout` seconds.
 
     Raises:
       ConfigError: a value is out of range or a combination is impossible; one line that names the flag, the value
@@ -68,6 +69,8 @@ class Config(Fields):
                 require(False, "class_weights", self.class_weights, problem)
         require(rounded(self.momentum, self.precision) < 1, "momentum", self.momentum,
                 "give a number from 0 to less than 1, even when rounded to the precision of the run")
+        require(not self.min_delta or self.patience is not None, "min_delta", self.min_delta,
+                "it says what --patience counts as lower: give --patience too, or leave it out")
         require(self.weight_decay in (None, 0.0) or self.optimizer == "adamw", "weight_decay", self.weight_decay,
                 "decoupled weight decay needs --optimizer=adamw; for a penalty in the objective use " + " or ".join(
                     f"--{penalty.name}" for penalty in penalties.registered() if penalty.slope is not None))
@@ -153,15 +156,23 @@ class Config(Fields):
             raise ConfigError(f"{shown(os.fspath(path))}: {error}") from None
 
     def differences(self, other: Config) -> list[str]:
-        """Lists the fields in which `other` is a different experiment, as `name: mine, not theirs` texts.
+        """Lists the fields in which `other` is a different experiment, as `name: mine, not theirs` texts."""
+        mine, theirs = self._told, other._told
+        return [f"{name}: {_quoted(mine[name])}, not {_quoted(theirs[name])}" for name in self.different_fields(other)]
+
+    def different_fields(self, other: Config) -> list[str]:
+        """Lists the names of the fields in which `other` is a different experiment.
 
         Fields that only say where and how a run is kept (`HANDLING_FIELDS`) do not count, nor does `on_nonfinite` if
         that of `other` is "stop": as long as everything was finite, its three values have the same effect.
         """
-        mine, theirs = ({**_USUAL, **config.to_dict(), **config.strengths} for config in (self, other))
+        mine, theirs = self._told, other._told
         same = HANDLING_FIELDS | ({"on_nonfinite"} if other.on_nonfinite == "stop" else set())
-        return [f"{name}: {_quoted(mine[name])}, not {_quoted(theirs[name])}" for name in mine
-                if name not in same and mine[name] != theirs[name]]
+        return [name for name in mine if name not in same and mine[name] != theirs[name]]
+
+    @property
+    def _told(self) -> dict[str, Any]:
+        return {**_USUAL, **self.to_dict(), **self.strengths}
 
 
 def _quoted(value: object) -> str:

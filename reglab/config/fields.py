@@ -125,6 +125,14 @@ class Fields:
         holds(lambda decay: 0 < decay < 1, "give a decay above 0 and below 1, for example 0.999, or leave it out"),
         later=True)
     epochs: int = _OPTIMIZATION.flag(10, "Passes over the training data.", _COUNT)
+    patience: int | None = _OPTIMIZATION.flag(
+        None, "Stop early, after this many evaluations in a row (see --evaluate_every) that did not lower the "
+        "validation data loss, which has no penalty in it; however far it got, the run then ends with its best state.",
+        between(1, allowed.MOST_COUNT, "give a number of evaluations of at least 1, or leave it out for all epochs"),
+        later=True)
+    min_delta: float = _OPTIMIZATION.flag(
+        0.0, "Of --patience: nats by which the validation data loss has to fall to count as lower.", strength(),
+        later=True)
     batch_size: int = _OPTIMIZATION.flag(32, "Examples a step, over all replicas.", _COUNT)
     seed: int = _OPTIMIZATION.flag(
         0, "Seed of the initial weights, and of all else unless --data_seed is given.",

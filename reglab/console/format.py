@@ -100,11 +100,21 @@ def summary_lines(result: Mapping[str, Any]) -> dict[str, str]:
     if (nonfinite := result.get("nonfinite") or {}).get("left_out"):
         restores = f", {nonfinite['restores']} times back to a checkpoint" if nonfinite.get("restores") else ""
         lines["Left out"] = f"{nonfinite['left_out']:,} updates, which were not finite{restores}"
+    if (ended := result.get("early_stopping")):
+        lines["Stopped"] = _ending(ended, result)
     if best:
         lines["Best"] = _listed([f"epoch {best.get('epoch', '-')}, step {best.get('step', '-')}", scores_text(best)])
     if result.get("model_dir") is not None:
         lines["Written to"] = str(result["model_dir"])
     return {label: text for label, text in lines.items() if text}
+
+
+def _ending(ended: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+    """Returns when early stopping ended a run, and with which state."""
+    when = (f"early, after epoch {ended['epochs']}: {ended['patience']} evaluations in a row without improvement"
+            if ended["stopped"] else f"after all {ended['epochs']} epochs")
+    return f"{when}; " + (f"these are the results of the best state, epoch {result['epochs']}" if
+                          ended["best_state"] else "there is no whole best state, so these are those of the last")
 
 
 def tensorboard_command(result: Mapping[str, Any]) -> str | None:

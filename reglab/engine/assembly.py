@@ -31,6 +31,7 @@ from reglab.engine.replicas import Replicas
 from reglab.engine.sources.arrays import ArraySource
 from reglab.engine.sources.base import Layout, Source
 from reglab.engine.sources.streams import StreamSource
+from reglab.engine.summary_interval import interval_within
 from reglab.engine.training import Training
 from reglab.inputs.texts import shown
 
@@ -232,9 +233,7 @@ def parameter_dtype(config: Config) -> tf.DType:
 
 def summary_interval(config: Config, data: HasSizes) -> int:
     """The interval between measured steps: `summary_every`, or longer to keep within `max_points`; 0 measures none."""
-    if not config.summary_every or config.max_points is None:
-        return config.summary_every
-    return max(config.summary_every, (total_steps(config, data) - 1) // config.max_points + 1)
+    return interval_within(config, total_steps(config, data))
 
 
 def total_steps(config: Config, data: HasSizes) -> int:

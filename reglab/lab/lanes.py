@@ -116,6 +116,8 @@ class LaneTrainer:
         check_batch_size(shared, dataset)
         if shared.on_nonfinite == "restore":
             raise ConfigError("--on_nonfinite=restore goes back to checkpoints, and lanes have none: give skip or stop")
+        if shared.patience is not None:
+            raise ConfigError(f"--patience={shared.patience}: lanes cannot stop early yet: leave it out")
         self.placement = place_lanes(shared)
         check_memory(shared, input_shape=dataset.input_shape, classes=dataset.classes, lanes=count)
         self._shared, self._dataset, self._count = shared, dataset, count

@@ -23,9 +23,9 @@ from reglab.run.evaluation import Evaluation
 from reglab.run.journal import Journal
 from reglab.run.logs.event_file import EventFile
 from reglab.run.logs.event_points import PAGES
-from reglab.run.logs.mending import Rhythm
 from reglab.run.logs.pages import table
 from reglab.run.logs.points import SPLITS
+from reglab.run.logs.rhythm import Rhythm, written_epochs
 from reglab.run.logs.summaries import MetricsFile, RunWriter
 from reglab.run.logs.tags import ABOUT_FOUND, ABOUT_RUN, ABOUT_TAGS, gap_tags, kernel_tag, split_tags
 from reglab.run.opening import open_folder
@@ -69,15 +69,17 @@ class FolderJournal(Journal):
         for k, step in enumerate(calls.report_steps.tolist()):
             self._write(step, "train", {tag: float(values[k]) for tag, values in calls.reports.items()}, now)
 
-    def write_evaluation(self, evaluation: Evaluation, extra: Mapping[str, float]) -> None:
+    def write_evaluation(self, evaluation: Evaluation, extra: Mapping[str, float]) -> bool:
         """Writes an evaluation to both files for both splits; starts to save the state if it is the best so far."""
         self._wrote_evaluation = self._is_written(evaluation.epoch)
         if self._wrote_evaluation:
             self._write_both(evaluation, extra)
-        if self._note_best(evaluation):
+        is_best = self._note_best(evaluation)
+        if is_best:
             assert self.best is not None
             self._directory.keep_whole()
             self._checkpoints.save_best(self.best, background=True)
+        return is_best
 
     def _write_both(self, evaluation: Evaluation, extra: Mapping[str, float]) -> None:
         now, step = time.time(), evaluation.step
@@ -96,6 +98,14 @@ class FolderJournal(Journal):
         if self.best is None or keep_best(self._checkpoints, self.best, self._warn):
             return self.best
         return {**self.best, "lost": True}
+
+    def restore_best(self) -> bool:
+        """Restores the best state after it was read back; returns whether it is there and whole."""
+        best = self.confirm_best()
+        if best is None or "lost" in best:
+            return False
+        self._checkpoints.restore_best(best["step"])
+        return True
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Writes the result to `result.json` and the Text page, once all metrics and checkpoints are on disk."""
@@ -178,10 +188,3 @@ def _run_writer(directory: RunDirectory, split: str) -> RunWriter:
     """Makes a new event file. Its name ends in the run's id, by which the run recognizes its own files."""
     folder = directory.path / split
     return RunWriter(folder, EventFile(folder, f".{directory.run_file.run}"))
-
-
-def written_epochs(config: Config) -> Callable[[int], bool]:
-    """Returns whether an epoch's evaluation is written: at most `max_points` are, including the last."""
-    last = -(-config.epochs // config.evaluate_every)  # The last is evaluated in any case.
-    every = 1 if config.max_points is None else (last - 1) // config.max_points + 1
-    return lambda epoch: epoch == config.epochs or epoch // config.evaluate_every % every == 0

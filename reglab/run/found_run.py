@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from reglab.config import Config, ConfigError
 from reglab.run.checkpoints import files as checkpoint_files
+from reglab.run.going_on import MAY_DIFFER, check_config, refuse
 from reglab.run.older import has_two_splits
 from reglab.run.run_file import NAME, RunFile, read_run_file
 from reglab.storage.files import misplaced
@@ -31,6 +32,7 @@ class FoundRun:
       run_file: the contents of `run.json`, or what is known of them; new contents if there is no run.
       knows_run: whether `run.json` was there and whole; if not, it is written again as far as possible.
       is_older: whether the run was written by an older reglab, which did not label checkpoints.
+      goes_on_from: the configuration of the run if it is to go on further than that says; else None.
       warnings: a line for the user about each damaged file.
     """
 
@@ -38,6 +40,7 @@ class FoundRun:
     run_file: RunFile = dataclasses.field(default_factory=RunFile)
     knows_run: bool = False
     is_older: bool = False
+    goes_on_from: Config | None = None
     warnings: list[str] = dataclasses.field(default_factory=list)
 
 
@@ -123,10 +126,16 @@ def _check_contents(path: pathlib.Path, config: Config, found: FoundRun) -> bool
     theirs = _their_config(path, found)
     if has_two_splits(_their_facts(path, found)):  # The digest of the data shows what was validated on.
         theirs = dataclasses.replace(theirs, validation_split=config.validation_split)
-    differences = config.differences(theirs)
-    if differences:
-        raise ConfigError(f"{flag} holds a run of another configuration ({'; '.join(differences)}): name another "
-                          "folder, or give the flags of that run")
+    different = config.different_fields(theirs)
+    if not different:
+        return True
+    if not set(different) <= MAY_DIFFER:
+        raise ConfigError(f"{flag} holds a run of another configuration ({'; '.join(config.differences(theirs))}): "
+                          "name another folder, or give the flags of that run")
+    check_config(config, theirs, flag)
+    if not found.knows_run:
+        refuse(config, theirs, flag, different[0], "its run.json is missing or damaged")
+    found.goes_on_from = theirs
     return True
 
 

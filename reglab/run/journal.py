@@ -33,9 +33,13 @@ class Journal:
     def write_reports(self, calls: Calls) -> None:
         """Writes the measured steps of a call."""
 
-    def write_evaluation(self, evaluation: Evaluation, extra: Mapping[str, float]) -> None:
-        """Writes an evaluation of both splits, with `extra` tags for training; keeps the state if it is the best."""
-        self._note_best(evaluation)
+    def write_evaluation(self, evaluation: Evaluation, extra: Mapping[str, float]) -> bool:
+        """Writes an evaluation of both splits, with `extra` tags for training; keeps the state if it is the best.
+
+        Returns:
+          Whether it is the best so far.
+        """
+        return self._note_best(evaluation)
 
     def write_histograms(self, step: int, kernels: Mapping[str, np.ndarray]) -> None:
         """Writes the distribution of every kernel, by layer."""
@@ -43,6 +47,10 @@ class Journal:
     def confirm_best(self) -> dict[str, Any] | None:
         """Returns `best` after its state was read back, with `"lost": true` if that is damaged beyond repair."""
         return self.best
+
+    def restore_best(self) -> bool:
+        """Restores the best state; returns whether that is there and whole."""
+        return False
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Writes the result of a complete run."""

@@ -21,7 +21,6 @@ from reglab.engine.assembly import (
     load_dataset,
     make_training,
     source_of,
-    summary_interval,
     total_steps,
 )
 from reglab.engine.pace import Pace
@@ -29,13 +28,15 @@ from reglab.engine.placement import place_run
 from reglab.engine.startup import start_devices
 from reglab.engine.training import Training
 from reglab.run.divergence import Diverged
+from reglab.run.early_stopping import EarlyStopping
 from reglab.run.ended import noting_end
 from reglab.run.evaluation import Evaluation, evaluate
-from reglab.run.folder_journal import open_journal, written_epochs
+from reglab.run.folder_journal import open_journal
 from reglab.run.journal import Journal
-from reglab.run.logs.mending import Rhythm
+from reglab.run.logs.rhythm import Rhythm, is_evaluated, written_epochs
 from reglab.run.nonfinite import Guard
 from reglab.run.outcome import History, Interrupted, PeerLost, peers_needed
+from reglab.run.patience import trained_steps
 from reglab.run.report import describe_run, make_result
 from reglab.run.run_directory import RunDirectory
 from reglab.signals.stop import StopRequest, stop_request
@@ -87,7 +88,7 @@ def _fit(config: Config, data: Data | None, directory: RunDirectory | None, cons
         with peers_needed(cluster), stop_request() as stop:  # Until the journal is closed and everything is on disk.
             training = make_training(config, source, place_run(config, cluster, stop))
             run = _Run(config, training, console, until)
-            with noting_end(directory), _closing(open_journal(config, directory, cast(State, run.guard.state),
+            with noting_end(directory), _closing(open_journal(config, directory, cast(State, run.state),
                                                               console.warning, run.is_due, run.rhythm)) as journal:
                 return run.fit(journal, stop)
     finally:
@@ -118,20 +119,30 @@ class _Run:
         self._config, self._training, self._replicas = config, training, training.program.replicas
         self._console, self._until = console, until
         self.guard = Guard(config, training, self._go_back, console.warning)
+        self._stopping = EarlyStopping(config, training)
         self._pace = Pace()
         self._evaluations: list[Evaluation] = []
         self._is_kept = written_epochs(config)
         self._total_steps = total_steps(config, training.program.layout)
 
+    @property
+    def state(self) -> dict[str, Any]:
+        """The variables that checkpoints must hold."""
+        return {**self.guard.state, **self._stopping.state}
+
     def is_due(self, step: int) -> bool:
-        """Returns whether a checkpoint is scheduled at a step, that is, made there however the run is interrupted."""
-        return step % (self._config.checkpoint_every or self._training.steps_per_epoch) == 0
+        """Returns whether a checkpoint is scheduled at a step, that is, made there however the run is interrupted.
+
+        A run that may return to its best state and, after that, to a checkpoint before it, keeps one at each epoch.
+        """
+        every, epoch = self._config.checkpoint_every, self._training.steps_per_epoch
+        keeps_epochs = every is None or (self._config.patience is not None and self._config.on_nonfinite == "restore")
+        return (every is not None and step % every == 0) or (keeps_epochs and step % epoch == 0)
 
     @property
     def rhythm(self) -> Rhythm:
         """The steps at which the run writes points."""
-        return Rhythm(self._training.steps_per_epoch, summary_interval(self._config, self._training.program.layout),
-                      self._is_kept)
+        return Rhythm.of(self._config, self._training.steps_per_epoch)
 
     def fit(self, journal: Journal, stop: StopRequest) -> History:
         """Trains all epochs from the restored step on, then writes the result."""
@@ -145,7 +156,7 @@ class _Run:
         journal.write_header(facts)
         begun = time.perf_counter()
         if journal.finished_result is not None:
-            console.message(f"This run is already complete: {self._total_steps} steps.")
+            console.message(f"This run is already complete: {trained_steps(journal.finished_result):,} steps.")
             console.summary(journal.finished_result)
             return self._history(journal.finished_result)
         if journal.restored_step:
@@ -154,13 +165,18 @@ class _Run:
             console.message("Nothing was saved yet: begins at step 0.")
         console.start(journal.restored_step, self._total_steps, config.epochs)
         for epoch in range(journal.restored_step // self._training.steps_per_epoch, config.epochs):
+            if self._stopping.is_over:
+                break
             self._train_epoch(epoch)
-        if not self._evaluations:  # Killed after the last checkpoint, before the result was written.
-            self._evaluations.append(evaluate(self._training, config.epochs))
+        ended = self._stopping.restore_best(journal, self.state, self._take_from_chief)
+        if ended or not self._evaluations:  # None: killed after the last checkpoint, before the result was written.
+            self._evaluations.append(self._evaluate())
+        if ended:
+            journal.save()
         console.finish()
         result = make_result(config, self._training, self._evaluations[-1], best=journal.confirm_best(),
                              seconds=time.perf_counter() - begun, steps_per_second=self._pace.steps_per_second,
-                             resumed_from=journal.restored_step, nonfinite=self.guard.counts)
+                             resumed_from=journal.restored_step, nonfinite=self.guard.counts, ended=ended)
         journal.write_result(result)
         console.summary(result)
         return self._history(result)
@@ -185,9 +201,9 @@ class _Run:
             if first < training.steps_per_epoch and self._checkpoint_due():
                 self._save()
         last = epoch + 1 == config.epochs
-        if last or (epoch + 1) % config.evaluate_every == 0:
+        if is_evaluated(config, epoch + 1):
             self._finish_epoch(epoch, time.perf_counter() - began)
-        if last or config.checkpoint_every is None or self._checkpoint_due():
+        if last or self._checkpoint_due():
             self._save()
 
     def _finish_epoch(self, epoch: int, seconds: float) -> None:
@@ -197,6 +213,7 @@ class _Run:
                 self._config.on_nonfinite == "stop" or not self._has_finite_weights()):
             self.guard.not_finite(evaluation.step, resume_at=evaluation.step)
             evaluation = evaluate(self._training, epoch + 1)
+        self._stopping.note(evaluation.validation["data_loss"])
         if self._evaluations and not self._is_kept(self._evaluations[-1].epoch):
             self._evaluations.pop()
         self._evaluations.append(evaluation)
@@ -205,12 +222,16 @@ class _Run:
             "perf/steps_per_second": rate, "perf/examples_per_second": rate * self._config.batch_size}
         left_out = {} if self._config.on_nonfinite == "stop" else {
             "updates/left_out": float(self.guard.counts["left_out"])}
-        self._journal.write_evaluation(evaluation, {**left_out, **pace})
+        if self._journal.write_evaluation(evaluation, {**left_out, **pace}):
+            self._stopping.note_best(self.state)
         if self._config.histograms:
             kernels = self._training.program.step.model.kernels(self._training.weights().parameters)
             self._journal.write_histograms(evaluation.step, kernels)
         self._console.epoch(EpochRow(epoch + 1, self._config.epochs, evaluation.step, evaluation.train,
                                      evaluation.validation, seconds, rate))
+
+    def _evaluate(self) -> Evaluation:
+        return evaluate(self._training, self._training.steps_taken // self._training.steps_per_epoch)
 
     def _next_count(self, first: int, epoch_start: int) -> int:
         """Returns the number of steps of the next call: to the end of the epoch, the next checkpoint or `until`, or as
@@ -234,8 +255,7 @@ class _Run:
         return int(counts.min())
 
     def _checkpoint_due(self) -> bool:
-        every = self._config.checkpoint_every
-        return every is not None and self._training.steps_taken % every == 0
+        return self.is_due(self._training.steps_taken)
 
     def _show_progress(self, epoch: int, data_losses: np.ndarray) -> None:
         finite = data_losses[np.isfinite(data_losses)]
@@ -287,7 +307,7 @@ class _Run:
         journal.restored_step = int(chief[0])
         if chief[1] and journal.finished_result is None:
             journal.finished_result = {"completed": True}  # The chief has the rest of it.
-        self._take_from_chief(tf.nest.flatten(self.guard.state))
+        self._take_from_chief(tf.nest.flatten(self.state))
 
     def _take_from_chief(self, variables: list[tf.Variable]) -> None:
         arrays = [variable.numpy() for variable in variables]

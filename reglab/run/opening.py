@@ -15,12 +15,16 @@ from reglab.config import Config, ConfigError
 from reglab.core.step import State
 from reglab.run.checkpoints.best import find_best
 from reglab.run.checkpoints.checkpoint import Checkpoints
-from reglab.run.checkpoints.files import own_files
+from reglab.run.checkpoints.files import own_files, saved_steps
+from reglab.run.going_on import check_done
 from reglab.run.logs.event_points import read_event_records
-from reglab.run.logs.mending import Expected, Rhythm, mend_logs
+from reglab.run.logs.forgetting import forget_end
+from reglab.run.logs.mending import mend_logs
 from reglab.run.logs.metric_lines import read_metric_lines
 from reglab.run.logs.points import SPLITS, Key, Point, agree
+from reglab.run.logs.rhythm import Expected, Rhythm
 from reglab.run.logs.tags import ACCURACY, DATA_LOSS
+from reglab.run.patience import trained_steps
 from reglab.run.result_file import read_result
 from reglab.run.run_directory import RunDirectory
 from reglab.storage.reading import Unreadable
@@ -58,6 +62,8 @@ def open_folder(config: Config, directory: RunDirectory, state: State, warn: Cal
         step = checkpoints.restore_latest(warn, saved=directory.run_file.saved, trusting=directory.is_older)
         if step is None:
             _refuse_lost_run(directory)
+        elif directory.goes_on_from is not None:
+            _go_on(config, directory.goes_on_from, directory, step, rhythm, warn)
     adopted = () if directory.knows_run or not directory.holds_run else _adopted_events(directory, warn)
     warned = len(directory.warnings)
     directory.create(events=adopted, saved=step)
@@ -65,7 +71,7 @@ def open_folder(config: Config, directory: RunDirectory, state: State, warn: Cal
         warn(line)
     if not directory.exists:
         return Opened(checkpoints, None, None, None, frozenset())
-    last_step = step or 0
+    last_step = _last_logged(directory, config, step)
     # A run that went back may have skipped an evaluation.
     expected = None if rhythm is None or config.on_nonfinite == "restore" else Expected.of(config, rhythm, last_step)
     logs = mend_logs(directory.path, directory.event_files(), last_step, warn, expected=expected,
@@ -77,6 +83,35 @@ def open_folder(config: Config, directory: RunDirectory, state: State, warn: Cal
     best = find_best(checkpoints, evaluations, last_step, warn, directory.is_older)
     result = read_result(directory.path / "result.json", config, step, directory.run_file.result, warn)
     return Opened(checkpoints, step, best, result, logs.told)
+
+
+def _go_on(config: Config, theirs: Config, directory: RunDirectory, step: int, rhythm: Rhythm | None,
+           warn: Callable[[str], None]) -> None:
+    """Makes the run one of `config` that stands at `step`, except for its configuration, which is to be written then.
+
+    Killed on its way, the run is still one of `theirs`, without a result.
+
+    Raises:
+      ConfigError: what the run has done is not what one of `config` would have done.
+    """
+    assert rhythm is not None, "whoever goes on knows the length of an epoch"
+    steps = rhythm.steps_per_epoch
+    best = max(saved_steps(directory.checkpoints / "best"), default=None)
+    superfluous = check_done(config, theirs, f"--model_dir={directory.path}", step=step,
+                             steps_per_epoch=steps, best=best)
+    directory.remove_result()
+    mend_logs(directory.path, directory.event_files(), step, warn, ending=f".{directory.run_file.run}",
+              expected=Expected.of(theirs, Rhythm.of(theirs, steps), step))
+    forget_end(directory, superfluous)
+
+
+def _last_logged(directory: RunDirectory, config: Config, step: int | None) -> int:
+    """Returns the step up to which the logs belong to the run: `step`, to which it was restored, or the last that it
+    took if it ended with an earlier state."""
+    if step is None or config.patience is None:
+        return step or 0
+    result = read_result(directory.path / "result.json", config, step, directory.run_file.result, lambda text: None)
+    return max(step, trained_steps(result))
 
 
 def _evaluated(key: Key, point: Point, rhythm: Rhythm | None, count: int) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from reglab.engine.replicas import Replicas
 from reglab.engine.training import Training
 from reglab.run.evaluation import Evaluation
 from reglab.run.logs.tags import meanings
+from reglab.run.patience import rule
 from reglab.storage.json_values import for_json
 
 LATER: Final = ("label_smoothing", "ema", "decay_factor", "decay_every")
@@ -47,6 +48,7 @@ def describe_run(config: Config, training: Training) -> dict[str, str]:
         **_unusual(config, data),
         "Batches": f"{config.batch_size} examples, {training.steps_per_epoch:,} steps an epoch, "
                    f"{_plural(config.epochs, 'epoch')}",
+        **rule(config),
         "Device": f"{environment.device_name()}, {numerics}",
         "Strategy": _strategy(replicas),
         "XLA": f"compiles {_compiled(replicas)}" if config.jit else "off (--jit=false)",
@@ -73,14 +75,20 @@ def _unusual(config: Config, data: DataFacts) -> dict[str, str]:
 
 def make_result(config: Config, training: Training, final: Evaluation, *,
                 best: Mapping[str, Any] | None, seconds: float, steps_per_second: float,
-                resumed_from: int, nonfinite: Mapping[str, int] | None = None) -> dict[str, Any]:
-    """Returns the contents of `result.json`: losses in nats, accuracies and sparsities as fractions, times in s."""
+                resumed_from: int, nonfinite: Mapping[str, int] | None = None,
+                ended: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Returns the contents of `result.json`: losses in nats, accuracies and sparsities as fractions, times in s.
+
+    Args:
+      ended: what early stopping did, by name; empty without it.
+    """
     replicas, data = training.program.replicas, training.source.about
     result: dict[str, Any] = {
         "completed": True, "epochs": final.epoch, "steps": final.step,
         "train": final.train, "validation": final.validation, "gap": final.gap,
         "sparsity": final.weights["sparsity/total"], "sparsity_threshold": SPARSITY_THRESHOLD,
         "weights": final.weights, "best": dict(best) if best else None,
+        **(ended or {}),
         "nonfinite": {"on_nonfinite": config.on_nonfinite, "left_out": 0, "restores": 0, **(nonfinite or {})},
         "seconds": seconds, "steps_per_second": steps_per_second,
         "examples_per_second": steps_per_second * config.batch_size,

@@ -11,6 +11,7 @@ from reglab.config import Config
 from reglab.core import penalties
 from reglab.run.logs.tags import trained_loss
 from reglab.run.older import with_data_loss
+from reglab.run.patience import is_of_end
 from reglab.storage.reading import Missing, Unreadable, is_count, is_number, read_bytes, read_object
 
 _SPLIT: Final = ("data_loss", *penalties.standing(), "penalty", "total", "accuracy")
@@ -52,7 +53,7 @@ def read_result(path: pathlib.Path, config: Config, step: int, digest: str | Non
         warn(f"result.json {error}: written again from the checkpoint")
         return None
     # A result of another step was written before a checkpoint was lost; the run takes those steps again.
-    return result if result["steps"] == step and result["epochs"] == config.epochs else None
+    return result if result["steps"] == step and is_of_end(result, config) else None
 
 
 def wrong_field(result: Mapping[str, Any]) -> str | None:

@@ -38,6 +38,7 @@ class RunDirectory:
       run_file: the contents of `run.json`.
       knows_run: whether `run.json` was there and whole; if not, it is written again as far as possible.
       is_older: whether the run was written by an older reglab, which did not label checkpoints.
+      goes_on_from: the configuration of the run if it is to go on further than that says; else None.
       warnings: a line for the user about each damaged file.
 
     Raises:
@@ -50,7 +51,7 @@ class RunDirectory:
         self._config = config
         found = find_run(self.path, config)
         self.holds_run, self.knows_run, self.is_older = found.holds_run, found.knows_run, found.is_older
-        self.warnings = found.warnings
+        self.goes_on_from, self.warnings = found.goes_on_from, found.warnings
         self.exists = self.holds_run and config.resume != "restart"
         self.run_file = RunFile() if config.resume == "restart" else found.run_file
         self._replaced = found.run_file  # With --resume=restart, that of the run being replaced.
@@ -165,6 +166,16 @@ class RunDirectory:
         with writing(self.path / "result.json"):
             write_atomically(self.path / "result.json", text)
         self.note(result=hashlib.sha256(text.encode()).hexdigest())
+
+    def remove_result(self) -> None:
+        """Removes `result.json`: the run is not complete any more.
+
+        Raises:
+          StorageError: it cannot be removed.
+        """
+        self.note(result=None)
+        with writing(self.path / "result.json"):
+            (self.path / "result.json").unlink(missing_ok=True)
 
     def _data_json(self) -> str:
         return json.dumps(self.run_file.data, indent=2) + "\n"

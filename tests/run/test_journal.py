@@ -18,7 +18,7 @@ from reglab.engine.training import Calls
 from reglab.run import result_file
 from reglab.run.checkpoints.checkpoint import Checkpoints
 from reglab.run.evaluation import Evaluation
-from reglab.run.folder_journal import FolderJournal, open_journal, written_epochs
+from reglab.run.folder_journal import FolderJournal, open_journal
 from reglab.run.journal import Journal
 from reglab.run.run_directory import RunDirectory
 
@@ -257,17 +257,3 @@ def test_every_configuration_has_a_page_of_hyperparameters(tmp_path: pathlib.Pat
                                                            fields: dict[str, Any]) -> None:
     opened(tmp_path, **fields).close()
     assert len(read_events(tmp_path / "validation")["_hparams_/session_start_info"]) == 1
-
-
-@pytest.mark.parametrize("most", [1, 2, 3, 7, 1000, None])
-@pytest.mark.parametrize(("epochs", "every"), [(1, 1), (12, 1), (13, 1), (13, 5), (1000, 3)])
-def test_no_more_evaluations_are_written_than_points_are_wanted_and_the_last_always_is(epochs: int, every: int,
-                                                                                      most: int | None) -> None:
-    evaluated = [epoch for epoch in range(1, epochs + 1) if epoch % every == 0 or epoch == epochs]
-    is_written = written_epochs(Config(epochs=epochs, evaluate_every=every, max_points=most))
-    written = [epoch for epoch in evaluated if is_written(epoch)]
-    assert written[-1] == epochs
-    if most is None or most >= len(evaluated):
-        assert written == evaluated
-    else:
-        assert 0 < len(written) <= most

@@ -152,6 +152,15 @@ class Checkpoints:
         check_whole(self._directory, step, self._run)
         self._writer.copy_best(evaluation)
 
+    def restore_best(self, step: int) -> None:
+        """Restores the best state, that of `step`.
+
+        Raises:
+          One of `UNREADABLE`: it is not whole, which `check_best` tells.
+        """
+        self._writer.forget_copy()
+        restore_state(self.best_directory, step, self._state, self._run, trusting=False)
+
     def label_best(self, evaluation: Mapping[str, Any]) -> None:
         """Writes the label of the best state and `best.json` again.
 

@@ -15,48 +15,18 @@ from typing import NamedTuple
 
 from tensorboard.compat.proto import event_pb2, summary_pb2
 
-from reglab.config import Config, ConfigError
+from reglab.config import ConfigError
 from reglab.run.logs.event_points import EventRecords, read_event_records
 from reglab.run.logs.foreign import without_foreign
 from reglab.run.logs.metric_lines import MetricLines, read_metric_lines
 from reglab.run.logs.points import SPLITS, Key, Point, agree
 from reglab.run.logs.records import framed
+from reglab.run.logs.rhythm import Expected
 from reglab.run.logs.summaries import metrics_line, scalar_values
 from reglab.storage.files import remove_temporaries, write_atomically
 from reglab.storage.reading import Missing, Unreadable
 
 Warn = Callable[[str], None]
-
-
-class Rhythm(NamedTuple):
-    """The steps at which a run writes points.
-
-    Attributes:
-      steps_per_epoch: the number of steps in an epoch.
-      interval: the number of steps from one measured step to the next; 0 if none is measured.
-      is_written: whether an epoch's evaluation is written.
-    """
-
-    steps_per_epoch: int
-    interval: int
-    is_written: Callable[[int], bool]
-
-
-class Expected(NamedTuple):
-    """What a run must have written up to a step: its points, and the steps with histograms."""
-
-    points: frozenset[Key] = frozenset()
-    histograms: frozenset[int] = frozenset()
-
-    @staticmethod
-    def of(config: Config, rhythm: Rhythm, last_step: int) -> Expected:
-        """Returns what a run of `config` must have written up to `last_step`."""
-        measured = range(0, last_step, rhythm.interval) if rhythm.interval else range(0)
-        evaluated = [epoch * rhythm.steps_per_epoch for epoch in range(1, last_step // rhythm.steps_per_epoch + 1)
-                     if (epoch == config.epochs or epoch % config.evaluate_every == 0) and rhythm.is_written(epoch)]
-        return Expected(frozenset([*(Key(step, "measured", "train") for step in measured),
-                                   *(Key(step, "evaluation", split) for step in evaluated for split in SPLITS)]),
-                        frozenset(evaluated if config.histograms else ()))
 
 
 class Logs(NamedTuple):
