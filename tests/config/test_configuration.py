@@ -39,6 +39,7 @@ BAD_VALUES: list[tuple[str, Any, str]] = [
     ("max_points", 0, "number of points"), ("model", "mpl", "choose one of mlp"),
     ("dropout", 1.0, "less than 1"), ("dropout", -0.1, "from 0"), ("dropout", math.nan, "from 0"),
     ("label_smoothing", 1.0, "less than 1"), ("label_smoothing", -0.1, "from 0"), ("ema", 0.0, "above 0"),
+    ("patience", 0, "at least 1"), ("min_delta", -0.1, "at least 0"), ("min_delta", math.nan, "finite"),
     ("ema", 1.0, "below 1"), ("decay_factor", 1.0, "below 1"), ("decay_every", 0, "at least 1"),
 ]
 
