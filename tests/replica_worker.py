@@ -80,7 +80,7 @@ def distribution() -> dict[str, Any]:
     """What 4 replicas do to arrays, and runs that change their number."""
     replicas = place_run(ELASTIC, None)
     return {"arrays": arrays(replicas), "numbers": replicas.gather_numbers(3, 4).tolist(),
-            "devices": list(replicas.devices), "left out": left_out(), **elastic()}
+            "devices": list(replicas.devices), "left out": left_out(), "proximal": proximal(), **elastic()}
 
 
 def arrays(replicas: Replicas) -> dict[str, Any]:
@@ -131,6 +131,15 @@ def left_out() -> dict[str, Any]:
         found[mode] = {"difference": float(np.abs(flat(runs[0].parameters) - flat(runs[1].parameters)).max()),
                        "counted": [run.result["nonfinite"] for run in runs]}
     return found
+
+
+def proximal() -> dict[str, Any]:
+    """How far two replicas with a proximal operator are from one device, and whether they have the same zeros."""
+    config = dataclasses.replace(ELASTIC, epochs=2, proximal=True, l1=1e-2)
+    one, two = (flat(reglab.fit(dataclasses.replace(config, strategy=strategy, num_devices=count)).parameters)
+                for strategy, count in (("one_device", None), ("mirrored", 2)))
+    return {"difference": float(np.abs(one - two).max()), "same zeros": bool(np.array_equal(one == 0, two == 0)),
+            "zeros": float(np.mean(one == 0))}
 
 
 def elastic() -> dict[str, Any]:

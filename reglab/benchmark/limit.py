@@ -98,6 +98,6 @@ class Limit:
 
     def _pass(self, i: tf.Tensor, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
         parameters, slots, gradients = arrays
-        parameters, slots = self.optimizer.update(gradients, slots, parameters, tf.cast(i, tf.int64),
-                                                  tf.constant(1e-3, self.dtype))
+        parameters, slots, _ = self.optimizer.update(gradients, slots, parameters, tf.cast(i, tf.int64),
+                                                     tf.constant(1e-3, self.dtype))
         return parameters, slots, gradients

@@ -56,10 +56,15 @@ METRICS: Final = {
 """By name in `compare.json`, besides the norms. None includes the penalty; sparsity is of all Dense kernels."""
 
 
+_ZEROS: Final = Metric("exact zeros", "%", 100.0)
+
+
 def metrics_of(measured: Collection[str]) -> dict[str, Metric]:
-    """Returns the metrics that `measure` gave, by name: `METRICS`, and each penalty's norm over all Dense kernels."""
-    return METRICS | {f"norm_{penalty.name}": Metric(f"norm: {penalty.norm_formula}", "")
-                      for penalty in penalties.registered() if f"norm_{penalty.name}" in measured}
+    """Returns the metrics that `measure` gave, by name: `METRICS`, with proximal operators the fraction of entries that
+    are exactly 0, and each penalty's norm over all Dense kernels."""
+    norms = {f"norm_{penalty.name}": Metric(f"norm: {penalty.norm_formula}", "") for penalty in penalties.registered()
+             if f"norm_{penalty.name}" in measured}
+    return {**METRICS, **({"zeros": _ZEROS} if "zeros" in measured else {}), **norms}
 
 
 def arms_of(config: Config) -> tuple[Arm, ...]:
@@ -107,5 +112,7 @@ def measure(curves: LaneCurves) -> dict[str, np.ndarray]:
         "train_accuracy": curves.train["accuracy"], "validation_accuracy": curves.validation["accuracy"],
         "train_data_loss": curves.train["data_loss"], "validation_data_loss": curves.validation["data_loss"],
         "gap": curves.validation["data_loss"] - curves.train["data_loss"],
-        "sparsity": curves.weights["sparsity/total"], **joined_norms(curves.weights),
+        "sparsity": curves.weights["sparsity/total"],
+        **({"zeros": curves.weights["zeros/total"]} if "zeros/total" in curves.weights else {}),
+        **joined_norms(curves.weights),
     }

@@ -166,6 +166,7 @@ def _describe(config: Config, dataset: Dataset, arms: tuple[Arm, ...], seeds: in
                  + ("" if vary == "weights" else ", each seed on its own"),
         "Training": f"{config.optimizer}, learning rate {config.learning_rate:g}, {wording.schedule(config)}, batches "
                     f"of {config.batch_size}, {config.epochs} epochs",
+        **wording.proximal(config),
         **wording.loss_and_average(config),
         "Device": f"{environment.device_name()}, {config.precision}{placement.describe()}",
         "Writing to": config.model_dir or "nothing (no model_dir)",

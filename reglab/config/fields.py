@@ -90,6 +90,9 @@ class Fields:
         "all", "Penalized kernels: all or hidden (all but the last) of the Dense layers, or a regular expression that "
         "matches whole layer names (dense_0, dense_1, ..., logits; of --model=cnn also conv_0, conv_1). "
         "A strength may name its layers instead: dense_0=1e-3;logits=1e-4.", text, pattern_or("all", "hidden"))
+    proximal: bool = _OBJECTIVE.flag(
+        False, "Have penalties with a kink at 0 act by their proximal operator, at the rates of the optimizer, instead "
+        "of by a subgradient: the entries they hold at 0 are then exactly 0.", later=True)
 
     label_smoothing: float = _OBJECTIVE.flag(
         0.0, "Part of each label that training spreads evenly over all classes: it then minimizes the smoothed data "

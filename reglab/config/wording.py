@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reglab.config import Config
+from reglab.core import penalties
 
 
 def schedule(config: Config) -> str:
@@ -24,6 +25,14 @@ def loss_and_average(config: Config) -> dict[str, str]:
         lines["Average"] = (f"of the weights, exponential with decay {config.ema:g}, is evaluated, chosen and exported "
                             "in their place")
     return lines
+
+
+def proximal(config: Config) -> dict[str, str]:
+    """Returns the line for a header, by label, on the penalties that act by their proximal operator; none if none do."""
+    acting = [name for name in config.strengths.told if not penalties.get(name).is_smooth]
+    if not config.proximal or not acting:
+        return {}
+    return {"Proximal": f"{', '.join(acting)}, at the rates of {config.optimizer}: what is held at 0 is exactly 0"}
 
 
 def _counted(count: int, noun: str) -> str:

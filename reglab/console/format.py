@@ -95,8 +95,10 @@ def summary_lines(result: Mapping[str, Any]) -> dict[str, str]:
     if "total" in train:
         lines["Objective"] = f"{number(train['total'])} = {smoothed}data loss + penalty"
     if result.get("sparsity") is not None:
-        lines["Sparsity"] = (f"{percent(result['sparsity'])} of the kernel entries are within "
-                             f"{result['sparsity_threshold']:g} of zero")
+        within = f"within {result['sparsity_threshold']:g} of zero"
+        small, zeros = percent(result["sparsity"]), result.get("zeros")
+        lines["Sparsity"] = (f"{small} of the kernel entries are {within}" if zeros is None else
+                             f"{percent(zeros)} of the kernel entries are exactly zero, {small} {within}")
     if (nonfinite := result.get("nonfinite") or {}).get("left_out"):
         restores = f", {nonfinite['restores']} times back to a checkpoint" if nonfinite.get("restores") else ""
         lines["Left out"] = f"{nonfinite['left_out']:,} updates, which were not finite{restores}"

@@ -15,7 +15,7 @@ import numpy as np
 
 from reglab.core import penalties
 from reglab.core.step import Measurement, Step
-from reglab.core.terms import Term, product_factor, sums_of
+from reglab.core.terms import SMALL, ZEROS, Sum, Term, product_factor, sums_of
 
 
 def joined_norms(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -66,37 +66,39 @@ class Reporter:
     def of_weights(self, kernels: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Maps each tag that depends on the weights alone (penalties, norms, sparsity) to its [...] values.
 
+        There are `zeros/…` only if some term acts by its proximal operator.
+
         Args:
           kernels: one [..., layers] array for each sum, as returned by `Step.measure_kernels`.
         """
-        sums = {one.names: of_layers for one, of_layers in zip(sums_of(self.terms), kernels, strict=True)}
-        small = sums[()]
-        norms = {term.name: term.penalty.norm(sums[(term.name,)]) for term in self.terms}
+        sums = dict(zip(sums_of(self.terms), kernels, strict=True))
+        counts = {name: sums[count] for name, count in (("sparsity", SMALL), ("zeros", ZEROS)) if count in sums}
+        norms = {term.name: term.penalty.norm(sums[Sum((term.penalty,))]) for term in self.terms}
         report = self._penalties(sums)
         for k, (layer, size) in enumerate(zip(self.layers, self.sizes, strict=True)):
             report |= {f"norm/{layer}/{name}": norm[..., k] for name, norm in norms.items()}
-            report[f"sparsity/{layer}"] = small[..., k] / size
-        return report | {"sparsity/total": small.sum(-1) / sum(self.sizes),
+            report |= {f"{name}/{layer}": count[..., k] / size for name, count in counts.items()}
+        return report | {**{f"{name}/total": count.sum(-1) / sum(self.sizes) for name, count in counts.items()},
                          "gradient_norm/penalty": np.sqrt(self._squared_gradient(sums).sum(-1))}
 
-    def _penalties(self, sums: Mapping[tuple[str, ...], np.ndarray]) -> dict[str, np.ndarray]:
+    def _penalties(self, sums: Mapping[Sum, np.ndarray]) -> dict[str, np.ndarray]:
         """λ·Ω(W) in total, for each term, and for each layer of each term."""
-        of_layers = {term.name: self.strengths[term.name] * sums[(term.name,)][..., self._places(term.layers)]
+        of_layers = {term.name: self.strengths[term.name] * sums[Sum((term.penalty,))][..., self._places(term.layers)]
                      for term in self.terms}
         of_terms = {f"penalty/{name}": values.sum(-1) for name, values in of_layers.items()}
-        nothing = np.zeros_like(sums[()][..., 0])
+        nothing = np.zeros_like(sums[SMALL][..., 0])
         report = {"penalty/total": sum(of_terms.values(), nothing), **of_terms}
         for layer in self._penalized:
             report |= {f"penalty/{layer}/{term.name}": of_layers[term.name][..., term.layers.index(layer)]
                        for term in self.terms if layer in term.layers}
         return report
 
-    def _squared_gradient(self, sums: Mapping[tuple[str, ...], np.ndarray]) -> np.ndarray:
+    def _squared_gradient(self, sums: Mapping[Sum, np.ndarray]) -> np.ndarray:
         """[..., penalized layers] ‖Σ_terms λ·∇Ω(W)‖², multiplied out: λ²·⟨∇Ω, ∇Ω⟩ + 2·λ·λ'·⟨∇Ω, ∇Ω'⟩ + …"""
-        squared = np.zeros_like(sums[()][..., self._places(self._penalized)])
+        squared = np.zeros_like(sums[SMALL][..., self._places(self._penalized)])
         for one, other in itertools.combinations_with_replacement(self.terms, 2):
             known = product_factor(one.penalty, other.penalty)
-            products = sums[(one.name, other.name)] if known is None else known[1] * sums[(known[0],)]
+            products = sums[Sum((one.penalty, other.penalty))] if known is None else known[1] * sums[Sum((known[0],))]
             products = products[..., self._places(self._penalized)]
             squared = squared + (self._spread(one) ** 2 * products if one is other else
                                  2 * self._spread(one) * self._spread(other) * products)

@@ -11,7 +11,12 @@ the data loss: over K classes CE is then taken of 1 − ε of the label and ε/K
 
 `Step.objective` is exactly this sum. Training uses the closed form of the penalties' gradient
 (`Step.penalty_gradient`), so that XLA does not have to sum the penalties at steps that are not measured;
-`tests/core/test_step.py` checks that the two agree.
+`tests/core/test_step.py` checks that the two agree. A term may act by its proximal operator instead: an update is then
+
+    clip(data gradient + gradients of the other terms) → optimizer → proximal operators, one after another
+
+in the metric of the optimizer's own rates, entry by entry. With any other metric, the fixed points of the update would
+not be stationary points of the total.
 """
 
 from __future__ import annotations
@@ -29,7 +34,7 @@ from reglab.core.averaging import first_average, next_average
 from reglab.core.losses import correct, cross_entropy, smoothed_cross_entropy
 from reglab.core.models import EVALUATION, Mode, Model
 from reglab.core.models.random import threefry
-from reglab.core.optimizers import Optimizer, Slots, clip_by_global_norm
+from reglab.core.optimizers import Optimizer, Slots, Update, clip_by_global_norm
 from reglab.core.parameters import Buffers, Parameters, Weights, global_norm, map_arrays
 from reglab.core.terms import Term, kernel_sums, sums_of
 
@@ -91,7 +96,8 @@ class Step:
         `model.kernel_layers`, in the same order.
       optimizer: the update rule.
       schedule: maps (learning rate, step) to the learning rate of that step.
-      clip_norm: an upper bound on the global norm of the total's gradient, or None.
+      clip_norm: an upper bound on the global norm of the total's gradient, without terms that act by their proximal
+        operator; or None.
       skip_nonfinite: whether updates that are not finite are skipped, that is, whether to call `update_if_finite`.
       label_smoothing: ε, from 0 to less than 1.
       average_decay: the decay of an average of the weights (`core/averaging.py`), or None for no average.
@@ -157,11 +163,11 @@ class Step:
         return data_loss, tape.gradient(data_loss, parameters), after
 
     def penalty_gradient(self, parameters: Parameters, hyper: Hyperparameters) -> dict[str, tf.Tensor]:
-        """Computes Σ_terms λ·∇Ω(W) for each penalized kernel, by layer."""
+        """Computes Σ λ·∇Ω(W) over the terms that act by their gradient, for each kernel they cover, by layer."""
         kernels = self.model.kernels(parameters)
-        return {layer: functools.reduce(operator.add, [term.gradient(kernels, hyper.strengths[term.name], layer)
-                                                       for term in self.terms if layer in term.layers])
-                for layer in self.penalized_layers}
+        found = {layer: [term.gradient(kernels, hyper.strengths[term.name], layer) for term in self.terms
+                         if layer in term.layers and not term.proximal] for layer in self.penalized_layers}
+        return {layer: functools.reduce(operator.add, gradients) for layer, gradients in found.items() if gradients}
 
     def update(self, state: State, gradients: Parameters, hyper: Hyperparameters,
                buffers: Buffers | None = None) -> State:
@@ -204,12 +210,27 @@ class Step:
     def _descend(self, state: State, gradients: Parameters, hyper: Hyperparameters, buffers: Buffers | None) -> State:
         if self.clip_norm is not None:
             gradients = clip_by_global_norm(gradients, self.clip_norm)
-        parameters, slots = self.optimizer.update(gradients, state["slots"], state["parameters"], state["step"],
-                                                  self.schedule(hyper.learning_rate, state["step"]))
+        update = self.optimizer.update(gradients, state["slots"], state["parameters"], state["step"],
+                                       self.schedule(hyper.learning_rate, state["step"]))
+        if any(term.proximal for term in self.terms):
+            update = self._apply_proximal(update, hyper)
+        parameters, slots, _ = update
         buffers = state["buffers"] if buffers is None else buffers
         if self.average_decay is not None:
             slots = {**slots, **next_average(state["slots"], parameters, buffers, state["step"], self.average_decay)}
         return {"parameters": parameters, "buffers": buffers, "slots": slots, "step": state["step"] + 1}
+
+    def _apply_proximal(self, update: Update, hyper: Hyperparameters) -> Update:
+        names, moved = self.model.kernel_names, self.model.kernels(update.parameters)
+        kernels = dict(moved)
+        for term in self.terms:
+            for layer in term.layers if term.proximal else ():
+                kernels[layer] = term.apply_proximal(kernels, hyper.strengths[term.name], layer,
+                                                     update.rates(layer, names[layer]))
+        moves = {layer: {names[layer]: kernels[layer] - moved[layer]} for layer in kernels
+                 if kernels[layer] is not moved[layer]}
+        return update._replace(parameters=self.model.with_kernels(update.parameters, kernels),
+                               slots=self.optimizer.displaced(update.slots, moves))
 
     def accuracy(self, parameters: Parameters, batch: Batch, buffers: Buffers | None = None,
                  mode: Mode | None = None) -> tf.Tensor:

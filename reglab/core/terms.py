@@ -21,6 +21,7 @@ class Term(NamedTuple):
 
     penalty: Penalty
     layers: tuple[str, ...]  # The layers whose kernels it covers, in the order of its strengths.
+    proximal: bool = False  # Whether it acts by its proximal operator rather than by its gradient.
 
     @property
     def name(self) -> str:
@@ -37,14 +38,24 @@ class Term(NamedTuple):
         """Computes λ_k · ∇Ω(W_k) for one of the layers, shaped like its kernel."""
         return strengths[self.layers.index(layer)] * self.penalty.gradient(kernels[layer])
 
+    def apply_proximal(self, kernels: Mapping[str, tf.Tensor], strengths: tf.Tensor, layer: str,
+                       rates: tf.Tensor) -> tf.Tensor:
+        """Applies the proximal operator of λ_k · Ω to one of the layers, in the metric of the rates.
+
+        Args:
+          rates: the rates of the update before it, a scalar or shaped like the kernel.
+        """
+        return self.penalty.proximal(kernels[layer], rates * strengths[self.layers.index(layer)])
+
 
 class Sum(NamedTuple):
     """A sum over the entries of a kernel, identified by the penalties it concerns.
 
-    No penalty: the number of entries with |w| at most `SPARSITY_THRESHOLD`. One: its Ω. Two: ⟨∇Ω, ∇Ω'⟩.
+    No penalty: the number of entries with |w| at most `threshold`. One: its Ω. Two: ⟨∇Ω, ∇Ω'⟩.
     """
 
     penalties: tuple[Penalty, ...]
+    threshold: float = SPARSITY_THRESHOLD
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -54,31 +65,38 @@ class Sum(NamedTuple):
     def entries(self, kernel: tf.Tensor) -> tf.Tensor:
         """Returns the entries to be summed, shaped like the kernel."""
         if not self.penalties:
-            return (kernel >= -SPARSITY_THRESHOLD) & (kernel <= SPARSITY_THRESHOLD)
+            return (kernel >= -self.threshold) & (kernel <= self.threshold)
         if len(self.penalties) == 1:
             return self.penalties[0].terms(kernel)
         return math.prod(penalty.gradient(kernel) for penalty in self.penalties)
 
 
+SMALL: Final = Sum(())
+"""Counts the small entries."""
+ZEROS: Final = Sum((), 0.0)
+"""Counts the entries that are exactly 0. Only where some term acts by its proximal operator: nothing else makes any."""
+
+
 def sums_of(terms: Sequence[Term]) -> tuple[Sum, ...]:
-    """Lists all sums needed to report these terms: their values, the count of small entries, products of gradients.
+    """Lists all sums needed to report these terms: their values, the counts of entries, products of gradients.
 
     A product that follows from a value by `product_factor` is left out.
     """
     penalties = [term.penalty for term in terms]
     products = [pair for pair in itertools.combinations_with_replacement(penalties, 2) if product_factor(*pair) is None]
-    return tuple(map(Sum, (*((penalty,) for penalty in penalties), (), *products)))
+    counts = [SMALL, ZEROS] if any(term.proximal for term in terms) else [SMALL]
+    return (*(Sum((penalty,)) for penalty in penalties), *counts, *map(Sum, products))
 
 
-def product_factor(one: Penalty, other: Penalty) -> tuple[str, float] | None:
-    """Returns the name of a penalty Ω and the c such that ⟨∇one, ∇other⟩ = c·Ω(W) for every W, or None.
+def product_factor(one: Penalty, other: Penalty) -> tuple[Penalty, float] | None:
+    """Returns a penalty Ω and the c such that ⟨∇one, ∇other⟩ = c·Ω(W) for every W, or None.
 
     If ∇other = s·W and one has degree p, Euler's theorem on homogeneous functions gives ⟨∇one, s·W⟩ = s·p·one(W); and
     likewise with the two exchanged.
     """
     for first, second in ((one, other), (other, one)):
         if first.degree is not None and second.slope is not None:
-            return first.name, second.slope * first.degree
+            return first, second.slope * first.degree
     return None
 
 

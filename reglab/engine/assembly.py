@@ -110,7 +110,7 @@ def make_step(config: Config, data: DataFacts) -> Step:
     schedule = functools.partial(scheduled, schedule=config.schedule, warmup_steps=config.warmup_steps,
                                  total_steps=total_steps(config, data), **_decay(config, data))
     terms = make_terms(model, [config.penalize],
-                       {name: [strength] for name, strength in config.strengths.items()})
+                       {name: [strength] for name, strength in config.strengths.items()}, proximal=config.proximal)
     return Step(model, terms, optimizer, schedule, config.clip_norm, skip_nonfinite=config.on_nonfinite != "stop",
                 label_smoothing=config.label_smoothing, average_decay=config.ema)
 
@@ -123,12 +123,14 @@ def _decay(config: Config, data: HasSizes) -> dict[str, Any]:
 
 
 def make_terms(model: Model, penalize: Sequence[str],
-               strengths: Mapping[str, Sequence[Strength]] | None = None) -> tuple[Term, ...]:
+               strengths: Mapping[str, Sequence[Strength]] | None = None, *,
+               proximal: bool = False) -> tuple[Term, ...]:
     """Returns the terms of a program that serves every combination of the given `penalize` patterns and strengths.
 
     Args:
       strengths: maps a penalty's name to its strengths; a missing name means 0. A penalty that is not standing and
         whose strengths are all 0 gets no term: see `Penalty.is_standing`.
+      proximal: whether penalties that are not smooth act by their proximal operator.
 
     Raises:
       ConfigError: a pattern matches no layer, or a strength names a layer that does not exist.
@@ -141,7 +143,8 @@ def make_terms(model: Model, penalize: Sequence[str],
             kinds = {strength if isinstance(strength, str) else 0.0 for strength in given or [0.0]}
             covered = {layer for kind in kinds for pattern in penalize
                        for layer in strengths_by_layer(model, pattern, penalty.name, kind)}
-            terms.append(Term(penalty, tuple(layer for layer in model.kernel_layers if layer in covered)))
+            terms.append(Term(penalty, tuple(layer for layer in model.kernel_layers if layer in covered),
+                              proximal and not penalty.is_smooth))
     return tuple(terms)
 
 

@@ -21,7 +21,7 @@ from reglab.run.logs.tags import meanings
 from reglab.run.patience import rule
 from reglab.storage.json_values import for_json
 
-LATER: Final = ("label_smoothing", "ema", "decay_factor", "decay_every")
+LATER: Final = ("label_smoothing", "ema", "decay_factor", "decay_every", "proximal")
 """Columns that the HParams page has only for runs that were given them."""
 LEAST_SHOWN: Final = 1e-8
 """The place of a strength of 0 on a log axis."""
@@ -44,6 +44,7 @@ def describe_run(config: Config, training: Training) -> dict[str, str]:
         "Penalized": f"{', '.join(penalized_kernels(config, step))} (kernels only): " + ", ".join(
             f"{name} = {in_words(strength)}" for name, strength in config.strengths.told.items()),
         "Optimizer": f"{config.optimizer}, {rates}",
+        **wording.proximal(config),
         **wording.loss_and_average(config),
         **_unusual(config, data),
         "Batches": f"{config.batch_size} examples, {training.steps_per_epoch:,} steps an epoch, "
@@ -83,10 +84,12 @@ def make_result(config: Config, training: Training, final: Evaluation, *,
       ended: what early stopping did, by name; empty without it.
     """
     replicas, data = training.program.replicas, training.source.about
+    acting = proximal_terms(training.program.step)
     result: dict[str, Any] = {
         "completed": True, "epochs": final.epoch, "steps": final.step,
         "train": final.train, "validation": final.validation, "gap": final.gap,
         "sparsity": final.weights["sparsity/total"], "sparsity_threshold": SPARSITY_THRESHOLD,
+        **({"zeros": final.weights["zeros/total"], "proximal": acting} if acting else {}),
         "weights": final.weights, "best": dict(best) if best else None,
         **(ended or {}),
         "nonfinite": {"on_nonfinite": config.on_nonfinite, "left_out": 0, "restores": 0, **(nonfinite or {})},
@@ -139,6 +142,11 @@ def penalized_kernels(config: Config, step: Step) -> list[str]:
     given = {layer for name, strength in config.strengths.items() if not is_zero(strength)
              for layer, number in strengths_by_layer(step.model, config.penalize, name, strength).items() if number}
     return [layer for layer in layers if layer in (given or step.penalized_layers)]
+
+
+def proximal_terms(step: Step) -> list[str]:
+    """Returns the names of the penalties that act by their proximal operator."""
+    return [term.name for term in step.terms if term.proximal]
 
 
 def _strategy(replicas: Replicas) -> str:

@@ -135,6 +135,7 @@ def describe(plan: Plan, dataset: Dataset, path: str) -> dict[str, str]:
         "Model": make_model(config, dataset.input_shape, dataset.classes).describe(),
         **strengths, "Penalized": "; ".join(grid.penalize),
         "Learning rate": f"{rates}, {wording.schedule(config)}, {config.optimizer}",
+        **wording.proximal(config),
         **wording.loss_and_average(config),
         "Lanes": f"{len(grid.points)} points x {counted(plan.seeds, 'seed')} from {config.seed} on{folds} = "
                  f"{counted(lanes, 'lane')}, {plan.lanes_per_call} together"

@@ -89,15 +89,19 @@ def list_blowups(blowups: Sequence[Blowup], plan: Plan) -> list[dict[str, Any]]:
 
 
 def last_evaluation(curves: LaneCurves, kernel_entries: int) -> dict[str, Any]:
-    """Returns the last evaluation of every lane: [lanes] arrays, by split and name. Losses in nats, without penalty."""
+    """Returns the last evaluation of every lane: [lanes] arrays, by split and name. Losses in nats, without penalty.
+
+    With proximal operators, "nonzero" counts the entries that are not exactly 0, else those that are not small.
+    """
     last = [{name: values[-1] for name, values in part.items()}
             for part in (curves.train, curves.validation, curves.weights)]
     train, validation, weights = last
-    sparsity = weights["sparsity/total"]
+    sparsity, zeros = weights["sparsity/total"], weights.get("zeros/total")
     return {"validation": validation, "train": train,
             "gap": {"data_loss": validation["data_loss"] - train["data_loss"],
                     "accuracy": train["accuracy"] - validation["accuracy"]},
-            "sparsity": sparsity, "nonzero": np.round(kernel_entries * (1 - sparsity)),
+            "sparsity": sparsity, **({} if zeros is None else {"zeros": zeros}),
+            "nonzero": np.round(kernel_entries * (1 - (sparsity if zeros is None else zeros))),
             **joined_norms(weights)}
 
 

@@ -37,7 +37,7 @@ def descend(optimizer: Optimizer, steps: int, dtype: Any = np.float64) -> list[P
     """Returns the parameters after each of `steps` updates, with random gradients of varying size."""
     parameters = made(0, dtype=dtype)
     slots = optimizer.slots(parameters)
-    update = tf.function(optimizer.update)
+    update = tf.function(lambda *state: optimizer.update(*state)[:2])
     path = []
     for step in range(steps):
         parameters, slots = update(made(step + 1, 0.1 + step % 7, dtype), slots, parameters,
@@ -102,8 +102,8 @@ def test_slots_are_zeros_like_the_parameters_and_an_update_keeps_their_structure
     optimizer, parameters = make_optimizer(name, weight_decay=0.1, decayed=KERNELS), made(0, dtype=np.float32)
     fresh = optimizer.slots(parameters)
     assert set(fresh) == slots
-    _, after = optimizer.update(made(1, dtype=np.float32), fresh, parameters, tf.constant(0, tf.int64),
-                                tf.constant(0.1))
+    _, after, _ = optimizer.update(made(1, dtype=np.float32), fresh, parameters, tf.constant(0, tf.int64),
+                                   tf.constant(0.1))
     for structures in (fresh, after):
         for structure in structures.values():
             assert map_arrays(lambda a: (a.dtype, a.shape), structure) == map_arrays(
@@ -114,8 +114,8 @@ def test_slots_are_zeros_like_the_parameters_and_an_update_keeps_their_structure
 def test_adamw_shrinks_kernels_and_never_biases() -> None:
     parameters, nothing = made(0), map_arrays(tf.zeros_like, made(0))
     optimizer = Adam(weight_decay=0.5, decayed=KERNELS)
-    after, _ = optimizer.update(nothing, optimizer.slots(parameters), parameters, tf.constant(0, tf.int64),
-                                tf.constant(0.25, tf.float64))
+    after, *_ = optimizer.update(nothing, optimizer.slots(parameters), parameters, tf.constant(0, tf.int64),
+                                 tf.constant(0.25, tf.float64))
     for layer, arrays in parameters.items():
         np.testing.assert_allclose(after[layer]["kernel"], arrays["kernel"] * (1 - 0.25 * 0.5), rtol=1e-15)
         np.testing.assert_array_equal(after[layer]["bias"], arrays["bias"])
@@ -123,8 +123,8 @@ def test_adamw_shrinks_kernels_and_never_biases() -> None:
 
 def test_the_first_step_of_adam_is_the_sign_times_the_rate() -> None:
     parameters, gradients, optimizer = made(0), made(1), Adam(epsilon=0.0)
-    after, _ = optimizer.update(gradients, optimizer.slots(parameters), parameters, tf.constant(0, tf.int64),
-                                tf.constant(0.25, tf.float64))
+    after, *_ = optimizer.update(gradients, optimizer.slots(parameters), parameters, tf.constant(0, tf.int64),
+                                 tf.constant(0.25, tf.float64))
     for before, moved, gradient in zip(flat(parameters), flat(after), flat(gradients), strict=True):
         np.testing.assert_allclose(moved, before - 0.25 * np.sign(gradient), rtol=1e-12)
 
@@ -169,7 +169,7 @@ def test_adam_beyond_the_whole_numbers_of_float32_is_exact(dtype: Any) -> None:
     rate = tf.constant(0.125, dtype)
     for step in (2**24 - 1, 2**24, 2**24 + 1, 2**31 - 1, 2**31, 2**31 + 1):
         m, v = made(3, dtype=dtype), map_arrays(tf.abs, made(4, dtype=dtype))
-        ours, _ = Adam().update(gradients, {"m": m, "v": v}, parameters, tf.constant(step, tf.int64), rate)
+        ours, *_ = Adam().update(gradients, {"m": m, "v": v}, parameters, tf.constant(step, tf.int64), rate)
         for g, w, m_, v_, new in zip(*map(flat, (gradients, parameters, m, v, ours)), strict=True):
             g, w, m_, v_ = (np.asarray(a, np.float64) for a in (g, w, m_, v_))
             m_, v_ = m_ + (g - m_) * 0.1, v_ + (g * g - v_) * 0.001

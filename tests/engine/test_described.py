@@ -25,7 +25,8 @@ CONFIGS = [{}, {"hidden": (64,)}, {"activation": "tanh"}, {"l2": "logits=1e-3"},
            {"optimizer": "adamw"}, {"optimizer": "adamw", "weight_decay": 0.1}, {"clip_norm": 1.0},
            {"schedule": "cosine"}, {"schedule": "cosine", "epochs": 7}, {"warmup_steps": 5}, {"precision": "float64"},
            {"precision": "bfloat16"}, {"dropout": 0.5}, {"model": "cnn"}, {"on_nonfinite": "skip"},
-           {"batch_size": 7}, {"train_size": 100}]
+           {"batch_size": 7}, {"train_size": 100},
+           {"proximal": True}]
 
 
 def of(**fields: Any) -> str:

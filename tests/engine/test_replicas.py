@@ -105,6 +105,11 @@ def test_replicas_leave_out_what_one_device_does(mirrored: dict[str, Any], mode:
     assert found["counted"][0]["left_out"] >= 3 and found["counted"][0]["restores"] == (3 if mode == "restore" else 0)
 
 
+def test_replicas_have_the_zeros_of_one_device(mirrored: dict[str, Any]) -> None:
+    found = mirrored["proximal"]
+    assert found["difference"] <= 1e-12 and found["same zeros"] and 0.2 < found["zeros"] < 0.9
+
+
 def test_the_result_says_what_ran(mirrored: dict[str, Any]) -> None:
     found = mirrored["1 to 2"]
     assert found["strategy"] == {"name": "mirrored", "replicas": 2, "workers": 1, "devices": ["CPU:0", "CPU:1"],

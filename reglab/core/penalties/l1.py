@@ -29,8 +29,11 @@ class L1(Penalty):
         return sign(w)
 
     def proximal(self, w: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
-        """Soft thresholding, entry by entry: sign(W)·max(|W| − threshold, 0)."""
-        return sign(w) * tf.maximum(tf.abs(w) - threshold, 0)
+        """Soft thresholding, entry by entry: sign(W)·max(|W| − threshold, 0), never −0.
+
+        It is W minus its projection on [−threshold, threshold] (Moreau's decomposition; Parikh and Boyd 2014, eq. 2.4).
+        """
+        return w - tf.maximum(tf.minimum(w, threshold), -threshold)
 
     def least_subgradient(self, w: tf.Tensor, gradient: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
         """Returns gradient + strength·sign(W) where W ≠ 0, and the gradient moved by strength towards 0 elsewhere."""

@@ -31,7 +31,7 @@ def path_picture(path: Mapping[str, Any], directory: str | os.PathLike[str]) -> 
                                              for key in ("best", "one_standard_error")))
         _draw_objective(panels[3], x, points)
         _draw_steps(panels[4], x, points, path["seeds"])
-        label_rows(axes, path["sparsity_threshold"])
+        label_rows(axes, path)
         over = f"bars are ± one standard error over {path['findings']['over']}" if path["seeds"] > 1 else "one seed"
         drawing.suptitle(f"{finding(path, _WIDTH)}\n(cold starts, purple: all of {points[-1]['total_steps']:,} steps; "
                          "the choice is from these)\n"

@@ -87,10 +87,11 @@ def spread_losses(axis: Any, losses: Sequence[float]) -> None:
         axis.yaxis.set_minor_formatter(NullFormatter())
 
 
-def label_rows(axes: Any, threshold: float) -> None:
-    """Labels the y axes of the panels that `draw_points` draws."""
+def label_rows(axes: Any, result: Mapping[str, Any]) -> None:
+    """Labels the y axes of the panels that `draw_points` draws, given the contents of `sweep.json` or `path.json`."""
+    counted = "w ≠ 0" if "zeros" in result["points"][0] else f"|w| > {result['sparsity_threshold']:g}"
     for axis, label in zip(axes[:, 0], ("accuracy (%)", "data loss (nats)",
-                                        f"nonzero kernel entries\n(|w| > {threshold:g})"), strict=False):
+                                        f"nonzero kernel entries\n({counted})"), strict=False):
         axis.set_ylabel(label)
     axes[2, 0].set_ylim(bottom=0)
 

@@ -93,7 +93,7 @@ def _draw_path(points: Sequence[Point], along: str, best: Point, chosen: Point |
             mark_chosen(panels, x, shown, best, chosen)
             panels[0].set_title(", ".join(f"{other} = {strength(value)}" for other, value in zip(others, values,
                                                                                                 strict=True)))
-        label_rows(axes, sweep["sparsity_threshold"])
+        label_rows(axes, sweep)
         bars = _meaning(best, sweep, "bars are")
         drawing.suptitle("\n".join(filter(None, (finding(sweep, drawing.get_figwidth()), bars, where))), fontsize=11)
         add_legend(drawing, axes, MARKS)

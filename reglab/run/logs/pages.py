@@ -28,7 +28,7 @@ _USUALLY_VARIED: Final = ("learning_rate", "penalize", "seed")
 """The columns that come first, after the penalties, if it is not known what differs from run to run."""
 
 
-def layout(names: Sequence[str], batches: bool = True) -> dict[str, dict[str, tuple[str, ...]]]:
+def layout(names: Sequence[str], batches: bool = True, zeros: bool = False) -> dict[str, dict[str, tuple[str, ...]]]:
     """Page "Custom Scalars": maps categories to chart titles, and these to a tag, or a value and the ends of its band.
 
     A chart shows one tag, since TensorBoard gives all lines of a run the same color. The band reaches from the data
@@ -37,6 +37,7 @@ def layout(names: Sequence[str], batches: bool = True) -> dict[str, dict[str, tu
     Args:
       names: the names of the penalties.
       batches: whether single training batches are measured.
+      zeros: whether entries that are exactly 0 are counted.
     """
     of_batches: dict[str, dict[str, tuple[str, ...]]] = {"Training batches": {
         f"{name}, one batch": (tag,) for name, tag in (
@@ -48,22 +49,25 @@ def layout(names: Sequence[str], batches: bool = True) -> dict[str, dict[str, tu
         "Generalization": {"accuracy": (ACCURACY,), "data loss gap": (DATA_LOSS_GAP,),
                            "accuracy gap": (ACCURACY_GAP,)},
         "Penalty": {**{name: (f"penalty/{name}",) for name in names}, "sparsity": ("sparsity/total",),
+                    **({"exact zeros": ("zeros/total",)} if zeros else {}),
                     "gradient norm of the penalty": ("gradient_norm/penalty",)},
         **(of_batches if batches else {}),
     }
 
 
-def custom_scalars(names: Sequence[str], batches: bool = True) -> summary_pb2.Summary:
+def custom_scalars(names: Sequence[str], batches: bool = True, zeros: bool = False) -> summary_pb2.Summary:
     """Makes the summary with the charts of `layout`."""
     page = layout_pb2.Layout(category=[
         layout_pb2.Category(title=title, chart=[_chart(name, tags) for name, tags in charts.items()])
-        for title, charts in layout(names, batches).items()])
+        for title, charts in layout(names, batches, zeros).items()])
     return _summary(custom_scalar_metadata.CONFIG_SUMMARY_TAG, [page.SerializeToString()],
                     custom_scalar_metadata.create_summary_metadata())
 
 
-def columns(hyperparameters: Mapping[str, Any], varied: Collection[str] | None = None) -> summary_pb2.Summary:
+def columns(hyperparameters: Mapping[str, Any], varied: Collection[str] | None = None,
+            zeros: bool = False) -> summary_pb2.Summary:
     """Makes the summary with the columns of the HParams page, those in `varied` first; TensorBoard sorts both parts."""
+    metrics = {**HPARAMS_METRICS, **({"zeros/total": "exact zeros"} if zeros else {})}
     first = (*penalties.names(), *_USUALLY_VARIED) if varied is None else varied
 
     def column(name: str, value: Any) -> api_pb2.HParamInfo:
@@ -74,7 +78,7 @@ def columns(hyperparameters: Mapping[str, Any], varied: Collection[str] | None =
     experiment = api_pb2.Experiment(
         hparam_infos=[column(name, value) for name, value in hyperparameters.items()],
         metric_infos=[api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=title)
-                      for tag, title in HPARAMS_METRICS.items()])
+                      for tag, title in metrics.items()])
     content = plugin_data_pb2.HParamsPluginData(experiment=experiment)
     return summary_pb2.Summary(value=[summary_pb2.Summary.Value(
         tag=hparams_metadata.EXPERIMENT_TAG, tensor=hparams_metadata.NULL_TENSOR,

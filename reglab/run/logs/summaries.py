@@ -57,7 +57,8 @@ class RunWriter:
           batches: whether single training batches are measured.
         """
         names = [name for name in penalties.names() if name in hyperparameters]
-        for summary in (custom_scalars(names, batches), columns(hyperparameters, varied),
+        zeros = bool(hyperparameters.get("proximal"))
+        for summary in (custom_scalars(names, batches, zeros), columns(hyperparameters, varied, zeros),
                         hparams_v2.hparams_pb(dict(hyperparameters), trial_id=name)):
             self._write(0, _values(summary), time.time())
 

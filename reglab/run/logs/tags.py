@@ -73,6 +73,8 @@ def meanings(names: Sequence[str]) -> list[Meaning]:
         Meaning(f"`{SMOOTHED}`, `train_batch/smoothed_data_loss`", "train, validation",
                 "with `--label_smoothing`: the data loss of the smoothed labels, which is then part of the totals in "
                 "place of the data loss; there is no `train_batch/data_loss`"),
+        Meaning("`zeros/<layer>`, `zeros/total`", "train, validation", "with `--proximal`: fraction of kernel entries "
+                                                                       "that are exactly 0"),
         Meaning("`weights/<layer>/kernel`", "train", "with `--histograms`: the distribution of the kernel's entries"),
         Meaning("`learning_rate`, `perf/…`", "train", "the schedule, and steps and examples a second"),
         Meaning("`updates/left_out`", "train", "with `--on_nonfinite=skip` or `restore`: how many updates so far"),
