@@ -28,7 +28,7 @@ def loss_and_average(config: Config) -> dict[str, str]:
 
 
 def proximal(config: Config) -> dict[str, str]:
-    """Returns the line for a header, by label, on the penalties that act by their proximal operator; none if none do."""
+    """Returns the line for a header, by label, on penalties that act by their proximal operator, if there are any."""
     acting = [name for name in config.strengths.told if not penalties.get(name).is_smooth]
     if not config.proximal or not acting:
         return {}

@@ -104,7 +104,7 @@ def test_a_decay_is_refused_without_a_schedule_that_decays() -> None:
 
 def test_no_field_was_forgotten_in_the_table_of_bad_values() -> None:
     # Any text or boolean is good.
-    free = {"data_dir", "model_dir", "jit", "deterministic", "histograms", "compile_cache"}
+    free = {"data_dir", "model_dir", "jit", "deterministic", "histograms", "compile_cache", "proximal"}
     assert {name for name, *_ in BAD_VALUES} | free == {*FLAGS}
 
 
