@@ -75,8 +75,8 @@ class Config(Fields):
                 "decoupled weight decay needs --optimizer=adamw; for a penalty in the objective use " + " or ".join(
                     f"--{penalty.name}" for penalty in penalties.registered() if penalty.slope is not None))
 
-        require(self.ema is None or not self.proximal, "ema", self.ema, "an average of weights is not 0 where only some "
-                "of them are, so the exact zeros of --proximal would be lost: leave one of the two out")
+        require(self.ema is None or not self.proximal, "ema", self.ema, "an average of weights is not 0 where only "
+                "some of them are, so the exact zeros of --proximal would be lost: leave one of the two out")
         decaying = {"decay_factor": ("step",), "decay_every": ("step",)}
         for name, schedules in decaying.items():
             require(getattr(self, name) is None or self.schedule in schedules, name, getattr(self, name),
