@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 DATASETS: Final = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
+TABLES: Final = (".csv", ".parquet")
+DATA_FILES: Final = (".npz", *TABLES)
+"""The endings of files of data."""
 OPTIMIZERS: Final = ("adam", "sgd", "momentum", "adamw")
 SCHEDULES: Final = ("constant", "cosine", "step")
 SCHEDULES_OF_ALL_EPOCHS: Final = ("cosine",)

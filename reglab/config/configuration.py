@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
+from reglab.config import allowed
 from reglab.config.allowed import DEFAULT_DECAY_EVERY, DEFAULT_DECAY_FACTOR, DEFAULT_WEIGHT_DECAY
 from reglab.config.checks import require
 from reglab.config.errors import ConfigError
@@ -64,6 +65,8 @@ class Config(Fields):
             for number in numbers(value):
                 if problem := beyond(number, self.precision):
                     require(False, name, value, problem)
+        require(self.label_column is None or self.dataset.endswith(allowed.TABLES), "label_column", self.label_column,
+                "only tables have columns: give a .csv or .parquet file as --dataset, or leave it out")
         for number in () if self.class_weights in (None, BALANCED) else read_weights(self.class_weights).values():
             if problem := beyond(number, self.precision):
                 require(False, "class_weights", self.class_weights, problem)

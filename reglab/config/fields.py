@@ -43,9 +43,13 @@ class Fields:
     """Everything a run is given, each field once with its help and checks; `Config` adds the penalties' strengths."""
 
     dataset: str = _DATA.flag(
-        "digits", f"{', '.join(allowed.DATASETS)}, or the path of an .npz file with x_train, y_train and optionally "
-        "x_test, y_test.",
-        path, named_or(lambda name: name.endswith(".npz"), ", or give the path of an .npz file", *allowed.DATASETS))
+        "digits", f"{', '.join(allowed.DATASETS)}, or the path of a file: an .npz file with x_train, y_train and "
+        "optionally x_test, y_test, or a .csv or .parquet table with a row for each example.",
+        path, named_or(lambda name: name.endswith(allowed.DATA_FILES), ", or give the path of an .npz, .csv or "
+                       ".parquet file", *allowed.DATASETS))
+    label_column: str | None = _DATA.flag(
+        None, "Column of a table that has the labels; else that called label, target, class or y, else the last.", text,
+        later=True)
     data_dir: str | None = _DATA.flag(
         None, "Folder of the data set's standard files; else Keras downloads and caches them.", path, handling=True)
     train_size: int | None = _DATA.flag(
@@ -54,6 +58,10 @@ class Fields:
     label_noise: float = _DATA.flag(
         0.0, "Fraction of the training labels to change, each to another class.",
         holds(lambda fraction: 0 <= fraction <= 1, "give a fraction from 0 to 1"))
+    test_split: float | None = _DATA.flag(
+        None, "Fraction of data without a test part that becomes one, stratified by class, before any other is held "
+        "out; else 0.2 of a table, 0 of other files.",
+        holds(lambda fraction: 0 <= fraction < 1, "give a fraction from 0 to less than 1, for example 0.2"), later=True)
     validation_split: float = _DATA.flag(
         0.2, "Fraction of the training part that is held out for validation, stratified by class (of the digits a "
         "fixed part); 0 takes the test part instead, which then chooses, so that none is left to test with.",
@@ -66,7 +74,7 @@ class Fields:
         "however few its examples), or benign=1,malignant=2 (others weigh 1); else all examples weigh alike. "
         "Evaluations are never weighted.", later=True)
     data_seed: int | None = _DATA.flag(
-        None, "Seed of validation part, sample, label noise and order of the data; else --seed.",
+        None, "Seed of test and validation part, sample, label noise and order of the data; else --seed.",
         between(0, allowed.MOST_DATA_SEED, "give a whole number of at least 0"))
 
     model: str = _MODEL.flag(

@@ -28,7 +28,8 @@ def unscaled(x: npt.NDArray[Any]) -> str | None:
     low, high = (float(scales[scales > 0].min(initial=np.inf)), float(scales.max()))
     if high == 0 or _SMALL <= high <= _LARGE:
         return None
-    extent = f"{low:.2g} to {high:.2g}" if f"{low:.2g}" != f"{high:.2g}" else f"{high:.2g}"
+    extent = " to ".join(dict.fromkeys(f"{scale:,.0f}" if 100 <= scale < 1e6 else f"{scale:.2g}"
+                                       for scale in (low, high)))
     return (f"The features are of size {extent} (root mean square), far from 1, so training may be slow or fail: "
             "--standardize scales them.")
 

@@ -93,8 +93,10 @@ def in_classes_of(where: str, y: npt.NDArray[np.int32], theirs: Sequence[ClassNa
     Raises:
       ConfigError: a label is none of the run's.
     """
-    known = {str(name): k for k, name in enumerate(range(classes) if ours is None else ours)}
     present = np.unique(y)
+    if theirs is ours is None and present[-1] < classes:
+        return y
+    known = {str(name): k for k, name in enumerate(range(classes) if ours is None else ours)}
     lookup = np.zeros(int(present[-1]) + 1, np.int32)
     for k in present.tolist():
         name = str(k if theirs is None else theirs[k])

@@ -22,6 +22,7 @@ class Purpose(enum.IntEnum):
     NOISY_LABELS = 3
     SPLIT = 4
     FOLDS = 5
+    TEST = 6
 
 
 def random_words(seed: int, purpose: Purpose, size: int, *, block: int = 0) -> npt.NDArray[np.uint64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,9 @@ import numpy.typing as npt
 from reglab.config import ConfigError
 from reglab.data.examples import Dataset, Examples, Undivided
 from reglab.data.randomness import Purpose, permutation, random_words
+
+TEST_OF_TABLES: Final = 0.2
+"""The part of a table that is held out to test with, unless another is asked for."""
 
 
 def stratified(y: npt.NDArray[np.int32], size: int, *, seed: int, purpose: Purpose) -> npt.NDArray[np.int64]:
@@ -43,6 +46,31 @@ def split(examples: Examples, fraction: float, *, seed: int) -> tuple[Examples, 
     return _without(examples, stratified(examples.y, held_out, seed=seed, purpose=Purpose.SPLIT))
 
 
+def with_test_part(whole: Undivided, fraction: float | None, *, seed: int) -> Undivided:
+    """Returns the data with round(fraction * n) examples of the training part, stratified, as the test part.
+
+    Args:
+      fraction: 0 holds nothing out, and neither does None, except that it holds out `TEST_OF_TABLES` of a table.
+
+    Raises:
+      ConfigError: a fraction is given and there is a test part already, or it leaves a part empty.
+    """
+    if whole.test is not None:
+        if fraction:
+            raise ConfigError(f"--test_split={fraction}: {whole.name} has a test part already, of {len(whole.test):,} "
+                              "examples: leave it out")
+        return whole
+    share = fraction if fraction is not None else TEST_OF_TABLES if whole.columns is not None else 0
+    if not share:
+        return whole
+    count = round(share * len(whole.train))
+    if not 0 < count < len(whole.train):
+        raise ConfigError(f"--test_split={share}: {count} of {len(whole.train):,} examples would be held out to test: "
+                          "give a fraction that leaves both sides some, or 0 for no test part")
+    rest, test = _without(whole.train, stratified(whole.train.y, count, seed=seed, purpose=Purpose.TEST))
+    return dataclasses.replace(whole, train=rest, test=test)
+
+
 def divided(whole: Undivided, fraction: float, *, seed: int) -> Dataset:
     """Makes the three splits: `fraction` of the training part becomes the validation part; the test part is kept.
 
@@ -58,7 +86,7 @@ def divided(whole: Undivided, fraction: float, *, seed: int) -> Dataset:
     if fraction == 0:
         if whole.test is None:
             raise ConfigError(f"--validation_split=0 takes the test part for validation, and {whole.name} has none: "
-                              "give a fraction such as 0.2, or x_test and y_test")
+                              "give a fraction such as 0.2, x_test and y_test, or --test_split")
         return Dataset(whole.name, whole.train, whole.test, *facts, validated_on_test=True, **names)
     train, validation = (split(whole.train, fraction, seed=seed) if whole.held_out is None else
                          _without(whole.train, whole.held_out))

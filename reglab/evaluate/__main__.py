@@ -22,8 +22,8 @@ PURPOSE: Final = ("Look at the network of a run with the test part of its data, 
                   "precision and recall of each class, confusion matrix, calibration. Looks are noted in the folder.")
 FLAGS: Final[ExtraFlags] = {
     "model_dir": (str, "Folder of the run, which may also come first, without the flag; of a sweep its winner/.", None),
-    "dataset": (str, "New data: digits, mnist, fashion_mnist, cifar10, cifar100 or an .npz file; its test part or, "
-                     "where there is none, all of it. Else the data of the run.", None),
+    "dataset": (str, "New data: digits, mnist, fashion_mnist, cifar10, cifar100 or an .npz, .csv or .parquet file; "
+                     "its test part or, where there is none, all of it. Else the data of the run.", None),
     "data_dir": (str, "Folder of the files of the run's data, or of --dataset; else where the run found them.", None),
     "split": (str, "test, validation or train; else test.", None),
     "state": (str, "best (lowest validation data loss) or last.", "best"),

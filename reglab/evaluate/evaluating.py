@@ -10,10 +10,11 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from reglab.config import ConfigError
+from reglab.data.labels import ClassName
 from reglab.evaluate.looks import note_look, read_looks
 from reglab.evaluate.pictures import calibration_picture, confusion_picture
 from reglab.evaluate.report import sentences
@@ -57,7 +58,7 @@ def evaluate(model_dir: str | os.PathLike[str], data: Data | None = None, *, dat
     Args:
       model_dir: the folder of the run.
       data: the run's data, if its configuration does not name them, or new data.
-      dataset: new data, by the name of a data set or an .npz file: its test part or, if there is none, all of it.
+      dataset: new data, by the name of a data set or a file: its test part or, if there is none, all of it.
       data_dir: the folder of the files of the run's data, or of `dataset`.
       split: "test", "validation" or "train".
       state: `best`, the state of lowest validation data loss, or `last`.
@@ -97,7 +98,8 @@ def look(folder: pathlib.Path, subject: Subject, *, state: str = "best",
             tally.add(network.logits(part.x), part.y)
         result = for_json({
             "run": str(folder), "state": state, "step": network.step, "data": subject.data, "split": subject.split,
-            "is_own": subject.is_own, "digest": subject.digest, **tally.scores(), "looks_before": earlier,
+            "is_own": subject.is_own, "digest": subject.digest, **_named(tally.scores(), network.class_names),
+            "looks_before": earlier,
             "folder": str(place)})
         _note(folder, {"digest": subject.digest, "data": subject.data, "split": subject.split, "step": network.step,
                        "state": state, "time": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -105,6 +107,14 @@ def look(folder: pathlib.Path, subject: Subject, *, state: str = "best",
         result["sentences"] = sentences(result)
         _write(place, result)
     return Evaluated(result, place)
+
+
+def _named(scores: dict[str, Any], names: Sequence[ClassName] | None) -> dict[str, Any]:
+    """Returns the scores with the "name" of each class, and all "class_names", if the classes have names."""
+    if names is None:
+        return scores
+    classes = [{"class": one["class"], "name": names[one["class"]], **one} for one in scores["classes"]]
+    return {**scores, "classes": classes, "class_names": list(names)}
 
 
 @contextlib.contextmanager

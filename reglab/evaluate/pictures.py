@@ -9,9 +9,11 @@ from typing import Any, Final
 import numpy as np
 
 from reglab.console.format import percent
-from reglab.evaluate.report import title
+from reglab.evaluate.report import class_name, title
 from reglab.lab.plots.style import BLUE, figure, numbers
 
+_LONG: Final = 4
+"""The length from which names below the picture are turned."""
 _MOST_NUMBERS: Final = 20
 """The most classes for which the counts are written into the fields."""
 
@@ -33,8 +35,9 @@ def confusion_picture(result: Mapping[str, Any], directory: str | os.PathLike[st
                 if count:
                     axis.text(column, row, f"{count:,}", ha="center", va="center", fontsize=8,
                               color="white" if shares[row, column] > 0.6 else "black")
-            axis.set_xticks(range(len(counts)))
-            axis.set_yticks(range(len(counts)))
+            names = [_name(result, k) for k in range(len(counts))]
+            axis.set_xticks(range(len(counts)), names, rotation=0 if max(map(len, names)) < _LONG else 90)
+            axis.set_yticks(range(len(counts)), names)
         axis.set_xlabel("predicted class")
         axis.set_ylabel("true class")
         drawing.colorbar(image, ax=axis, label="share of the true class", shrink=0.8)
@@ -48,7 +51,13 @@ def _confused(result: Mapping[str, Any], counts: np.ndarray) -> str:
         return lead
     true, predicted = np.unravel_index(int(wrong.argmax()), wrong.shape)
     times = "once" if wrong.max() == 1 else f"{wrong.max():,} times"
-    return f"{lead};\nthe most frequent error is {true} taken for {predicted}, {times}"
+    return (f"{lead};\nthe most frequent error is {_name(result, int(true))} taken for "
+            f"{_name(result, int(predicted))}, {times}")
+
+
+def _name(result: Mapping[str, Any], label: int) -> str:
+    """The name of a class as Matplotlib shows it as it is, without taking anything in it for a formula."""
+    return class_name(result, label).replace("$", r"\$")
 
 
 def calibration_picture(result: Mapping[str, Any], directory: str | os.PathLike[str]) -> None:

@@ -7,9 +7,11 @@ from typing import Any, Final
 
 from reglab.console.format import number, percent
 from reglab.evaluate.subject import TITLES
+from reglab.inputs.texts import shown
 
 _MOST_ROWS: Final = 100
 _WORST: Final = 20
+_MOST_NAME: Final = 24
 
 
 def title(result: Mapping[str, Any]) -> str:
@@ -50,6 +52,7 @@ def table(result: Mapping[str, Any]) -> str:
     """Makes the table for people."""
     accuracy, calibration = result["accuracy"], result["calibration"]
     rows = _rows(result)
+    width = max(7, *(len(class_name(result, row["class"])) for row in rows))
     lines = [f"Network      {result['state']} state, step {result['step']:,} of {result['run']}",
              f"Examples     {title(result)}" + ("" if result["is_own"] else f", which are not the run's data (digest "
                                                                             f"{result['digest']})"),
@@ -58,15 +61,21 @@ def table(result: Mapping[str, Any]) -> str:
              f"({100 * accuracy['confidence']:.0f} % interval {_ends(accuracy)})",
              f"Calibration  confidence {percent(calibration['confidence'])} on average, expected calibration error "
              f"{100 * calibration['expected_error']:.2f} %", "",
-             f"{'class':>7}  {'support':>8}  {'precision':>9}  {'recall':>9}  most often taken for"]
-    lines += [f"{row['class']:>7}  {row['support']:>8,}  {_shown(row['precision']):>9}  {_shown(row['recall']):>9}  "
-              f"{_mistaken(result['confusion'], row['class'])}".rstrip() for row in rows]
+             f"{'class':>{width}}  {'support':>8}  {'precision':>9}  {'recall':>9}  most often taken for"]
+    lines += [f"{class_name(result, row['class']):>{width}}  {row['support']:>8,}  {_shown(row['precision']):>9}  "
+              f"{_shown(row['recall']):>9}  {_mistaken(result, row['class'])}".rstrip() for row in rows]
     if len(rows) < len(result["classes"]):
         lines.append(f"These are the {len(rows)} classes of lowest recall, of {len(result['classes']):,}; "
                      "evaluation.json has all.")
     if any(row["precision"] is None or row["recall"] is None for row in rows):
         lines.append("-: undefined, as the class was never predicted (precision) or has no example (recall)")
     return "\n".join(lines)
+
+
+def class_name(result: Mapping[str, Any], label: int) -> str:
+    """Returns what people call a class: its name, cut if it is long, or its number."""
+    names = result.get("class_names")
+    return shown(str(label if names is None else names[label]), _MOST_NAME)
 
 
 def _rows(result: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -76,12 +85,13 @@ def _rows(result: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return sorted((row for row in classes if row["recall"] is not None), key=lambda row: row["recall"])[:_WORST]
 
 
-def _mistaken(confusion: Sequence[Sequence[int]] | None, label: int) -> str:
+def _mistaken(result: Mapping[str, Any], label: int) -> str:
     """Names the class most often predicted instead of `label`: `8 (3 times)`; empty if there is none."""
+    confusion: Sequence[Sequence[int]] | None = result["confusion"]
     if confusion is None:
         return ""
     most, other = max(((count, -k) for k, count in enumerate(confusion[label]) if k != label), default=(0, 0))
-    return f"{-other} ({'once' if most == 1 else f'{most:,} times'})" if most else ""
+    return f"{class_name(result, -other)} ({'once' if most == 1 else f'{most:,} times'})" if most else ""
 
 
 def _ends(accuracy: Mapping[str, float]) -> str:

@@ -15,6 +15,7 @@ from reglab.config import ConfigError
 from reglab.config.checks import one_of
 from reglab.data import Dataset, Examples, Stream, Undivided, load_configured, load_undivided
 from reglab.data.examples import digest_of
+from reglab.data.labels import in_classes_of
 from reglab.inputs.texts import shown
 from reglab.run.older import with_split_of_today
 from reglab.trained.inputs import as_trained, check_inputs
@@ -75,11 +76,14 @@ def find_subject(folder: pathlib.Path, source: Source, data: Data | None = None,
       ConfigError: the data cannot be read, are not the run's, have no such part, or do not fit the network.
     """
     if data is None and dataset is not None:
-        return _of_undivided(load_undivided(dataset, data_dir), source, f"--dataset={shown(dataset)}", split)
+        label, features = source.columns or (None, None)
+        return _of_undivided(load_undivided(dataset, data_dir, label, features), source, f"--dataset={shown(dataset)}",
+                             split)
     if data is None:
         data = _own_data(folder, source, data_dir)
     if data.digest != source.facts.get("digest") and isinstance(data, Dataset):
-        whole = Undivided(data.name, data.train, data.test, data.classes, data.input_shape, data.divisor)
+        whole = Undivided(data.name, data.train, data.test, data.classes, data.input_shape, data.divisor,
+                          class_names=data.class_names)
         return _of_undivided(whole, source, shown(data.name), split)
     chosen = split or "test"
     if chosen not in data.sizes:
@@ -111,6 +115,8 @@ def _of_undivided(whole: Undivided, source: Source, where: str, split: str | Non
         raise ConfigError(f"--split={chosen}: {where} has no {TITLES[chosen]} part: give one of "
                           + " or ".join(name for name, part in parts.items() if part is not None))
     _check(f"{where}: its x", examples, whole, source)
+    examples = Examples(examples.x, in_classes_of(f"{where}:", examples.y, whole.class_names, source.class_names,
+                                                  source.classes))
     digests = source.facts.get("digests")
     known = {digest: name for name, digest in digests.items()} if isinstance(digests, dict) else {}
     subject = _made(whole.name, chosen, False, examples, source.divisor)
@@ -119,18 +125,14 @@ def _of_undivided(whole: Undivided, source: Source, where: str, split: str | Non
 
 
 def _check(where: str, examples: Examples, whole: Undivided, source: Source) -> None:
-    """Checks that the network can be evaluated on the examples.
+    """Checks that the network takes the examples.
 
     Raises:
-      ConfigError: they do not suit the network, or have a class that it does not know.
+      ConfigError: it does not.
     """
     dtype = np.dtype(np.bool_) if examples.x.dtype == np.uint8 and whole.divisor == 1 else examples.x.dtype
     check_inputs(where, (len(examples), *whole.input_shape), dtype, source)
     as_trained(where, examples.x, source)
-    wrong = np.flatnonzero(examples.y >= source.classes)
-    if len(wrong):
-        raise ConfigError(f"{where.removesuffix(' its x')} label {wrong[0]} is {examples.y[wrong[0]]}, and the network "
-                          f"of the run knows the classes 0 to {source.classes - 1}")
 
 
 def _made(name: str, split: str, is_own: bool, examples: Examples, divisor: float) -> Subject:

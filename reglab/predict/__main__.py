@@ -13,13 +13,15 @@ from reglab.cli.flags import CommandLine, ExtraFlags
 from reglab.config import ConfigError
 from reglab.config.checks import one_of
 from reglab.inputs import exit_codes
+from reglab.inputs.texts import shown
 from reglab.trained.source import STATES, read_source, run_folder, usable_place
 
 PURPOSE: Final = ("Write the class of each input, and the probability of every class, by the network of a run. Inputs "
                   "are in the type and the units of the run's data, and may be more than memory holds.")
 FLAGS: Final[ExtraFlags] = {
     "model_dir": (str, "Folder of the run, which may also come first, without the flag; of a sweep its winner/.", None),
-    "input": (str, "A .npy file of [examples, ...], as numpy.save writes it, flattened or not.", None),
+    "input": (str, "A .npy file of [examples, ...], as numpy.save writes it, flattened or not; or a .csv or .parquet "
+                   "table with the columns that the run was trained on.", None),
     "output": (str, "*.npz (arrays class and probabilities), *.npy (one array with these fields), *.csv or *.json.",
                None),
     "state": (str, "best (lowest validation data loss) or last.", "best"),
@@ -29,7 +31,8 @@ FLAGS: Final[ExtraFlags] = {
 
 def _predict(given: CommandLine) -> int:
     values = given.values
-    for name, what in (("model_dir", "the folder of a run"), ("input", "a .npy file"), ("output", "a file to write")):
+    for name, what in (("model_dir", "the folder of a run"), ("input", "a .npy, .csv or .parquet file"),
+                       ("output", "a file to write")):
         if not values[name]:
             raise ConfigError(f"--{name} is missing: name {what}")
     one_of(*STATES)("state", values["state"])
@@ -57,12 +60,15 @@ def _check_files(values: Mapping[str, Any]) -> None:
 
 
 def _show(result: Mapping[str, Any], out: Any) -> None:
-    counts = result["predicted"]
+    counts, names = result["predicted"], result.get("class_names")
     most = max(range(len(counts)), key=lambda k: counts[k])
+    called = shown(str(most if names is None else names[most]), 40)
+    left_out = (f"Left out    {shown(', '.join(result['left_out']), 200)}, which the run does not take\n"
+                if "left_out" in result else "")
     print(f"Network     {result['state']} state, step {result['step']:,} of {result['run']}\n"
           f"Predicted   {result['examples']:,} examples, {sum(count > 0 for count in counts):,} of {len(counts):,} "
-          f"classes; most often class {most}, {counts[most]:,} times\n"
-          f"Written to  {result['output']}", file=out)
+          f"classes; most often class {called}, {counts[most]:,} times\n"
+          f"{left_out}Written to  {result['output']}", file=out)
 
 
 main: Final = Command("reglab.predict", PURPOSE, _predict, FLAGS, trains=False, folder_first=True).main

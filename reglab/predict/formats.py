@@ -20,18 +20,30 @@ class Part(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """The number of examples and classes of all predictions in a file, and the type of the probabilities."""
+    """What all predictions in a file have in common.
+
+    Attributes:
+      examples: their number.
+      labels: [classes], the labels of the classes as the data have them; None if these are the class numbers.
+      classes: the number of classes.
+      dtype: the type of the probabilities.
+    """
 
     examples: int
     classes: int
     dtype: np.dtype[Any]
+    labels: npt.NDArray[Any] | None = None
+
+    def named(self, classes: npt.NDArray[np.int32]) -> npt.NDArray[Any]:
+        """Returns the labels of class numbers."""
+        return classes if self.labels is None else self.labels[classes]
 
 
 Write = Callable[[IO[bytes], Iterable[Part], Shape], None]
 
 
 def write_npz(file: IO[bytes], parts: Iterable[Part], shape: Shape) -> None:
-    """Writes two arrays: `class` [n] int32 and `probabilities` [n, classes]."""
+    """Writes `class` [n] and `probabilities` [n, classes], and `class_names` [classes] where there are any."""
     classes = []
     with zipfile.ZipFile(file, "w") as archive:
         with archive.open("probabilities.npy", "w", force_zip64=True) as member:
@@ -40,36 +52,52 @@ def write_npz(file: IO[bytes], parts: Iterable[Part], shape: Shape) -> None:
                 classes.append(part.classes)
                 member.write(part.probabilities.astype(shape.dtype).tobytes())
         with archive.open("class.npy", "w", force_zip64=True) as member:
-            npy.write_array(member, np.concatenate(classes), allow_pickle=False)
+            npy.write_array(member, shape.named(np.concatenate(classes)), allow_pickle=False)
+        if shape.labels is not None:
+            with archive.open("class_names.npy", "w") as member:
+                npy.write_array(member, shape.labels, allow_pickle=False)
 
 
 def write_npy(file: IO[bytes], parts: Iterable[Part], shape: Shape) -> None:
     """Writes one array [n] with the fields `class` and `probabilities` [classes]."""
-    row = np.dtype([("class", "<i4"), ("probabilities", shape.dtype, (shape.classes,))])
+    kind = np.dtype("<i4") if shape.labels is None else shape.labels.dtype
+    row = np.dtype([("class", kind), ("probabilities", shape.dtype, (shape.classes,))])
     _header(file, (shape.examples,), row)
     for part in parts:
         rows = np.empty(len(part.classes), row)
-        rows["class"], rows["probabilities"] = part
+        rows["class"], rows["probabilities"] = shape.named(part.classes), part.probabilities
         file.write(rows.tobytes())
 
 
 def write_csv(file: IO[bytes], parts: Iterable[Part], shape: Shape) -> None:
     """Writes one line per example: its class, then the probability of each class, to the bit."""
-    file.write((",".join(["class", *(f"probability_{k}" for k in range(shape.classes))]) + "\n").encode())
+    names = [str(name) for name in shape.named(np.arange(shape.classes, dtype=np.int32)).tolist()]
+    cells = [_cell(name) for name in names]
+    file.write((",".join(["class", *(_cell(f"probability_{name}") for name in names)]) + "\n").encode())
     for part in parts:
-        file.write("".join(f"{k},{','.join(_digits(row))}\n" for k, row in zip(*part, strict=True)).encode())
+        file.write("".join(f"{cells[k]},{','.join(_digits(row))}\n" for k, row in zip(*part, strict=True)).encode())
 
 
 def write_json(file: IO[bytes], parts: Iterable[Part], shape: Shape) -> None:
-    """Writes {"predictions": [{"class": …, "probabilities": […]}, …]}, one line per example."""
-    file.write(b'{"predictions": [')
+    """Writes {"predictions": [{"class": …, "probabilities": […]}, …]}, one line per example.
+
+    If the classes have names, "class_names" comes first.
+    """
+    names = [json.dumps(name) for name in shape.named(np.arange(shape.classes, dtype=np.int32)).tolist()]
+    known = "" if shape.labels is None else f'"class_names": [{", ".join(names)}], '
+    file.write(f'{{{known}"predictions": ['.encode())
     separator = "\n"
     for part in parts:
         for k, row in zip(*part, strict=True):
-            text = f'{{"class": {json.dumps(int(k))}, "probabilities": [{", ".join(_digits(row))}]}}'
+            text = f'{{"class": {names[k]}, "probabilities": [{", ".join(_digits(row))}]}}'
             file.write(f"{separator}{text}".encode())
             separator = ",\n"
     file.write(b"\n]}\n")
+
+
+def _cell(text: str) -> str:
+    """Returns a text as a cell of a CSV file: in quotes, if it needs them."""
+    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"') else text
 
 
 def _digits(row: npt.NDArray[Any]) -> Iterable[str]:

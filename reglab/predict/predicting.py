@@ -27,9 +27,13 @@ BATCH: Final = 1000
 
 
 class Predictions(NamedTuple):
-    """[n] int32, the most probable class of each example, and [n, classes] probabilities in the run's precision."""
+    """The most probable class of each example, [n], and [n, classes] probabilities in the run's precision.
 
-    classes: npt.NDArray[np.int32]
+    The classes are the labels as the run's data have them: texts, truth values or whole numbers; int32 if those were
+    0 … classes-1. The columns of the probabilities are in the sorted order of the labels, `class_names` in `data.json`.
+    """
+
+    classes: npt.NDArray[Any]
     probabilities: npt.NDArray[Any]
 
     def __repr__(self) -> str:
@@ -67,9 +71,10 @@ def predict(model_dir: str | os.PathLike[str], x: npt.ArrayLike, *, state: str =
     source, inputs = read_source(folder), np.asarray(x)
     check_inputs("x", inputs.shape, inputs.dtype, source)
     parts = list(_parts("x", inputs, read_network(folder, state), source))
-    if not parts:
-        return Predictions(np.empty(0, np.int32), np.empty([0, source.classes], np.float32))
-    return Predictions(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    nothing = Part(np.empty(0, np.int32), np.empty([0, source.classes], np.float32))
+    classes, probabilities = (np.concatenate(arrays) for arrays in zip(*(parts or [nothing]), strict=True))
+    labels = _labels(source)
+    return Predictions(classes if labels is None else labels[classes], probabilities)
 
 
 def predict_file(model_dir: str | os.PathLike[str], input: str | os.PathLike[str], output: str | os.PathLike[str], *,
@@ -77,7 +82,7 @@ def predict_file(model_dir: str | os.PathLike[str], input: str | os.PathLike[str
     """Does what `predict` does, from file to file, of any size: a thousand examples are in memory at a time.
 
     Args:
-      input: a .npy file.
+      input: a .npy file, or a .csv or .parquet table, which has to fit into memory.
       output: `*.npz`, `*.npy`, `*.csv` or `*.json`; written whole or not at all.
       overwrite: whether `output` may replace an existing file.
 
@@ -88,7 +93,7 @@ def predict_file(model_dir: str | os.PathLike[str], input: str | os.PathLike[str
     one_of(*STATES)("state", state)
     folder, place = run_folder(model_dir), usable_place("output", output)
     source = read_source(folder)
-    x = open_inputs(input, source)
+    x, left_out = open_inputs(input, source)
     with owning(place.parent, flag="--output", file=place.name), writing(place, tensorflow=False), \
             stop_request() as stop:
         check_output(place, folder, overwrite=overwrite, read=pathlib.Path(input))
@@ -100,10 +105,16 @@ def predict_file(model_dir: str | os.PathLike[str], input: str | os.PathLike[str
                 counts[:] += np.bincount(part.classes, minlength=source.classes)
                 yield part
 
-        shape = Shape(len(x), source.classes, np.dtype(network.dtype.as_numpy_dtype))
+        shape = Shape(len(x), source.classes, np.dtype(network.dtype.as_numpy_dtype), _labels(source))
         write_atomically(place, lambda file: FORMATS[place.suffix](file, parts(), shape), overwrite=overwrite)
     return Predicted({"run": str(folder), "state": state, "step": network.step, "input": os.fspath(input),
-                      "output": str(place), "examples": len(x), "predicted": counts.tolist()})
+                      "output": str(place), "examples": len(x), "predicted": counts.tolist(),
+                      **({} if source.class_names is None else {"class_names": list(source.class_names)}),
+                      **({"left_out": list(left_out)} if left_out else {})})
+
+
+def _labels(source: Source) -> npt.NDArray[Any] | None:
+    return None if source.class_names is None else np.array(source.class_names)
 
 
 def _parts(where: str, x: npt.NDArray[Any], network: Network, source: Source) -> Iterator[Part]:

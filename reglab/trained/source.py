@@ -17,6 +17,7 @@ from reglab.run.run_file import read_run_file
 from reglab.storage.reading import Unreadable, is_count, is_number, read_object
 
 if TYPE_CHECKING:
+    from reglab.data.facts import Columns
     from reglab.data.labels import ClassName
     from reglab.data.standardization import Standardization
 
@@ -32,7 +33,7 @@ class Source(NamedTuple):
       input_shape, divisor, classes: those of its data, as in `Network`.
       dtype: the type in which its data were kept, "uint8" or "float32".
       facts: the contents of its `data.json`.
-      class_names, standardization: those of its data, as in `DataFacts`.
+      class_names, standardization, columns: those of its data, as in `DataFacts` and `Dataset`.
     """
 
     config: Config
@@ -43,6 +44,7 @@ class Source(NamedTuple):
     facts: Mapping[str, Any]
     class_names: tuple[ClassName, ...] | None = None
     standardization: Standardization | None = None
+    columns: Columns | None = None
 
 
 def run_folder(model_dir: str | os.PathLike[str]) -> pathlib.Path:
@@ -90,7 +92,8 @@ def read_source(model_dir: pathlib.Path) -> Source:
     dtype = facts.get("dtype")
     return Source(config, tuple(shape), float(divisor), classes,
                   dtype if dtype in ("uint8", "float32") else kept_in(float(divisor)), facts,
-                  _class_names(model_dir, facts, classes), _standardization(model_dir, facts, math.prod(shape)))
+                  _class_names(model_dir, facts, classes), _standardization(model_dir, facts, math.prod(shape)),
+                  _columns(model_dir, facts, math.prod(shape)))
 
 
 def _class_names(model_dir: pathlib.Path, facts: Mapping[str, Any], classes: int) -> tuple[ClassName, ...] | None:
@@ -112,6 +115,19 @@ def _standardization(model_dir: pathlib.Path, facts: Mapping[str, Any], features
         return Standardization.from_dict(facts["standardization"], features)
     except (ValueError, TypeError, OverflowError):
         raise _damaged(model_dir, "mean and standard deviation of each feature") from None
+
+
+def _columns(model_dir: pathlib.Path, facts: Mapping[str, Any], features: int) -> Columns | None:
+    from reglab.data.facts import Columns
+
+    told = facts.get("columns")
+    if told is None:
+        return None
+    names: Any = told.get("features") if isinstance(told, dict) else None
+    if not (isinstance(names, list) and len(set(map(str, names))) == features
+            and all(isinstance(name, str) for name in (*names, told.get("label")))):
+        raise _damaged(model_dir, "the names of the columns")
+    return Columns(told["label"], tuple(names))
 
 
 def _damaged(model_dir: pathlib.Path, what: str) -> ConfigError:

@@ -20,7 +20,7 @@ def refusal(argument: str) -> str:
     ("--nojti", "did you mean --nojit?"), ("--batch-size=8", "did you mean --batch_size?"),
     ("--lr=1", "did you mean --learning_rate?"),
     ("--optimizer=adma", "choose one of adam, sgd, momentum, adamw; did you mean adam?"),
-    ("--dataset=mnsit", "or give the path of an .npz file; did you mean mnist?"),
+    ("--dataset=mnsit", "or give the path of an .npz, .csv or .parquet file; did you mean mnist?"),
     ("--precision=float", "; did you mean float32?"), ("--flagfiles=x", "did you mean --flagfile?")])
 def test_what_is_misspelt_is_answered_with_the_nearest_right_name(argument: str, hint: str) -> None:
     assert hint in refusal(argument)

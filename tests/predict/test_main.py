@@ -38,7 +38,8 @@ def test_it_says_what_was_predicted_and_in_json_too(model_dir: str, tmp_path: pa
 
 
 @pytest.mark.parametrize(("argv", "said"), [
-    ([], "--model_dir is missing: name the folder of a run"), (["{run}"], "--input is missing: name a .npy file"),
+    ([], "--model_dir is missing: name the folder of a run"),
+    (["{run}"], "--input is missing: name a .npy, .csv or .parquet file"),
     (["{run}", "--input=x.npy"], "--output is missing"),
     (["{run}", "--input=no.npy", "--output=y.txt"], "ends in .npz"),
     (["{run}", "--input=no.npy", "--output=y.csv"], "--input=no.npy cannot be read (No such file"),
