@@ -36,7 +36,7 @@ def test_a_test_part_that_is_not_there_cannot_be_taken_for_validation(tmp_path):
     with pytest.raises(ConfigError) as error:
         load(str(tmp_path / "mine.npz"), validation_split=0)
     assert str(error.value) == ("--validation_split=0 takes the test part for validation, and mine has none: give a "
-                                "fraction such as 0.2, or x_test and y_test")
+                                "fraction such as 0.2, x_test and y_test, or --test_split")
 
 
 def test_the_flags_are_applied(tmp_path):
