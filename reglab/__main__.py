@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "runs": ("reglab.runs.__main__", "List the runs, comparisons and sweeps in a folder, with state, best and size."),
     "certify": ("reglab.certify.__main__", "Check that replicas compute what one device does, or that a run repeats."),
     "convert": ("reglab.convert.__main__", "Say what a strength of one library is in others, and what each assumes."),
+    "reproduce": ("reglab.reproduce.__main__", "Train a published result anew, and say whether it holds."),
     "benchmark": ("reglab.benchmark.__main__", "Measure how fast this machine trains, and what the penalties cost."),
     "launch": ("reglab.launch.__main__", "Start a cluster of workers on this machine, to try one out."),
 }

@@ -26,6 +26,7 @@ FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
     ("lab", "trained", "benchmark", "certify", "convert", "launch", "train", "records"),
     ("export", "evaluate", "predict", "compare", "runs", "report"),
     ("sweep",),
+    ("reproduce",),
     ("__main__",),
 )) for name in names}
 

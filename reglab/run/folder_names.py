@@ -46,6 +46,11 @@ def default_names(config: Config, kind: str = "") -> Iterator[str]:
     dataset = re.sub(r"\W+", "-", pathlib.Path(config.dataset).stem)
     penalties = "".join(f"-{name}={in_names(strength)}" for name, strength in config.strengths.items()
                         if not is_zero(strength))
-    base = f"runs/{time.strftime('%Y%m%d-%H%M%S')}-{dataset}{penalties}{kind and '-'}{kind}"
+    yield from timed_names(f"{dataset}{penalties}{kind and '-'}{kind}")
+
+
+def timed_names(end: str) -> Iterator[str]:
+    """Yields names `runs/<time>-<end>`; all but the first are for others started within the same second."""
+    base = f"runs/{time.strftime('%Y%m%d-%H%M%S')}-{end}"
     yield base
     yield from (f"{base}-{number}" for number in itertools.count(2))

@@ -31,19 +31,20 @@ from reglab.storage.reading import Missing, Unreadable, read_bytes, read_object
 from reglab.sweep.parts import NotThePart, plan_digest, plan_of_today, read_sealed, sealed
 
 _FILES: Final = ("plan.json", "timing.json", "sweep.json", "sweep.csv", "path.json", "path.csv", "heatmap.png",
-                 "heatmap.svg", "path.png", "path.svg")
+                 "heatmap.svg", "path.png", "path.svg", "reproduction.json", "reproduction.csv", "reproduction.png",
+                 "reproduction.svg")
 _MOST_BYTES: Final = 2**26
 """The largest JSON file that is read back; with 100,000 lanes a chunk takes a thousandth of this."""
 _FOLDERS: Final = ("chunks", "tensorboard", "winner", "winner_1se")
 
 
 class SweepFolder:
-    """The files of one sweep or path. Nothing is written before `open`.
+    """The files of one sweep, path or reproduction. Nothing is written before `open`.
 
     Args:
       path: the folder.
       resume: as `Config.resume`.
-      kind: "sweep" or "path", the name of its result.
+      kind: "sweep", "path" or "reproduction", the name of its result.
 
     Attributes:
       plan: the plan of the folder's sweep, or None if it holds none.
@@ -90,7 +91,7 @@ class SweepFolder:
             self.write_json("plan.json", plan)  # First, since a folder without it does not count as a sweep's.
             (self.path / "chunks").mkdir(exist_ok=True)
             remove_temporaries(self.path, _FILES)
-            remove_temporaries(self.path / "chunks", ("chunk-*.json", "point-*.json", "point-*.npz"))
+            remove_temporaries(self.path / "chunks", ("chunk-*.json", "point-*.json", "point-*.npz", "part-*.json"))
         except StorageError as error:
             raise ConfigError(f"--model_dir={self.path}: {error}") from None
         except OSError as error:

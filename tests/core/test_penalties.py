@@ -220,7 +220,8 @@ def test_moreau_the_l1_prox_and_the_projection_on_the_box_add_up() -> None:
 
 # Files whose subject L1 and L2 are, or that share them with other libraries.
 KNOWN_TO = ("core/penalties/l1.py", "core/penalties/l2.py", "benchmark/peers/", "benchmark/scripts/",
-            "benchmark/settings.py", "benchmark/experiment.py", "benchmark/whole.py", "compare/presets.py", "convert/")
+            "benchmark/settings.py", "benchmark/experiment.py", "benchmark/whole.py", "compare/presets.py", "convert/",
+            "reproduce/")
 
 
 def named_in(source: str) -> list[int]:
