@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-import numpy as np
-
+from reglab.core.lazily import np
 from reglab.run.logs.tags import EVALUATED
 
 SPLITS: Final = ("train", "validation")
