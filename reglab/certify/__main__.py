@@ -1,5 +1,6 @@
 """`python -m reglab.certify replicas` checks that this machine or cluster computes what one device computes;
-`python -m reglab.certify rerun DIR` checks that a run gives the same bits again. See `--help`."""
+`python -m reglab.certify rerun DIR` checks that a run gives the same bits again; `python -m reglab.certify run DIR`
+checks its figures, and how far it was trained. See `--help`."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
+from reglab.certify.of_run import COMMAND as RUN
 from reglab.cli import flags
 from reglab.cli.commands import run_command, run_process
 from reglab.cli.preflight import preflight
@@ -30,13 +32,17 @@ every weight, loss, penalty and accuracy. Usage: python -m reglab.certify replic
 1,003 digits in batches of 100, {_STANDING} = 1e-3, gradients clipped to norm 1. Exit code 4 if they differ.
 Or: python -m reglab.certify rerun DIR [--json] trains the configuration of a run's folder again, in a temporary one,
 and compares weights, slots, metrics and results to the bit; a run that is not finished up to its last checkpoint. Exit
-code 4 if they differ."""
+code 4 if they differ.
+Or: python -m reglab.certify run DIR computes the figures of a run again from its weights and its data; see
+python -m reglab.certify run --help."""
 DEFAULTS = ["--train_size=1003", "--batch_size=100",
             *(f"--{name}=1e-3" for name in penalties.standing()), "--clip_norm=1"]
 
 
 def main(argv: list[str]) -> int:
     """Parses the command line, runs the check and returns the exit code (see `exit_codes`)."""
+    if argv[:1] == ["run"]:
+        return RUN.main(argv[1:])
     return run_command(_main, argv)
 
 
@@ -46,7 +52,7 @@ def _main(argv: list[str]) -> int:
     if argv[:1] != ["replicas"] and "--help" not in argv:
         subject = shown(" ".join(argv[:1])) or "needs a subject"
         raise ConfigError(f"certify {subject}: what can be certified is replicas or, of the folder "
-                          f"of a run, rerun{did_you_mean(subject, ('replicas', 'rerun'))}")
+                          f"of a run, rerun and run{did_you_mean(subject, ('replicas', 'rerun', 'run'))}")
     given = [flag for flag in argv if flag not in ("replicas", "rerun")]
     names_own_data = any(flag.lstrip("-").split("=")[0] in ("dataset", "train_size") for flag in given)
     command = flags.parse(DEFAULTS[names_own_data:] + given)

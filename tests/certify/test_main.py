@@ -91,7 +91,7 @@ def test_one_device_is_itself(capfd: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(("argv", "said"), [
     ([], "certify needs a subject: what can be certified is replicas"),
     (["gradients"], "certify gradients: what can be certified is replicas"),
-    (["replica"], "certify replica: what can be certified is replicas or, of the folder of a run, rerun; did you mean "
+    (["replica"], "certify replica: what can be certified is replicas or, of the folder of a run, rerun and run; did you mean "
                   "replicas?"),
     (["replicas", "--lambda=1"], "Unknown command line flag 'lambda'"),
     (["replicas", "--l1=-1"], "--l1=-1"),

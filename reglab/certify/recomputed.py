@@ -1,0 +1,132 @@
+"""The figures of a run, computed once more in float64 from its weights and its data alone, each in its plain form.
+
+Nothing here is shared with what wrote them: sums are TensorFlow's reductions of the penalties' entries instead of the
+training program's products with ones, and losses are NumPy's from the logits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from reglab.config.selection import make_model
+from reglab.core.parameters import Parameters, map_arrays
+from reglab.core.penalties import value
+from reglab.core.step import Hyperparameters, Step
+from reglab.core.terms import SPARSITY_THRESHOLD, Term
+from reglab.data import Dataset, Examples
+from reglab.run.evaluation import Evaluation
+from reglab.trained.network import Network
+from reglab.trained.scores import log_probabilities
+
+SPLITS: Final = ("train", "validation")
+_ROUNDING: Final = {"float64": 1e-13, "float32": 1e-5, "bfloat16": 1e-3}
+"""What rounding explains of a mean loss in a run's precision, per unit of its largest logit."""
+_MOST_VALUES: Final = 2 * 10**7
+
+
+@dataclasses.dataclass(frozen=True)
+class Recomputed:
+    """Figures with how far rounding may move them.
+
+    Attributes:
+      evaluation: the figures, as a run evaluates them.
+      loss_rounding: maps each split to what rounding may move its mean losses by.
+      accuracy_rounding: maps each split to the part of its examples whose two largest logits are within rounding.
+    """
+
+    evaluation: Evaluation
+    loss_rounding: Mapping[str, float]
+    accuracy_rounding: Mapping[str, float]
+
+
+def in_float64(network: Network) -> Network:
+    """Returns the network with its weights and all that it computes in float64."""
+    config = dataclasses.replace(network.config, precision="float64")
+    weights = map_arrays(lambda array: tf.cast(array, tf.float64), network.weights)
+    model = make_model(config, network.input_shape, network.classes)
+    return dataclasses.replace(network, config=config, model=model, weights=weights)
+
+
+def chunk(network: Network) -> int:
+    """Returns how many examples are taken at once, so that what the network computes of them fits into memory."""
+    return max(1, min(1000, _MOST_VALUES // max(network.model.activations, 1)))
+
+
+def recompute(network: Network, step: Step, hyper: Hyperparameters, dataset: Dataset) -> Recomputed:
+    """Computes the figures of a network.
+
+    Args:
+      network: as it was read. Products that were rounded to bfloat16 in training are rounded here, too.
+      step, hyper: the objective in float64.
+    """
+    exact = in_float64(network)
+    of_logits = network if network.config.precision == "bfloat16" else exact
+    scores, loss_rounding, accuracy_rounding = {}, {}, {}
+    for split in SPLITS:
+        logits, y = _logits(of_logits, dataset.splits[split]), dataset.splits[split].y
+        scores[split] = _scores(logits, y, step)
+        rounding = _ROUNDING[network.config.precision] * max(1.0, float(np.abs(logits).max()))
+        top = np.sort(logits, axis=1)[:, -2:]
+        loss_rounding[split] = rounding
+        accuracy_rounding[split] = float(np.mean(top[:, 1] - top[:, 0] <= 2 * rounding))
+    weights = {**of_weights(exact.parameters, step, hyper), **_counts(network)}
+    epoch = -(-network.step // steps_an_epoch(network, dataset))
+    return Recomputed(Evaluation.of(network.step, epoch, scores["train"], scores["validation"], weights),
+                      loss_rounding, accuracy_rounding)
+
+
+def steps_an_epoch(network: Network, dataset: Dataset) -> int:
+    """Returns the number of steps in an epoch of the run."""
+    return -(-len(dataset.train) // network.config.batch_size)
+
+
+def of_weights(parameters: Parameters, step: Step, hyper: Hyperparameters) -> dict[str, float]:
+    """Computes by tag each penalty in all, by term and by layer, each norm, and that of the penalties' gradient."""
+    kernels = step.model.kernels(parameters)
+    found: dict[str, float] = {}
+    for term in step.terms:
+        of_layers = {layer: _of_layer(term, layer, kernels, hyper) for layer in term.layers}
+        found |= {f"penalty/{layer}/{term.name}": number for layer, number in of_layers.items()}
+        found[f"penalty/{term.name}"] = sum(of_layers.values())
+        found |= {f"norm/{layer}/{term.name}": float(term.penalty.norm(value(term.penalty, kernel).numpy()))
+                  for layer, kernel in kernels.items()}
+    found["penalty/total"] = sum(found[f"penalty/{term.name}"] for term in step.terms)
+    squares = [float(tf.reduce_sum(tf.square(of_kernel)))
+               for of_kernel in step.penalty_gradient(parameters, hyper).values()]
+    return {**found, "gradient_norm/penalty": float(np.sqrt(sum(squares)))}
+
+
+def _of_layer(term: Term, layer: str, kernels: Mapping[str, tf.Tensor], hyper: Hyperparameters) -> float:
+    at = term.layers.index(layer)
+    return float(term._replace(layers=(layer,)).value(kernels, hyper.strengths[term.name][at:at + 1], tf.float64))
+
+
+def _counts(network: Network) -> dict[str, float]:
+    """Counts small entries, in the dtype of the run, since 0.001 is another number in float32."""
+    kernels = {layer: array.numpy() for layer, array in network.model.kernels(network.parameters).items()}
+    small = {layer: int(np.sum(np.abs(w) <= w.dtype.type(SPARSITY_THRESHOLD))) for layer, w in kernels.items()}
+    sizes = {layer: w.size for layer, w in kernels.items()}
+    return {**{f"sparsity/{layer}": count / sizes[layer] for layer, count in small.items()},
+            "sparsity/total": sum(small.values()) / sum(sizes.values())}
+
+
+def _logits(network: Network, examples: Examples) -> npt.NDArray[np.float64]:
+    size = chunk(network)
+    parts = [network.logits(examples.x[first:first + size]) for first in range(0, len(examples), size)]
+    return np.concatenate(parts).astype(np.float64)
+
+
+def _scores(logits: npt.NDArray[np.float64], y: npt.NDArray[np.int32], step: Step) -> dict[str, float]:
+    log_p = log_probabilities(logits)
+    losses = -log_p[np.arange(len(y)), y]
+    found: dict[str, Any] = {"data_loss": losses.mean(), "accuracy": np.mean(logits.argmax(axis=1) == y)}
+    if step.label_smoothing:
+        spread = -log_p.mean(axis=1)
+        found["smoothed_data_loss"] = np.mean((1 - step.label_smoothing) * losses + step.label_smoothing * spread)
+    return {name: float(number) for name, number in found.items()}

@@ -1,0 +1,135 @@
+"""How far weights are from a stationary point of the whole objective, entry by entry, and what that says of zeros."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from reglab.certify.recomputed import chunk, steps_an_epoch
+from reglab.core.models import EVALUATION
+from reglab.core.parameters import Parameters, map_arrays
+from reglab.core.step import Batch, Hyperparameters, Step
+from reglab.core.terms import SPARSITY_THRESHOLD
+from reglab.data import Dataset, Examples, epoch_order
+from reglab.trained.network import Network
+
+NEAR: Final = 0.05
+"""An entry is settled if its distance is at most this part of the strength."""
+_MOST_BATCHES: Final = 100
+Floats = npt.NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True)
+class Distance:
+    """The distance of one array from a stationary point: the sizes of the entries of the least subgradient.
+
+    Attributes:
+      strength: λ, of the penalty with a kink if there is one, else the largest; None where nothing is penalized.
+      largest, mean: over the entries.
+      within: the part of the entries within `NEAR`·λ, or None without λ.
+      settled_zeros: the part that is exactly 0 and within.
+      nearly_zeros: the part that is not, but small, and would be within if it were exactly 0.
+      moving: the part of all others that is not within; what is still being trained.
+    """
+
+    strength: float | None
+    largest: float
+    mean: float
+    within: float | None = None
+    settled_zeros: float | None = None
+    nearly_zeros: float | None = None
+    moving: float | None = None
+
+
+def data_gradient(network: Network, step: Step, examples: Examples, size: int | None = None) -> Parameters:
+    """Computes the gradient of the mean loss of all examples, as evaluated: without dropout, with kept averages."""
+    size = size or chunk(network)
+    total: Parameters | None = None
+    for first in range(0, len(examples), size):
+        part = step.data_gradient(network.parameters, _batch(network, examples, slice(first, first + size),
+                                                             len(examples)), network.weights.buffers, EVALUATION)[1]
+        total = part if total is None else map_arrays(tf.add, total, part)
+    assert total is not None, "a split has examples"
+    return total
+
+
+def distances(network: Network, step: Step, hyper: Hyperparameters, gradient: Parameters) -> dict[str, Distance]:
+    """Maps each trained array, as layer/name, to its distance.
+
+    Args:
+      network: in float64.
+      gradient: that of the data loss.
+    """
+    found = {}
+    for array in step.model.arrays:
+        if array.role == "kernel":
+            weights, of_data = network.parameters[array.layer][array.name], gradient[array.layer][array.name]
+            found[array.path] = _of_kernel(step, hyper, array.layer, weights, of_data)
+        elif array.role != "buffer":
+            found[array.path] = Distance(None, *_largest_and_mean(gradient[array.layer][array.name].numpy()))
+    return found
+
+
+def clipped_share(network: Network, step: Step, hyper: Hyperparameters, dataset: Dataset) -> float | None:
+    """Returns the part of the run's last batches whose gradient --clip_norm would shorten, or None without it."""
+    if step.clip_norm is None:
+        return None
+    config, steps = network.config, steps_an_epoch(network, dataset)
+    order = epoch_order(config.resolved_data_seed, max(network.step - 1, 0) // steps, len(dataset.train))
+    of_penalties, norms = step.penalty_gradient(network.parameters, hyper), []
+    for first in range(0, min(steps, _MOST_BATCHES) * config.batch_size, config.batch_size):
+        batch = dataset.train.take(order[first:first + config.batch_size])
+        gradient = data_gradient(network, step, batch, len(batch))
+        kernels = step.model.kernels(gradient)
+        total = step.model.with_kernels(gradient, {layer: kernels[layer] + added
+                                                   for layer, added in of_penalties.items()})
+        norms.append(float(tf.linalg.global_norm(tf.nest.flatten(total))))
+    return float(np.mean(np.array(norms) > step.clip_norm))
+
+
+def _batch(network: Network, examples: Examples, part: slice, count: int) -> Batch:
+    x, y = examples.x[part], examples.y[part]
+    inputs = tf.reshape(tf.cast(x, tf.float64) / network.divisor, [-1, *network.input_shape])
+    return Batch(inputs, tf.constant(y), tf.ones([len(y)], tf.float64), tf.constant(float(count), tf.float64),
+                 tf.range(len(y)))
+
+
+def _of_kernel(step: Step, hyper: Hyperparameters, layer: str, w: tf.Tensor, of_data: tf.Tensor) -> Distance:
+    # Smooth penalties first: then the least subgradients of the others may be taken one after the other.
+    terms = sorted(step.terms, key=lambda term: not term.penalty.is_smooth)
+    strengths = {term: hyper.strengths[term.name][term.layers.index(layer)] for term in terms if layer in term.layers}
+
+    def least(w: tf.Tensor) -> Floats:
+        found = of_data
+        for term, strength in strengths.items():
+            found = term.penalty.least_subgradient(w, found, strength)
+        sizes: Floats = np.abs(found.numpy())
+        return sizes
+
+    here = least(w)
+    given = {term: float(strength) for term, strength in strengths.items() if float(strength)}
+    kinked = [strength for term, strength in given.items() if not term.penalty.is_smooth]
+    if not given:
+        return Distance(None, *_largest_and_mean(here))
+    strength = max(kinked or given.values())
+    near, is_zero, is_small = here <= NEAR * strength, w.numpy() == 0, np.abs(w.numpy()) <= SPARSITY_THRESHOLD
+    would_be_zero = is_small & ~is_zero & (least(tf.where(is_small, 0.0, w)) <= NEAR * strength) if kinked else \
+        np.zeros_like(near)
+    return Distance(strength, *_largest_and_mean(here), float(near.mean()), float((is_zero & near).mean()),
+                    float((would_be_zero & ~near).mean()), float((~near & ~would_be_zero).mean()))
+
+
+def _largest_and_mean(entries: Any) -> tuple[float, float]:
+    return float(np.abs(entries).max()), float(np.abs(entries).mean())
+
+
+def over_all(found: Mapping[str, Distance], sizes: Mapping[str, int], name: str) -> float | None:
+    """Returns the mean of a share over the entries of all penalized arrays, or None if there are none."""
+    shares = {path: getattr(one, name) for path, one in found.items() if one.strength is not None}
+    entries = sum(sizes[path] for path in shares)
+    return sum(share * sizes[path] for path, share in shares.items()) / entries if entries else None
