@@ -11,6 +11,7 @@ from reglab.certify.stationarity import NEAR, Distance, over_all
 from reglab.console.format import number, percent
 from reglab.core import penalties
 from reglab.core.terms import SPARSITY_THRESHOLD
+from reglab.inputs.texts import shown
 
 _MOST_MOVING: Final = 0.05
 """Training counts as settled if at most this part of the penalized entries is not within `NEAR` of the strength."""
@@ -74,6 +75,9 @@ def cautions(found: Certificate) -> list[str]:
     if config.resolved_weight_decay:
         told.append(f"Decoupled weight decay of {config.resolved_weight_decay:g} is no part of the objective, and "
                     "keeps the weights away from its stationary points.")
+    if config.class_weights is not None:
+        told.append(f"Training weighs classes (--class_weights={shown(config.class_weights, 60)}), and so do "
+                    "distances; evaluations weigh all examples alike.")
     if found.network.model.draws:
         told.append(f"Training minimizes the mean over --dropout={config.dropout:g}; distances are those without it.")
     if found.network.model.couples_examples:

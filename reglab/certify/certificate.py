@@ -14,11 +14,11 @@ from reglab.certify.recomputed import in_float64, recompute, steps_an_epoch
 from reglab.certify.stationarity import Distance, clipped_share, data_gradient, distances
 from reglab.config import ConfigError
 from reglab.data import Dataset
-from reglab.engine.assembly import load_dataset, make_hyperparameters, make_step, summary_interval
+from reglab.engine.assembly import load_dataset, make_hyperparameters, make_step
 from reglab.run.evaluation import Evaluation
-from reglab.run.folder_journal import written_epochs
-from reglab.run.kept_run import check_data, kept_config, last_step
-from reglab.run.logs.mending import Expected, Rhythm
+from reglab.run.kept_run import check_data, kept_config, kept_result, last_step
+from reglab.run.logs.rhythm import Expected, Rhythm
+from reglab.run.patience import trained_steps
 from reglab.run.run_file import RunFile, read_run_file
 from reglab.storage.reading import Unreadable
 from reglab.trained.network import Network, read_network
@@ -75,13 +75,15 @@ def certify(directory: str | pathlib.Path, state: str = "last", *, data: Dataset
     step = make_step(exact.config, dataset)
     hyper = make_hyperparameters(exact.config, step)
     told = recompute(network, step, hyper, dataset)
-    holder = Holder(folder, _run_file(folder), last_step(folder), told, step, hyper, network.config.precision,
-                    _keys(network, dataset, last_step(folder)))
+    # A run that --patience ended with an earlier state has told of more steps than its newest checkpoint has.
+    last = max(last_step(folder), trained_steps(kept_result(folder)))
+    holder = Holder(folder, _run_file(folder), last, told, step, hyper, network.config.precision,
+                    _keys(network, dataset, last))
     findings = holder.findings()
     kernels = [array.numpy() for array in network.model.kernels(network.parameters).values()]
     return Certificate(
         network, told.evaluation, sum(int(np.sum(w == 0)) for w in kernels) / sum(w.size for w in kernels),
-        distances(exact, step, hyper, data_gradient(exact, step, dataset.train)),
+        distances(exact, step, hyper, data_gradient(exact, step, dataset.train, dataset.weights_of_classes)),
         {f"{layer}/{name}": int(np.prod(array.shape)) for layer, arrays in network.parameters.items()
          for name, array in arrays.items()},
         clipped_share(exact, step, hyper, dataset), findings.compared, findings.mismatches)
@@ -102,8 +104,7 @@ def _keys(network: Network, dataset: Dataset, last: int) -> frozenset[Any]:
     config = network.config
     if config.on_nonfinite == "restore":
         return frozenset()
-    rhythm = Rhythm(steps_an_epoch(network, dataset), summary_interval(config, dataset), written_epochs(config))
-    return Expected.of(config, rhythm, last).points
+    return Expected.of(config, Rhythm.of(config, steps_an_epoch(network, dataset)), last).points
 
 
 def _run_file(folder: pathlib.Path) -> RunFile:

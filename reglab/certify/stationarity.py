@@ -46,14 +46,25 @@ class Distance:
     moving: float | None = None
 
 
-def data_gradient(network: Network, step: Step, examples: Examples, size: int | None = None) -> Parameters:
-    """Computes the gradient of the mean loss of all examples, as evaluated: without dropout, with kept averages."""
+def data_gradient(network: Network, step: Step, examples: Examples, weights: Floats | None,
+                  size: int | None = None) -> Parameters:
+    """Computes the gradient of the data loss of all examples, as evaluated: without dropout, with kept averages.
+
+    Args:
+      network: in float64.
+      weights: those of the classes in training, [classes], or None.
+      size: how many examples are taken at once.
+    """
     size = size or chunk(network)
+    of_examples = np.ones(len(examples)) if weights is None else weights[examples.y]
     total: Parameters | None = None
     for first in range(0, len(examples), size):
-        part = step.data_gradient(network.parameters, _batch(network, examples, slice(first, first + size),
-                                                             len(examples)), network.weights.buffers, EVALUATION)[1]
-        total = part if total is None else map_arrays(tf.add, total, part)
+        part = slice(first, first + size)
+        y, count = examples.y[part], tf.constant(float(len(examples)), tf.float64)
+        batch = Batch(network.inputs(examples.x[part]), tf.constant(y), tf.ones([len(y)], tf.float64), count,
+                      tf.range(len(y)), tf.constant(of_examples[part]), tf.constant(of_examples.sum()))
+        more = step.data_gradient(network.parameters, batch, network.weights.buffers, EVALUATION)[1]
+        total = more if total is None else map_arrays(tf.add, total, more)
     assert total is not None, "a split has examples"
     return total
 
@@ -84,19 +95,12 @@ def clipped_share(network: Network, step: Step, hyper: Hyperparameters, dataset:
     of_penalties, norms = step.penalty_gradient(network.parameters, hyper), []
     for first in range(0, min(steps, _MOST_BATCHES) * config.batch_size, config.batch_size):
         batch = dataset.train.take(order[first:first + config.batch_size])
-        gradient = data_gradient(network, step, batch, len(batch))
+        gradient = data_gradient(network, step, batch, dataset.weights_of_classes, len(batch))
         kernels = step.model.kernels(gradient)
         total = step.model.with_kernels(gradient, {layer: kernels[layer] + added
                                                    for layer, added in of_penalties.items()})
         norms.append(float(tf.linalg.global_norm(tf.nest.flatten(total))))
     return float(np.mean(np.array(norms) > step.clip_norm))
-
-
-def _batch(network: Network, examples: Examples, part: slice, count: int) -> Batch:
-    x, y = examples.x[part], examples.y[part]
-    inputs = tf.reshape(tf.cast(x, tf.float64) / network.divisor, [-1, *network.input_shape])
-    return Batch(inputs, tf.constant(y), tf.ones([len(y)], tf.float64), tf.constant(float(count), tf.float64),
-                 tf.range(len(y)))
 
 
 def _of_kernel(step: Step, hyper: Hyperparameters, layer: str, w: tf.Tensor, of_data: tf.Tensor) -> Distance:

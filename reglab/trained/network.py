@@ -87,11 +87,14 @@ class Network:
 
     def apply(self, x: tf.Tensor) -> tf.Tensor:
         """Computes the `logits` of a tensor, as a tensor."""
+        logits, _ = self.model.apply(*self.weights, self.inputs(x), EVALUATION)
+        return logits
+
+    def inputs(self, x: tf.Tensor) -> tf.Tensor:
+        """Converts examples in the data's units to what the model takes: [batch, *input_shape], scaled."""
         flat = tf.reshape(tf.cast(x, self.dtype), [-1, math.prod(self.input_shape)])
         of_features = [None if array is None else tf.constant(array, self.dtype) for array in self.scaling]
-        shaped = tf.reshape(scaled(flat, *of_features), [-1, *self.input_shape])
-        logits, _ = self.model.apply(*self.weights, shaped, EVALUATION)
-        return logits
+        return tf.reshape(scaled(flat, *of_features), [-1, *self.input_shape])
 
 
 def read_network(model_dir: pathlib.Path, state: str, *, products: str = "as trained") -> Network:

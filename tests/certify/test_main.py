@@ -91,8 +91,8 @@ def test_one_device_is_itself(capfd: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(("argv", "said"), [
     ([], "certify needs a subject: what can be certified is replicas"),
     (["gradients"], "certify gradients: what can be certified is replicas"),
-    (["replica"], "certify replica: what can be certified is replicas or, of the folder of a run, rerun and run; did you mean "
-                  "replicas?"),
+    (["replica"], "certify replica: what can be certified is replicas or, of the folder of a run, rerun and run; did "
+                  "you mean replicas?"),
     (["replicas", "--lambda=1"], "Unknown command line flag 'lambda'"),
     (["replicas", "--l1=-1"], "--l1=-1"),
     (["replicas", "--batch_size=1004"], "--batch_size=1004 is more than the 1,003"),
