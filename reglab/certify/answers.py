@@ -101,12 +101,14 @@ def answer(found: Certificate) -> str:
     if moving > _MOST_MOVING:
         ahead = f"; {percent(zeros)} are exactly 0 and settled, {percent(nearly)} would be if they were exactly 0" \
             if _has_kink(found) else ""
-        return f"Under-trained: {still}{ahead}. Train longer, or with a rate that falls."
+        also = "" if found.network.config.proximal or not _has_kink(found) else "; --proximal makes exact zeros"
+        return f"Under-trained: {still}{ahead}. Train longer, or with a rate that falls{also}."
     if not _has_kink(found):
         return f"Trained, and not sparse, since no penalty here makes zeros: {still}."
     if nearly > zeros:
         return (f"Trained, but small where it should be sparse: {percent(nearly)} of the penalized entries would stay "
-                f"at 0 if they were exactly 0, and a subgradient never makes them so; {percent(zeros)} are. {still}.")
+                f"at 0 if they were exactly 0, and a subgradient never makes them so, but --proximal does; "
+                f"{percent(zeros)} are; {still}.")
     return f"Sparse: {percent(zeros)} of the penalized entries are exactly 0, and will stay so; {still}."
 
 

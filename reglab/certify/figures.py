@@ -225,7 +225,9 @@ class Holder:
             yield self._of_gap(f"gap/{name}", name)
         for tag, value in told.weights.items():
             yield _exact(f"weights/{tag}", value)
-        yield _exact("sparsity", told.weights["sparsity/total"])
+        for name in ("sparsity", "zeros"):
+            if f"{name}/total" in told.weights:
+                yield _exact(name, told.weights[f"{name}/total"])
 
     def _best(self, found: Findings) -> None:
         try:

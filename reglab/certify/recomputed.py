@@ -75,7 +75,7 @@ def recompute(network: Network, step: Step, hyper: Hyperparameters, dataset: Dat
         top = np.sort(logits, axis=1)[:, -2:]
         loss_rounding[split] = rounding
         accuracy_rounding[split] = float(np.mean(top[:, 1] - top[:, 0] <= 2 * rounding))
-    weights = {**of_weights(exact.parameters, step, hyper), **_counts(network)}
+    weights = {**of_weights(exact.parameters, step, hyper), **_counts(network, step)}
     epoch = -(-network.step // steps_an_epoch(network, dataset))
     return Recomputed(Evaluation.of(network.step, epoch, scores["train"], scores["validation"], weights),
                       loss_rounding, accuracy_rounding)
@@ -97,8 +97,9 @@ def of_weights(parameters: Parameters, step: Step, hyper: Hyperparameters) -> di
         found |= {f"norm/{layer}/{term.name}": float(term.penalty.norm(value(term.penalty, kernel).numpy()))
                   for layer, kernel in kernels.items()}
     found["penalty/total"] = sum(found[f"penalty/{term.name}"] for term in step.terms)
-    squares = [float(tf.reduce_sum(tf.square(of_kernel)))
-               for of_kernel in step.penalty_gradient(parameters, hyper).values()]
+    squares = [float(tf.reduce_sum(tf.square(sum(term.gradient(kernels, hyper.strengths[term.name], layer)
+                                                 for term in step.terms if layer in term.layers))))
+               for layer in step.penalized_layers]
     return {**found, "gradient_norm/penalty": float(np.sqrt(sum(squares)))}
 
 
@@ -107,13 +108,17 @@ def _of_layer(term: Term, layer: str, kernels: Mapping[str, tf.Tensor], hyper: H
     return float(term._replace(layers=(layer,)).value(kernels, hyper.strengths[term.name][at:at + 1], tf.float64))
 
 
-def _counts(network: Network) -> dict[str, float]:
-    """Counts small entries, in the dtype of the run, since 0.001 is another number in float32."""
+def _counts(network: Network, step: Step) -> dict[str, float]:
+    """Counts small entries, in the dtype of the run, since 0.001 is another number in float32, and zeros if it does."""
     kernels = {layer: array.numpy() for layer, array in network.model.kernels(network.parameters).items()}
-    small = {layer: int(np.sum(np.abs(w) <= w.dtype.type(SPARSITY_THRESHOLD))) for layer, w in kernels.items()}
-    sizes = {layer: w.size for layer, w in kernels.items()}
-    return {**{f"sparsity/{layer}": count / sizes[layer] for layer, count in small.items()},
-            "sparsity/total": sum(small.values()) / sum(sizes.values())}
+    size = sum(w.size for w in kernels.values())
+    found: dict[str, float] = {}
+    for name, most in (("sparsity", SPARSITY_THRESHOLD), *([("zeros", 0.0)] if any(
+            term.proximal for term in step.terms) else [])):
+        counts = {layer: int(np.sum(np.abs(w) <= w.dtype.type(most))) for layer, w in kernels.items()}
+        found |= {f"{name}/{layer}": count / kernels[layer].size for layer, count in counts.items()}
+        found[f"{name}/total"] = sum(counts.values()) / size
+    return found
 
 
 def _logits(network: Network, examples: Examples) -> npt.NDArray[np.float64]:

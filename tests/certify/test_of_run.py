@@ -90,7 +90,8 @@ CNN = dataclasses.replace(CONFIG, model="cnn", clip_norm=1e-3, dropout=0.3, epoc
 
 @pytest.mark.parametrize(("config", "until"), [
     (dataclasses.replace(CONFIG, precision="float64", ema=0.9, label_smoothing=0.1, class_weights="0=2"), None),
-    (dataclasses.replace(CONFIG, precision="bfloat16", penalize="hidden", summary_every=0), None), (CONFIG, 9)])
+    (dataclasses.replace(CONFIG, precision="bfloat16", penalize="hidden", summary_every=0), None),
+    (dataclasses.replace(CONFIG, proximal=True, optimizer="momentum", l1=2.0), 9)])
 def test_other_runs_hold_too(tmp_path: pathlib.Path, dataset: Dataset, config: Config, until: int | None) -> None:
     config, data = dataclasses.replace(config, model_dir=str(tmp_path)), dataset
     if config.class_weights is not None:
@@ -102,6 +103,7 @@ def test_other_runs_hold_too(tmp_path: pathlib.Path, dataset: Dataset, config: C
     found = certify(tmp_path, data=data)
     assert found.mismatches == [] and found.network.step == (until or 14)
     assert len(cautions(found)) == 2 * (config.ema is not None)
+    assert (found.zeros > 0) == config.proximal
 
 
 @pytest.mark.parametrize(("edit", "file", "tag", "step"), [
