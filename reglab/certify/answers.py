@@ -46,11 +46,11 @@ def _wrapped(label: str, sentence: str) -> list[str]:
 def _table(found: Certificate) -> Iterator[str]:
     yield "Distance of each entry from a stationary point of the objective, by the gradient of the whole training part:"
     wide = max(map(len, found.distances))
-    yield f"  {'':{wide}}   lambda    largest       mean  within {NEAR:g} lambda  exactly 0 and within"
+    yield f"  {'':{wide}}     lambda    largest       mean  within {NEAR:g} lambda  exactly 0 and within"
     for path, one in found.distances.items():
         shares = ["" if share is None else percent(share) for share in (one.within, one.settled_zeros)]
         strength = "" if one.strength is None else number(one.strength)
-        yield (f"  {path:{wide}}{strength:>9}{number(one.largest):>11}{number(one.mean):>11}"
+        yield (f"  {path:{wide}}{strength:>11}{number(one.largest):>11}{number(one.mean):>11}"
                f"{shares[0]:>20}{shares[1]:>22}").rstrip()
 
 
