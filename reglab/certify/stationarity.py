@@ -61,7 +61,7 @@ def data_gradient(network: Network, step: Step, examples: Examples, weights: Flo
     for first in range(0, len(examples), size):
         part = slice(first, first + size)
         y, count = examples.y[part], tf.constant(float(len(examples)), tf.float64)
-        batch = Batch(network.inputs(examples.x[part]), tf.constant(y), tf.ones([len(y)], tf.float64), count,
+        batch = Batch(network.prepared(examples.x[part]), tf.constant(y), tf.ones([len(y)], tf.float64), count,
                       tf.range(len(y)), tf.constant(of_examples[part]), tf.constant(of_examples.sum()))
         more = step.data_gradient(network.parameters, batch, network.weights.buffers, EVALUATION)[1]
         total = more if total is None else map_arrays(tf.add, total, more)

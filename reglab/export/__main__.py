@@ -10,7 +10,7 @@ from typing import Any, Final
 from reglab.cli.commands import Command, run_process
 from reglab.cli.flags import CommandLine, ExtraFlags
 from reglab.config import ConfigError
-from reglab.config.checks import one_of
+from reglab.config.checks import one_of, require
 from reglab.console.format import percent
 from reglab.export.outputs import check_output, output_path, owning_output
 from reglab.inputs import exit_codes
@@ -23,6 +23,10 @@ FLAGS: Final[ExtraFlags] = {
     "output": (str, "*.keras for a Keras model, *.npz for NumPy arrays, any other name for a SavedModel folder; else "
                     "model.keras in the folder of the run.", None),
     "state": (str, "best (lowest validation data loss) or last.", "best"),
+    "prune": (bool, "Leave out the units that no logit needs, which changes no logit: those whose outgoing weights are "
+                    "all 0, and those whose incoming weights are, whose constants biases take over.", False),
+    "drop_inputs": (bool, "With --prune: the network takes only the inputs that it uses, as [batch, used inputs]; "
+                          "--json and an .npz file tell which these are, under inputs.", False),
 }
 
 
@@ -31,6 +35,7 @@ def _export_owned(given: CommandLine) -> int:
     if not values["model_dir"]:
         raise ConfigError("--model_dir is missing: name the folder of a run")
     one_of(*STATES)("state", values["state"])
+    require(values["prune"] or not values["drop_inputs"], "drop_inputs", True, "it needs --prune: give both")
     path = output_path(values["model_dir"], values["output"] or None)
     with owning_output(values["model_dir"], path):
         check_output(path)
@@ -44,7 +49,8 @@ def _export(values: Mapping[str, Any], as_json: bool) -> int:
     quiet_tensorflow(whole_process=True)
     from reglab.export.exporting import export
 
-    done = export(values["model_dir"], values["output"] or None, state=values["state"])
+    done = export(values["model_dir"], values["output"] or None, state=values["state"],
+                  prune=values["prune"], drop_inputs=values["drop_inputs"])
     _show(done, sys.stderr if as_json else sys.stdout)
     if as_json:
         print(json.dumps(done.to_dict()))
@@ -56,10 +62,12 @@ def _show(done: Any, out: Any) -> None:
     known = "" if network.validation is None else (
         f", validation data loss {network.validation['data_loss']:.4g}, "
         f"accuracy {percent(network.validation['accuracy'])}")
+    pruned = [] if done.pruning is None else done.pruning.lines()
     units = "" if network.divisor == 1 else f", 0 to {network.divisor:g}"
     print(f"Network     {done.state} state, step {network.step:,}{known}\n"
           f"Takes       x of [batch, {', '.join(map(str, network.input_shape))}] as the data have it{units}; "
           f"gives logits of {network.classes} classes\n"
+          + "".join(f"{line}\n" for line in pruned) +
           f"Checked     read back, its logits differ by {done.largest_difference:.1e} of the largest at most\n"
           f"Written to  {done.output} ({done.format}): {done.usage}", file=out)
 

@@ -11,6 +11,9 @@ import numpy as np
 
 from reglab.export.formats import SAVED_MODEL, Format, format_of
 from reglab.export.outputs import check_output, output_path, owning_output, scratch_folder
+from reglab.export.pruning import TOLERANCE as PRUNED_TOLERANCE
+from reglab.export.pruning import Pruning, cost_of
+from reglab.export.pruning import prune as without_units
 from reglab.inputs import exit_codes
 from reglab.signals.stop import stop_request
 from reglab.storage.files import move_whole, writing
@@ -39,7 +42,8 @@ class Exported:
       usage: a line of Python that reads it.
       state: `best` or `last`.
       network: what is in it.
-      largest_difference: of the logits of random inputs, read back against the run's, over the largest logit.
+      largest_difference: of the logits of random inputs, read back against the network's, over the largest logit.
+      pruning: what was left out and what that saves, if units were to be left out.
     """
 
     output: pathlib.Path
@@ -48,6 +52,7 @@ class Exported:
     state: str
     network: Network
     largest_difference: float
+    pruning: Pruning | None = None
 
     def __repr__(self) -> str:
         return f"<{self.format} in {self.output}: the {self.state} state, step {self.network.step:,}. {self.usage}>"
@@ -63,11 +68,12 @@ class Exported:
         return {"output": str(self.output), "format": self.format, "state": self.state, "step": network.step,
                 "validation": network.validation, "input_shape": list(network.input_shape),
                 "divisor": network.divisor, "classes": network.classes, **network.told,
-                "largest_difference": self.largest_difference}
+                "largest_difference": self.largest_difference,
+                **({} if self.pruning is None else {"pruning": self.pruning.to_dict()})}
 
 
 def export(model_dir: str | os.PathLike[str], output: str | os.PathLike[str] | None = None, *,
-           state: str = "best") -> Exported:
+           state: str = "best", prune: bool = False, drop_inputs: bool = False) -> Exported:
     """Writes the network of a run for use elsewhere, and checks that the written network computes the same.
 
     The run is not changed. The written network maps x, in the units of the data files, to logits.
@@ -77,6 +83,9 @@ def export(model_dir: str | os.PathLike[str], output: str | os.PathLike[str] | N
       output: `*.keras` for a Keras model, `*.npz` for NumPy arrays, any other name for a SavedModel folder; by
         default `model.keras` in the run's folder.
       state: `best`, the state of lowest validation data loss, or `last`.
+      prune: whether to leave out the units that no logit needs, which changes no logit.
+      drop_inputs: with `prune`, whether the written network takes only the inputs that it uses, as [batch, used
+        inputs]; which these are is told by `Exported.network.inputs`.
 
     Raises:
       ConfigError: the run cannot be read, or `output` exists, cannot be written or is in use.
@@ -87,15 +96,35 @@ def export(model_dir: str | os.PathLike[str], output: str | os.PathLike[str] | N
     form = format_of(path)
     with owning_output(model_dir, path):
         check_output(path)
-        network = read_network(model_dir, state, products="float32")  # Its user chooses anew.
+        network, pruning = read_network(model_dir, state, products="float32"), None  # Its user chooses anew.
+        if prune or drop_inputs:
+            network, pruning = _pruned(network, form, path, drop_inputs)
         difference = _write_and_compare(network, form, path)
-    return Exported(path, form.name, form.usage.format(path=path), state, network, difference)
+        if pruning is not None:
+            x = _like_the_data(network).astype(np.float32)
+            pruning = dataclasses.replace(pruning, after=cost_of(network, path, form.read(network, path), x))
+    return Exported(path, form.name, form.usage.format(path=path), state, network, difference, pruning)
+
+
+def _pruned(network: Network, form: Format, path: pathlib.Path, drop_inputs: bool) -> tuple[Network, Pruning]:
+    """Returns the network without the units that no logit needs, and what is known of that before it is written."""
+    smaller, x = without_units(network, drop_inputs=drop_inputs), _like_the_data(network).astype(np.float32)
+    expected, found = network.logits(x), smaller.network.logits(smaller.taken(x))
+    difference = _largest(expected, found)
+    if not difference <= PRUNED_TOLERANCE[network.dtype.name]:
+        raise WrongCopy(f"the pruned network differs from the run's network by {difference:.1e} of the largest logit; "
+                        "nothing was written")
+    with scratch_folder(path) as scratch, writing(path):
+        written = _place_in(scratch, form, path)
+        form.write(network, written)
+        before = cost_of(network, written, form.read(network, written), x)
+    return smaller.network, Pruning(before, before, smaller.units, smaller.unused_inputs, drop_inputs, difference)
 
 
 def _write_and_compare(network: Network, form: Format, path: pathlib.Path) -> float:
     """Writes the network beside its place and moves it there if it is right; returns the `_difference`."""
     with scratch_folder(path) as scratch, writing(path):
-        written = scratch / (f"network{path.suffix}" if form is not SAVED_MODEL else "network")
+        written = _place_in(scratch, form, path)
         form.write(network, written)
         difference = _difference(network, form, written)
         if not difference <= TOLERANCE:
@@ -107,10 +136,17 @@ def _write_and_compare(network: Network, form: Format, path: pathlib.Path) -> fl
     return difference
 
 
+def _place_in(scratch: pathlib.Path, form: Format, path: pathlib.Path) -> pathlib.Path:
+    return scratch / (f"network{path.suffix}" if form is not SAVED_MODEL else "network")
+
+
 def _difference(network: Network, form: Format, written: pathlib.Path) -> float:
     """Computes max |logits read back − logits| / max |logits| on random inputs in the range of the data."""
     x = _like_the_data(network).astype(np.float32)
-    expected, found = network.logits(x), form.read(network, written)(x)
+    return _largest(network.logits(x), form.read(network, written)(x))
+
+
+def _largest(expected: np.ndarray, found: np.ndarray) -> float:
     return float(np.abs(found - expected).max() / max(np.abs(expected).max(), np.finfo(expected.dtype).tiny))
 
 

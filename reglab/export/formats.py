@@ -105,7 +105,8 @@ def _of_data(network: Network) -> dict[str, Any]:
     """What a user needs besides the weights: the input is (x - mean) / divisor, where there is a mean."""
     mean, divisor = network.scaling
     return {"divisor": divisor, **({} if mean is None else {"mean": mean}),
-            **({} if network.class_names is None else {"class_names": np.array(network.class_names)})}
+            **({} if network.class_names is None else {"class_names": np.array(network.class_names)}),
+            **({} if network.inputs is None else {"inputs": network.inputs})}
 
 
 def _read_npz(network: Network, path: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:

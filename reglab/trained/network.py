@@ -42,6 +42,7 @@ class Network:
       validation: data loss and accuracy of the validation split, or None if the run did not note them for this step.
       class_names: the labels of the classes as the data have them, by logit; None if these are the numbers from 0.
       standardization: the network's input is (x - mean) / std, feature by feature; None: it is x / divisor.
+      inputs: the places of the features that it takes in a flattened example of the data; None for all.
     """
 
     config: Config
@@ -54,6 +55,7 @@ class Network:
     validation: dict[str, float] | None
     class_names: tuple[ClassName, ...] | None = None
     standardization: Standardization | None = None
+    inputs: np.ndarray | None = None
 
     def __repr__(self) -> str:
         return f"<Network {self.model.describe()}, after {self.step:,} steps>"
@@ -75,9 +77,10 @@ class Network:
 
     @property
     def told(self) -> dict[str, Any]:
-        """The names of the classes and the standardization, where there are any, as JSON values under these keys."""
+        """The names of the classes, the standardization and the inputs, where there are any, as JSON values."""
         names, standardization = self.class_names, self.standardization
         return {**({} if names is None else {"class_names": list(names)}),
+                **({} if self.inputs is None else {"inputs": self.inputs.tolist()}),
                 **({} if standardization is None else {"standardization": standardization.to_dict()})}
 
     @property
@@ -87,10 +90,10 @@ class Network:
 
     def apply(self, x: tf.Tensor) -> tf.Tensor:
         """Computes the `logits` of a tensor, as a tensor."""
-        logits, _ = self.model.apply(*self.weights, self.inputs(x), EVALUATION)
+        logits, _ = self.model.apply(*self.weights, self.prepared(x), EVALUATION)
         return logits
 
-    def inputs(self, x: tf.Tensor) -> tf.Tensor:
+    def prepared(self, x: tf.Tensor) -> tf.Tensor:
         """Converts examples in the data's units to what the model takes: [batch, *input_shape], scaled."""
         flat = tf.reshape(tf.cast(x, self.dtype), [-1, math.prod(self.input_shape)])
         of_features = [None if array is None else tf.constant(array, self.dtype) for array in self.scaling]

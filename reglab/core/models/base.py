@@ -63,6 +63,23 @@ class Settings(Protocol):
     def precision(self) -> str: ...
 
 
+class Pruned(NamedTuple):
+    """A network without the units that its logits do not need.
+
+    Attributes:
+      model: the smaller network.
+      weights: its arrays.
+      kept: maps each layer with units to the former places of those that are left, of how many there were.
+      used_inputs: the places, in a flattened example, of the inputs with a weight other than 0; None if these are not
+        known.
+    """
+
+    model: Model
+    weights: Weights
+    kept: Mapping[str, tuple[Any, int]]
+    used_inputs: Any | None
+
+
 class Model(abc.ABC):
     """A network that holds no state of its own.
 
@@ -122,6 +139,22 @@ class Model(abc.ABC):
         """
         del keras, weights, rescaling
         return None
+
+    def pruned(self, weights: Weights, *, drop_inputs: bool = False) -> Pruned | None:
+        """Returns a smaller network with the same logits, without the units that no logit needs (`pruning.py`).
+
+        Returns None if there is no such form of this model.
+
+        Args:
+          drop_inputs: whether it takes only the inputs with a weight other than 0, as [examples, used inputs].
+        """
+        del weights, drop_inputs
+        return None
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of the matrix products for one example: two for each entry of a Dense kernel."""
+        return 2 * sum(array.size for array in self.arrays if array.role == "kernel")
 
     @property
     def activations(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from reglab.core.elementwise import relu
 from reglab.core.lazily import tf
-from reglab.core.models.base import ArrayInfo, Mode, Model, Settings, parameter_dtype, product_dtype
+from reglab.core.models.base import ArrayInfo, Mode, Model, Pruned, Settings, parameter_dtype, product_dtype
 from reglab.core.models.dense import DenseLayers, glorot_uniform, matmul
 from reglab.core.models.normalization import EPSILON, MOMENTUM, batch_norm
 from reglab.core.models.random import dropout
@@ -130,6 +130,24 @@ class CNN(Model):
                  [norm["scale"], norm["offset"], moving["mean"], moving["variance"]]),
                 (layers.ReLU(dtype=dtype), []), (layers.MaxPooling2D(2, dtype=dtype), [])]
         return [*chain, (layers.Flatten(dtype=dtype), []), *self._dense.keras(keras, parameters)]
+
+    def pruned(self, weights: Weights, *, drop_inputs: bool = False) -> Pruned:
+        """Returns the network of the Dense units that are needed; all channels stay, and so all inputs are used."""
+        del drop_inputs
+        parameters, found = self._dense.pruned(weights.parameters)
+        model = dataclasses.replace(self, hidden=tuple(len(kept) for kept in found.kept))
+        kept = zip(found.kept, self.hidden, strict=True)
+        return Pruned(model, Weights({**weights.parameters, **parameters}, weights.buffers),
+                      dict(zip(self._dense.names, kept, strict=False)), None)
+
+    @property
+    def flops(self) -> int:
+        """Those of the Dense layers, and of the convolutions: each entry of a kernel counts at every pixel."""
+        (height, width, _), count = self._image, 0
+        for array in self.arrays:
+            if array.layer_kind == "Conv2D":
+                count, height, width = count + 2 * array.size * height * width, height // 2, width // 2
+        return count + 2 * sum(array.size for array in self._dense.arrays if array.role == "kernel")
 
     @property
     def activations(self) -> int:

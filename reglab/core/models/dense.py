@@ -10,6 +10,7 @@ from typing import Any, Final
 from reglab.core.elementwise import relu
 from reglab.core.lazily import tf
 from reglab.core.models.base import ArrayInfo
+from reglab.core.models.pruning import PrunedLayers, prune_units
 from reglab.core.parameters import Parameters
 
 ACTIVATIONS: Final[dict[str, Callable[[tf.Tensor], tf.Tensor]]] = {
@@ -75,6 +76,15 @@ class DenseLayers:
             if layer != "logits":
                 x = after_hidden(ACTIVATIONS[self.activation](x), i)
         return x
+
+    def pruned(self, parameters: Parameters) -> tuple[Parameters, PrunedLayers]:
+        """Returns the arrays without the units that no logit needs, in their dtype, and what was kept."""
+        of_layers = [parameters[layer] for layer in self.names]
+        found = prune_units([arrays["kernel"].numpy() for arrays in of_layers],
+                            [arrays["bias"].numpy() for arrays in of_layers],
+                            lambda x: ACTIVATIONS[self.activation](tf.constant(x)).numpy())
+        return {layer: {"kernel": tf.constant(kernel, self.dtype), "bias": tf.constant(bias, self.dtype)}
+                for layer, kernel, bias in zip(self.names, found.kernels, found.biases, strict=True)}, found
 
     def keras(self, keras: Any, parameters: Parameters) -> list[tuple[Any, list[Any]]]:
         """Returns the same network as Keras layers, each with its arrays."""

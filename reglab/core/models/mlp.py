@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from reglab.core.lazily import tf
-from reglab.core.models.base import ArrayInfo, Mode, Model, Settings, parameter_dtype, product_dtype
+from reglab.core.models.base import ArrayInfo, Mode, Model, Pruned, Settings, parameter_dtype, product_dtype
 from reglab.core.models.dense import DenseLayers
 from reglab.core.models.random import dropout
 from reglab.core.parameters import Buffers, Parameters, Weights
@@ -75,3 +75,14 @@ class MLP(Model):
         """Returns the rescaling, Flatten and the Dense layers, without dropout, which acts only in training."""
         flatten = keras.layers.Flatten(dtype=weights.parameters["logits"]["bias"].dtype.name)
         return [(rescaling, []), (flatten, []), *self._layers.keras(keras, weights.parameters)]
+
+    def pruned(self, weights: Weights, *, drop_inputs: bool = False) -> Pruned:
+        """Returns the MLP of the units that are needed."""
+        parameters, found = self._layers.pruned(weights.parameters)
+        model = dataclasses.replace(self, hidden=tuple(len(kept) for kept in found.kept))
+        if drop_inputs:
+            model = dataclasses.replace(model, input_shape=(len(found.used_inputs),))
+            first = self._layers.names[0]
+            parameters[first]["kernel"] = tf.gather(parameters[first]["kernel"], found.used_inputs)
+        kept = zip(found.kept, self.hidden, strict=True)
+        return Pruned(model, Weights(parameters), dict(zip(self._layers.names, kept, strict=False)), found.used_inputs)
