@@ -45,7 +45,7 @@ CERTIFY = ["replicas", "--train_size=1003", "--batch_size=100", "--l1=1e-3", "--
 SMALL = ["--nojit", "--hidden="]
 ELASTIC = Config(l1=1e-3, l2=1e-3, clip_norm=1.0, hidden=(), train_size=1003, batch_size=100, epochs=9,
                  precision="float64", jit=False, strategy="mirrored", cpu_devices=4, label_smoothing=0.1, ema=0.9,
-                 schedule="step", decay_every=2, decay_factor=0.5)
+                 schedule="step", decay_every=2, decay_factor=0.5, standardize=True, class_weights="balanced")
 
 
 def call(*argv: str) -> dict[str, Any]:

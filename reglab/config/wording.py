@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reglab.config import Config
 from reglab.core import penalties
+from reglab.inputs.texts import shown
 
 
 def schedule(config: Config) -> str:
@@ -18,9 +19,13 @@ def schedule(config: Config) -> str:
 def loss_and_average(config: Config) -> dict[str, str]:
     """Returns lines for a header, by label, on the loss and on what is evaluated; none if these are the usual ones."""
     lines = {}
-    if config.label_smoothing:
-        lines["Loss"] = (f"smoothed data loss, label smoothing {config.label_smoothing:g}; evaluated and chosen by the "
-                         "data loss")
+    smoothing = f"label smoothing {config.label_smoothing:g}"
+    chosen = "evaluated and chosen by the data loss"
+    if config.class_weights is not None:
+        weights = f"class weights {shown(config.class_weights, 100)}"
+        lines["Loss"] = f"weighted data loss, {weights}{f', {smoothing}' if config.label_smoothing else ''}; {chosen}"
+    elif config.label_smoothing:
+        lines["Loss"] = f"smoothed data loss, {smoothing}; {chosen}"
     if config.ema is not None:
         lines["Average"] = (f"of the weights, exponential with decay {config.ema:g}, is evaluated, chosen and exported "
                             "in their place")

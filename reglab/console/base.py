@@ -18,8 +18,8 @@ class Console:
         """Reports that training starts, or resumes, at `step` of `total_steps`."""
 
     def progress(self, step: int, epoch: int, losses: Mapping[str, float]) -> None:
-        """Reports that `step` steps are done, in `epoch` (from 1); `losses` has `data_loss` or
-        `smoothed_data_loss`, and perhaps more."""
+        """Reports that `step` steps are done, in `epoch` (from 1); `losses` has `data_loss` or one
+        of `TRAINED_LOSSES`, and perhaps more."""
 
     def epoch(self, row: EpochRow) -> None:
         """Reports the end of an epoch."""

@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+TRAINED_LOSSES: Final = {"weighted_data_loss": "weighted", "smoothed_data_loss": "smoothed"}
+"""What may be trained on in place of the data loss, and what it is called in front of these two words."""
+
+
+def trained_loss(scores: Mapping[str, Any]) -> str | None:
+    """Returns the name of the loss among scores that is trained on in place of the data loss, or None."""
+    return next((name for name in TRAINED_LOSSES if name in scores), None)
 
 
 def number(value: float | None, width: int = 9, sign: str = "") -> str:
@@ -89,11 +97,12 @@ def summary_lines(result: Mapping[str, Any]) -> dict[str, str]:
         f"{100 * gap['accuracy']:+.2f} percentage points in accuracy" if "accuracy" in gap else ""])
     if "penalty" in train:
         terms = " + ".join(f"{name} {number(value)}" for name, value in train.items()
-                           if name not in ("data_loss", "smoothed_data_loss", "penalty", "total", "accuracy"))
+                           if name not in ("data_loss", *TRAINED_LOSSES, "penalty", "total", "accuracy"))
         lines["Penalty"] = number(train["penalty"]) + (f" = {terms}" if terms else "")
-    smoothed = "smoothed " if "smoothed_data_loss" in train else ""
+    trained = trained_loss(train)
     if "total" in train:
-        lines["Objective"] = f"{number(train['total'])} = {smoothed}data loss + penalty"
+        which = "" if trained is None else f"{TRAINED_LOSSES[trained]} "
+        lines["Objective"] = f"{number(train['total'])} = {which}data loss + penalty"
     if result.get("sparsity") is not None:
         within = f"within {result['sparsity_threshold']:g} of zero"
         small, zeros = percent(result["sparsity"]), result.get("zeros")
@@ -127,9 +136,9 @@ def tensorboard_command(result: Mapping[str, Any]) -> str | None:
 
 def scores_text(values: Mapping[str, float | None]) -> str:
     """Formats data loss and accuracy, those of the two that are there."""
-    smoothed = values.get("smoothed_data_loss")
+    trained = trained_loss(values)
     return _listed([f"data loss {number(values['data_loss'])}" if "data_loss" in values else "",
-                    "" if smoothed is None else f"smoothed data loss {number(smoothed)}",
+                    "" if trained is None else f"{TRAINED_LOSSES[trained]} data loss {number(values[trained])}",
                     f"accuracy {percent(values['accuracy'])}" if "accuracy" in values else ""])
 
 

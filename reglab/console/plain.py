@@ -8,6 +8,7 @@ from typing import Any, Final, TextIO
 
 from reglab.console.base import Console
 from reglab.console.format import (
+    TRAINED_LOSSES,
     duration,
     number,
     percent,
@@ -15,9 +16,10 @@ from reglab.console.format import (
     summary_lines,
     summary_title,
     tensorboard_command,
+    trained_loss,
 )
 from reglab.console.stream import Pace, SafeStream, printable
-from reglab.console.table import SMOOTHED, EpochRow, EpochTable
+from reglab.console.table import EpochRow, EpochTable
 
 PROGRESS_SECONDS: Final = 10.0
 
@@ -53,8 +55,8 @@ class PlainConsole(Console):
         parts = [f"step {step}/{self._total_steps}", f"epoch {epoch}"]
         if "data_loss" in losses:
             parts.append(f"data loss {number(losses['data_loss'])}")
-        if SMOOTHED in losses:
-            parts.append(f"smoothed data loss {number(losses[SMOOTHED])}")
+        if (trained := trained_loss(losses)) is not None:
+            parts.append(f"{TRAINED_LOSSES[trained]} data loss {number(losses[trained])}")
         if "accuracy" in losses:
             parts.append(f"accuracy {percent(losses['accuracy'])}")
         left = self._pace.seconds_left(self._total_steps)
@@ -65,7 +67,7 @@ class PlainConsole(Console):
     def epoch(self, row: EpochRow) -> None:
         """Prints the row, preceded by the table header if it is the first."""
         if self._table is None:
-            self._table = EpochTable(row.epochs, penalties=row.penalties, is_smoothed=row.is_smoothed)
+            self._table = EpochTable(row.epochs, penalties=row.penalties, trained_loss=row.trained_loss)
             self.message("\n".join(["", *self._table.header()]))
         self.message("".join(cell.text for cell in self._table.row(row)))
 

@@ -6,12 +6,11 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from reglab.console.format import number, percent, rate
+from reglab.console.format import TRAINED_LOSSES, number, percent, rate, trained_loss
 
 # (width of a number, separator of groups, whether epochs are shown as k/N), from wide to narrow. The first fit is used.
 _SPACINGS: Final = ((9, " | ", True), (8, " | ", True), (7, "  ", False))
-SMOOTHED: Final = "smoothed_data_loss"
-NOT_TERMS: Final = ("data_loss", SMOOTHED, "penalty", "total", "accuracy")
+NOT_TERMS: Final = ("data_loss", *TRAINED_LOSSES, "penalty", "total", "accuracy")
 """The names in the scores of a split that are no names of penalties."""
 _SHORT_TITLES: Final = {"data loss": "loss", "accuracy": "acc", "steps/s": "step/s"}
 
@@ -24,8 +23,8 @@ class EpochRow:
       epoch: the number of the epoch, from 1.
       epochs: the number of epochs in the run.
       step: the global step at the end of the epoch.
-      train: `data_loss`, each term by the name of its penalty, `total`, `accuracy` and, with label smoothing,
-        `smoothed_data_loss`, over the whole training split at the end of the epoch.
+      train: `data_loss`, each term by the name of its penalty, `total`, `accuracy` and, if there is one, the
+        one of `TRAINED_LOSSES`, over the whole training split at the end of the epoch.
       validation: `data_loss` and `accuracy`; None if this epoch was not evaluated.
       seconds: the duration of the epoch.
       steps_per_second: the rate of its training; None while only the compilation has been timed.
@@ -45,9 +44,9 @@ class EpochRow:
         return tuple(name for name in self.train if name not in NOT_TERMS)
 
     @property
-    def is_smoothed(self) -> bool:
-        """Whether the total has the smoothed data loss in it."""
-        return SMOOTHED in self.train
+    def trained_loss(self) -> str | None:
+        """The name of the loss that is part of the total in place of the data loss, or None."""
+        return trained_loss(self.train)
 
     @property
     def gap(self) -> float | None:
@@ -76,12 +75,13 @@ class EpochTable:
       width: the largest length of a line.
       penalties: the names of the terms, one column each; if even the tightest spacing is too wide, these columns are
         the first to be left out.
-      is_smoothed: whether there is a column of the smoothed data loss.
+      trained_loss: the one of `TRAINED_LOSSES` that has a column, if any.
     """
 
-    def __init__(self, epochs: int, width: int = 100, penalties: Sequence[str] = (), is_smoothed: bool = False) -> None:
-        self._penalties, self._smoothed = penalties, [SMOOTHED] if is_smoothed else []
-        terms = {*penalties, "smoothed"}
+    def __init__(self, epochs: int, width: int = 100, penalties: Sequence[str] = (),
+                 trained_loss: str | None = None) -> None:
+        self._penalties, self._losses = penalties, [] if trained_loss is None else [trained_loss]
+        terms = {*penalties, *TRAINED_LOSSES.values()}
         for dropped in (frozenset[str](), frozenset(terms), frozenset({*terms, "total", "steps/s"})):
             for spacing in _SPACINGS:
                 self._lay_out(epochs, spacing, dropped)
@@ -95,7 +95,7 @@ class EpochTable:
         groups = {
             "": [("epoch", "epoch", max(5, epoch_width))],
             "training": [("train.data_loss", "data loss", number_width),
-                         *((f"train.{name}", "smoothed", max(number_width, 8)) for name in self._smoothed),
+                         *((f"train.{name}", TRAINED_LOSSES[name], max(number_width, 8)) for name in self._losses),
                          *((f"train.{name}", name, max(number_width, len(name))) for name in self._penalties),
                          ("train.total", "total", number_width),
                          ("train.accuracy", "accuracy", percent_width)],

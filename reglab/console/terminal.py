@@ -15,6 +15,7 @@ from rich.text import Text
 
 from reglab.console.base import Console
 from reglab.console.format import (
+    TRAINED_LOSSES,
     duration,
     number,
     percent,
@@ -22,9 +23,10 @@ from reglab.console.format import (
     summary_lines,
     summary_title,
     tensorboard_command,
+    trained_loss,
 )
 from reglab.console.stream import Pace, SafeStream, printable
-from reglab.console.table import SMOOTHED, Cell, EpochRow, EpochTable
+from reglab.console.table import Cell, EpochRow, EpochTable
 
 REDRAW_SECONDS: Final = 0.1
 
@@ -96,8 +98,8 @@ class TerminalConsole(Console):
             parts += [f"{rate(self._pace.steps_per_second)} steps/s", f"{duration(left)} left"]
         if "data_loss" in losses:
             parts.append(f"loss {number(losses['data_loss'], 7)}")
-        if SMOOTHED in losses:
-            parts.append(f"smoothed {number(losses[SMOOTHED], 7)}")
+        if (trained := trained_loss(losses)) is not None:
+            parts.append(f"{TRAINED_LOSSES[trained]} {number(losses[trained], 7)}")
         if "accuracy" in losses:
             parts.append(percent(losses["accuracy"], 6))
         while parts and sum(len(part) + 2 for part in parts) > room:
@@ -110,7 +112,7 @@ class TerminalConsole(Console):
         if self._bar is not None:
             self._bar.update(self._task, completed=row.step)
         if self._table is None:
-            self._table = EpochTable(row.epochs, self._console.width, row.penalties, row.is_smoothed)
+            self._table = EpochTable(row.epochs, self._console.width, row.penalties, row.trained_loss)
             self._line(Text("\n".join(["", *self._table.header()]), style="bold"))
         validation = (row.validation or {}).get("data_loss", math.inf)
         improved = validation < self._best

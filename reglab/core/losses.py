@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import tensorflow as tf
+
+SMOOTHED: Final = "smoothed_data_loss"
+WEIGHTED: Final = "weighted_data_loss"
+"""What the data loss that is trained on is called with label smoothing, and with class weights."""
 
 
 def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

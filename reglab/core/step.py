@@ -31,7 +31,7 @@ from typing import Any, NamedTuple, TypedDict
 import tensorflow as tf
 
 from reglab.core.averaging import first_average, next_average
-from reglab.core.losses import correct, cross_entropy, smoothed_cross_entropy
+from reglab.core.losses import SMOOTHED, WEIGHTED, correct, cross_entropy, smoothed_cross_entropy
 from reglab.core.models import EVALUATION, Mode, Model
 from reglab.core.models.random import threefry
 from reglab.core.optimizers import Optimizer, Slots, Update, clip_by_global_norm
@@ -101,6 +101,7 @@ class Step:
       skip_nonfinite: whether updates that are not finite are skipped, that is, whether to call `update_if_finite`.
       label_smoothing: ε, from 0 to less than 1.
       average_decay: the decay of an average of the weights (`core/averaging.py`), or None for no average.
+      weighted: whether the examples of a batch have `loss_weights`.
     """
 
     model: Model
@@ -111,6 +112,7 @@ class Step:
     skip_nonfinite: bool = False
     label_smoothing: float = 0.0
     average_decay: float | None = None
+    weighted: bool = False
 
     @property
     def penalized_layers(self) -> tuple[str, ...]:
@@ -136,8 +138,8 @@ class Step:
         """
         logits, after = self.model.apply(parameters, buffers or {}, batch.x, mode or self.mode(batch))
         losses = smoothed_cross_entropy(logits, batch.y, self.label_smoothing)
-        weights, total = ((batch.weights, batch.total_weight) if isinstance(batch.loss_weights, tuple) else
-                          (batch.loss_weights, batch.total_loss_weight))
+        weights, total = ((batch.loss_weights, batch.total_loss_weight) if self.weighted else
+                          (batch.weights, batch.total_weight))
         return tf.reduce_sum(weights * losses) / total, after
 
     def objective(self, parameters: Parameters, batch: Batch, hyper: Hyperparameters, buffers: Buffers | None = None,
@@ -256,22 +258,30 @@ class Step:
     @property
     def trained_loss(self) -> str:
         """The name of the data loss that is trained on."""
-        return self.evaluated[-1] if self.label_smoothing else "data_loss"
+        return self.evaluated[2] if len(self.evaluated) > 2 else "data_loss"
 
     @property
     def evaluated(self) -> tuple[str, ...]:
-        """The names of what `evaluate` sums up; with label smoothing the smoothed data loss is the last of them."""
-        return ("data_loss", "accuracy", *(["smoothed_data_loss"] if self.label_smoothing else []))
+        """The names of what `evaluate` sums up; the last of three is the data loss that is trained on.
+
+        With class weights that is the weighted data loss, whether its labels are smoothed or not.
+        """
+        return ("data_loss", "accuracy", *([WEIGHTED] if self.weighted else
+                                           [SMOOTHED] if self.label_smoothing else []))
 
     def evaluate(self, parameters: Parameters, batch: Batch, buffers: Buffers | None = None) -> tuple[tf.Tensor, ...]:
-        """Σ w_i·CE_i, Σ w_i·[prediction is right] and, with label smoothing, Σ w_i·(smoothed CE)_i.
+        """Σ w_i·CE_i, Σ w_i·[prediction is right], where w_i is 1 or 0, and the sum for the loss that is trained on.
+
+        That is Σ w_i·(smoothed CE)_i, with class weights in the w_i, if it is another than the first.
 
         They are sums in float64, so that batches of any size add up.
         """
         logits, _ = self.model.apply(parameters, buffers or {}, batch.x, EVALUATION)
-        smoothed = [smoothed_cross_entropy(logits, batch.y, self.label_smoothing)] if self.label_smoothing else []
-        of_examples = [cross_entropy(logits, batch.y), correct(logits, batch.y), *smoothed]
-        return tuple(tf.reduce_sum(tf.cast(batch.weights * numbers, tf.float64)) for numbers in of_examples)
+        of_examples = [batch.weights * cross_entropy(logits, batch.y), batch.weights * correct(logits, batch.y)]
+        if len(self.evaluated) > 2:
+            weights = batch.loss_weights if self.weighted else batch.weights
+            of_examples.append(weights * smoothed_cross_entropy(logits, batch.y, self.label_smoothing))
+        return tuple(tf.reduce_sum(tf.cast(numbers, tf.float64)) for numbers in of_examples)
 
 
 def over_lanes(function: Callable[..., Any], lanes: int | None) -> Callable[..., Any]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from reglab.data.labels import ClassName
 from reglab.data.standardization import Standardization
 from reglab.inputs.texts import shown
@@ -52,6 +55,11 @@ class DataFacts:
     @property
     def standardization(self) -> Standardization | None:
         """None: x / divisor is the model's input."""
+        return None
+
+    @property
+    def weights_of_classes(self) -> npt.NDArray[np.float64] | None:
+        """None: all classes weigh alike in training."""
         return None
 
     @property

@@ -112,7 +112,8 @@ def make_step(config: Config, data: DataFacts) -> Step:
     terms = make_terms(model, [config.penalize],
                        {name: [strength] for name, strength in config.strengths.items()}, proximal=config.proximal)
     return Step(model, terms, optimizer, schedule, config.clip_norm, skip_nonfinite=config.on_nonfinite != "stop",
-                label_smoothing=config.label_smoothing, average_decay=config.ema)
+                label_smoothing=config.label_smoothing, average_decay=config.ema,
+                weighted=data.weights_of_classes is not None)
 
 
 def _decay(config: Config, data: HasSizes) -> dict[str, Any]:

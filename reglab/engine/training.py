@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from reglab.core.averaging import averaged
+from reglab.core.losses import WEIGHTED
 from reglab.core.parameters import Weights, map_arrays
 from reglab.core.step import Hyperparameters, State, initial_state
 from reglab.data import steps_per_epoch
@@ -113,9 +114,9 @@ class Training:
                      *self.program.reports(packed.numpy(), start, count, self.hyper))
 
     def evaluate(self, split: str) -> dict[str, np.ndarray]:
-        """Returns mean cross-entropy ("data_loss"), "accuracy" and, with label smoothing, "smoothed_data_loss".
+        """Returns mean cross-entropy ("data_loss"), "accuracy" and, if another loss is trained on, that by its name.
 
-        Each example of the split counts exactly once.
+        Each example of the split counts exactly once; in a "weighted_data_loss" with the weight of its class.
 
         Args:
           split: "train" or "validation".
@@ -125,8 +126,8 @@ class Training:
         batches = steps_per_epoch(examples, layout.evaluation_batch_size(replicas.count))
         sums = [self._sums(split, first, min(layout.most_batches, batches - first))
                 for first in range(0, batches, layout.most_batches)]
-        means = (np.sum(parts, axis=0) / examples for parts in zip(*sums, strict=True))
-        return dict(zip(self.program.step.evaluated, means, strict=True))
+        return {name: np.sum(parts, axis=0) / (self.source.loss_weight(split) if name == WEIGHTED else examples)
+                for name, parts in zip(self.program.step.evaluated, zip(*sums, strict=True), strict=True)}
 
     def data_gradient(self, epoch: int, first: int) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
         """Returns the data loss and its gradient at step `first` of an epoch, leaving the state unchanged. Slow."""

@@ -58,8 +58,8 @@ def keras_model(network: Network) -> Any:
 
 
 def _for_keras(of_features: np.ndarray | float, network: Network) -> Any:
-    """Returns [features] in the shape of an example, as the lists that Keras keeps in its files; a number as it is."""
-    return of_features if isinstance(of_features, float) else of_features.reshape(network.input_shape).tolist()
+    """Returns [features] in the shape of an example; a number as it is. (Keras rounds lists to float32, not arrays.)"""
+    return of_features if isinstance(of_features, float) else of_features.reshape(network.input_shape)
 
 
 def _write_keras(network: Network, path: pathlib.Path) -> None:

@@ -26,7 +26,7 @@ class Inputs(NamedTuple):
 
     Attributes:
       x: [n, ...].
-      left_out: the columns of a table that the network does not take.
+      left_out: the columns of a table that the network does not take, besides that of the label.
     """
 
     x: npt.NDArray[Any]
@@ -60,7 +60,8 @@ def _of_table(where: str, place: pathlib.Path, source: Source) -> Inputs:
     names = tuple(table) if source.columns is None else source.columns.features
     x = features(where, table, names)
     check_inputs(f"{where}: x", x.shape, x.dtype, source)
-    return Inputs(x, tuple(name for name in table if name not in set(names)))
+    taken = {*names, *([] if source.columns is None else [source.columns.label])}
+    return Inputs(x, tuple(name for name in table if name not in taken))
 
 
 def _mapped(where: str, place: pathlib.Path) -> npt.NDArray[Any]:

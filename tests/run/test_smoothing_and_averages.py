@@ -106,4 +106,4 @@ def test_people_are_told_which_loss_and_which_weights_they_see(dataset: Dataset)
     fit(dataclasses.replace(CONFIG, epochs=1), dataset, console=console)
     text = shown.getvalue()
     assert "step (x 0.5 every 1 epoch)" in text and "label smoothing 0.25" in text and "decay 0.75" in text
-    assert "smoothed        l1" in text and "= smoothed data loss + penalty" in text
+    assert "smoothed      l1" in text and "= smoothed data loss + penalty" in text

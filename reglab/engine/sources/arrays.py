@@ -87,6 +87,11 @@ class ArraySource(Source):
                      for name, array in {**of_features, **of_classes}.items()}))
         return self._resident[device]
 
+    def loss_weight(self, split: str) -> float:
+        """The sum of the weights of the examples' classes."""
+        weights = self.about.weights_of_classes
+        return super().loss_weight(split) if weights is None else float(weights[self.about.splits[split].y].sum())
+
     def feed(self, split: str, epoch: int | None, first: int, count: int) -> np.ndarray:
         """Returns the int32 positions of all examples of the split, in the order of the epoch."""
         del first, count

@@ -144,6 +144,10 @@ class Source(abc.ABC):
     def resident(self, device: str | None) -> Any:
         """Returns the tensors that all batches use, on a device, or on TensorFlow's default device if None."""
 
+    def loss_weight(self, split: str) -> float:
+        """The sum of the weights that the examples of a split have in the data loss that is trained on."""
+        return self.layout.sizes[split]
+
     @abc.abstractmethod
     def feed(self, split: str, epoch: int | None, first: int, count: int) -> Any:
         """Returns what the host supplies for `count` batches from batch `first` on: arrays whose shapes never change.

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 
+from reglab.console import format
 from reglab.core import penalties
 
 DATA_LOSS: Final = "epoch/data_loss"
 PENALTY: Final = "epoch/penalty"
 TOTAL: Final = "epoch/total"
-SMOOTHED: Final = "epoch/smoothed_data_loss"
 ACCURACY: Final = "generalization/accuracy"
 DATA_LOSS_GAP: Final = "generalization/data_loss_gap"
 ACCURACY_GAP: Final = "generalization/accuracy_gap"
@@ -70,9 +70,11 @@ def meanings(names: Sequence[str]) -> list[Meaning]:
                                                      ).replace("|", "\\|")),
         Meaning("`sparsity/<layer>`, `sparsity/total`", "train, validation", "fraction of kernel entries with "
                                                                              "\\|w\\| ≤ 0.001"),
-        Meaning(f"`{SMOOTHED}`, `train_batch/smoothed_data_loss`", "train, validation",
+        Meaning("`epoch/smoothed_data_loss`, `train_batch/smoothed_data_loss`", "train, validation",
                 "with `--label_smoothing`: the data loss of the smoothed labels, which is then part of the totals in "
                 "place of the data loss; there is no `train_batch/data_loss`"),
+        Meaning("`epoch/weighted_data_loss`, `train_batch/weighted_data_loss`", "train, validation",
+                "the same with `--class_weights`: the mean cross-entropy weighted by class"),
         Meaning("`zeros/<layer>`, `zeros/total`", "train, validation", "with `--proximal`: fraction of kernel entries "
                                                                        "that are exactly 0"),
         Meaning("`weights/<layer>/kernel`", "train", "with `--histograms`: the distribution of the kernel's entries"),
@@ -82,17 +84,17 @@ def meanings(names: Sequence[str]) -> list[Meaning]:
 
 
 def trained_loss(split: Mapping[str, _Number]) -> _Number:
-    """Returns the loss that training minimizes beside the penalties: "smoothed_data_loss", else "data_loss"."""
-    return split.get("smoothed_data_loss", split["data_loss"])
+    """Returns the loss that training minimizes beside the penalties: one of `TRAINED_LOSSES`, else "data_loss"."""
+    return split[format.trained_loss(split) or "data_loss"]
 
 
 def split_tags(split: Mapping[str, _Number]) -> dict[str, _Number]:
     """Maps the tags of a whole split to its values, given its "data_loss", "penalty", "total" and "accuracy".
 
-    With label smoothing it has a "smoothed_data_loss" too.
+    It may have one of `TRAINED_LOSSES` too.
     """
-    smoothed = {SMOOTHED: split["smoothed_data_loss"]} if "smoothed_data_loss" in split else {}
-    return {DATA_LOSS: split["data_loss"], **smoothed, PENALTY: split["penalty"], TOTAL: split["total"],
+    trained = {f"epoch/{name}": split[name] for name in format.TRAINED_LOSSES if name in split}
+    return {DATA_LOSS: split["data_loss"], **trained, PENALTY: split["penalty"], TOTAL: split["total"],
             ACCURACY: split["accuracy"]}
 
 
