@@ -22,15 +22,16 @@ if TYPE_CHECKING:
     from reglab.export.exporting import export
     from reglab.lab.grid import Grid
     from reglab.predict.predicting import predict
+    from reglab.report.reporting import report
     from reglab.run.loop import Diverged, History, Interrupted, PeerLost, fit
     from reglab.runs.listing import runs
     from reglab.sweep.experiment import sweep
 
 __version__ = "0.1.0"
 __all__ = ["Config", "ConfigError", "Diverged", "Grid", "History", "Interrupted", "PeerLost", "compare", "evaluate",
-           "export", "fit", "predict", "runs", "sweep"]
+           "export", "fit", "predict", "report", "runs", "sweep"]
 __getattr__, __dir__ = offer(__name__, {
     "reglab.config": ("Config", "ConfigError"), "reglab.lab.grid": ("Grid",),
     "reglab.run.loop": ("Diverged", "History", "Interrupted", "PeerLost", "fit"),
-}, modules=("compare", "data", "evaluate", "export", "predict", "runs", "sweep"),
+}, modules=("compare", "data", "evaluate", "export", "predict", "report", "runs", "sweep"),
    light=("reglab.config", "reglab.lab.grid"))

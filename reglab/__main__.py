@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "predict": ("reglab.predict.__main__", "Write classes and probabilities of inputs by a trained network."),
     "export": ("reglab.export.__main__", "Write the network of a run as a Keras model, a SavedModel or NumPy arrays."),
     "runs": ("reglab.runs.__main__", "List the runs, comparisons and sweeps in a folder, with state, best and size."),
+    "report": ("reglab.report.__main__", "Tell what runs, comparisons and sweeps found, with a page to look at."),
     "certify": ("reglab.certify.__main__", "Check that replicas compute what one device does, or that a run repeats."),
     "convert": ("reglab.convert.__main__", "Say what a strength of one library is in others, and what each assumes."),
     "reproduce": ("reglab.reproduce.__main__", "Train a published result anew, and say whether it holds."),
