@@ -27,8 +27,8 @@ reglab.Config(l1=1e-3), reglab.Grid(l1=(0.0, 1.0)), reglab.data.load
 print([name for name in ("tensorflow", "matplotlib", "scipy", "pandas", "sklearn") if name in sys.modules])"""
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert shown.stdout.splitlines() == [
-        "Config ConfigError Diverged Grid History Interrupted PeerLost compare data evaluate export fit predict runs "
-        "sweep",
+        "Config ConfigError Diverged Grid History Interrupted PeerLost compare data evaluate export fit predict report "
+        "runs sweep",
         "Path Sweep path sweep", "[]"]
 
 

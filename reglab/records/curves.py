@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from reglab.records.told import count_at, number_at
 from reglab.run.logs.older_tags import are_older, completed, of_today
-from reglab.run.logs.tags import ACCURACY, DATA_LOSS, PENALTY
+from reglab.run.logs.tags import ACCURACY, DATA_LOSS, PENALTY, TOTAL
 from reglab.storage.reading import Missing, Unreadable, parse_object, read_bytes
 
 _MARKS: Final = (b'"epoch/', b'"evaluation/')
@@ -21,8 +21,8 @@ class Curves(NamedTuple):
 
     Attributes:
       steps: how many updates had been made at each.
-      values: [evaluations] of each name: `train_data_loss`, `train_accuracy`, the same of validation, `gap`,
-        `accuracy_gap`, `penalty`, `sparsity`; None where a number is missing or not finite.
+      values: [evaluations] of each name: `train_data_loss`, `train_accuracy`, `train_total`, the same of validation,
+        `gap`, `accuracy_gap`, `penalty`, `sparsity`; None where a number is missing or not finite.
       last: the tags of the last evaluation, with their numbers.
       damaged: how many lines could not be read, the last one, which a kill may have torn, not counted.
     """
@@ -71,7 +71,7 @@ def _curves(points: Mapping[int, Mapping[str, Mapping[str, Any]]], damaged: int)
         return [number_at(point, split, tag) for point in points.values()]
 
     values = {f"{split}_{name}": column(split, tag) for split in _SPLITS
-              for name, tag in (("data_loss", DATA_LOSS), ("accuracy", ACCURACY))}
+              for name, tag in (("data_loss", DATA_LOSS), ("accuracy", ACCURACY), ("total", TOTAL))}
     values["gap"] = _difference(values["validation_data_loss"], values["train_data_loss"])
     values["accuracy_gap"] = _difference(values["train_accuracy"], values["validation_accuracy"])
     values["penalty"] = column("validation", PENALTY)

@@ -13,6 +13,7 @@ from reglab.inputs.texts import one_line
 from reglab.records.record import Record, changed_at
 from reglab.records.told import count_at, mapping_at, number_at, value_at
 from reglab.run.checkpoints.files import parse_best
+from reglab.run.patience import ENDING, trained_steps
 from reglab.run.result_file import parse_result, wrong_field
 from reglab.run.run_file import ENDS, RunFile, read_run_file
 from reglab.storage.locks import is_held, owner_of
@@ -78,7 +79,7 @@ def _result(folder: pathlib.Path, run_file: RunFile | None, problems: list[str])
     except Unreadable as error:
         problems.append(f"result.json {error}")
         return {}
-    has_gone_on = run_file is not None and run_file.saved is not None and run_file.saved > result["steps"]
+    has_gone_on = run_file is not None and run_file.saved is not None and run_file.saved > trained_steps(result)
     return {} if has_gone_on else result
 
 
@@ -88,7 +89,8 @@ def _state(folder: pathlib.Path, result: Mapping[str, Any], run_file: RunFile | 
     if running is not None:
         return "running", running
     if result:
-        return "done", ""
+        early = mapping_at(result, ENDING)
+        return "done", f"stopped early after epoch {early['epochs']}" if early.get("stopped") is True else ""
     ended = mapping_at(run_file and run_file.ended)
     if ended.get("how") in ENDS:
         return str(ended["how"]), one_line(ended.get("line", ""), 300)

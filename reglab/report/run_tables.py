@@ -45,14 +45,15 @@ def terms(views: Sequence[RunView]) -> Table:
     names = list(dict.fromkeys(name for view in views for name in _terms(view)))
     rows = []
     for view in views:
-        loss, penalty = _loss(view), view.tags.get("penalty/total")
-        total = None if loss is None or penalty is None else loss + penalty
+        told, penalty = number_at(view.record.content, "train", "total"), view.tags.get("penalty/total")
+        total = view.final("train_total") if told is None else told
         if penalty is not None:
-            rows.append([view.label, cell(loss), *(cell(view.tags.get(f"penalty/{name}")) for name in names),
-                         cell(penalty), cell(total)])
-    return Table("Objective at the end = training data loss + penalties (nats)", [
-        Column("run", False), Column("training data loss"), *map(Column, names), Column("penalty"),
-        Column("objective")], rows)
+            rows.append([view.label, cell(None if total is None else total - penalty),
+                         *(cell(view.tags.get(f"penalty/{name}")) for name in names), cell(penalty), cell(total)])
+    smoothed = any(view.record.settings.get("label_smoothing") for view in views)
+    return Table("Objective at the end = training loss + penalties (nats)", [
+        Column("run", False), Column("training loss"), *map(Column, names), Column("penalty"), Column("objective")],
+        rows, notes=["With label smoothing the training loss is the smoothed one."] if smoothed else [])
 
 
 def layers(view: RunView) -> Table:

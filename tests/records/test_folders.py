@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import pathlib
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import pytest
 
 from reglab.records.folders import find_records, read_folder
 from reglab.records.record import Record
+from reglab.run.run_file import RunFile, read_run_file
 from reglab.storage.ownership import owning
 from tests.records.made import make_comparison, make_run, make_sweep
 
@@ -61,8 +64,6 @@ def test_a_run_in_progress_is_running_and_one_that_was_killed_is_not(tmp_path: p
 
 
 def test_a_run_that_has_gone_on_is_not_done(tmp_path: pathlib.Path) -> None:
-    from reglab.run.run_file import RunFile, read_run_file
-
     folder = make_run(tmp_path / "a")
     RunFile(**{**vars(read_run_file(folder)), "saved": 20}).write(folder)
     assert (read(folder).state, read(folder).step) == ("unfinished", 20)
@@ -138,3 +139,16 @@ def test_neither_tensorflow_nor_numpy_is_imported(tmp_path: pathlib.Path) -> Non
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
                           cwd=pathlib.Path(__file__).parents[2])
     assert done.stdout == "[]\n"
+
+
+def test_a_run_that_stopped_early_is_done(tmp_path: pathlib.Path) -> None:
+    folder = make_run(tmp_path / "a", patience=1)
+    told = json.loads((folder / "result.json").read_text())
+    told |= {"steps": 8, "epochs": 2, "early_stopping": {"stopped": True, "epochs": 3, "steps": 12}}
+    (folder / "result.json").write_text(json.dumps(told))
+    digest = hashlib.sha256((folder / "result.json").read_bytes()).hexdigest()
+    for saved, state in ((12, "done"), (16, "unfinished")):
+        RunFile(**{**vars(read_run_file(folder)), "saved": saved, "result": digest}).write(folder)
+        assert read(folder).state == state
+    RunFile(**{**vars(read_run_file(folder)), "saved": 12}).write(folder)
+    assert read(folder).note == "stopped early after epoch 3"
