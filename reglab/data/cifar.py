@@ -16,7 +16,7 @@ from reglab.data.catalog import IMAGE_SETS, bad_label
 from reglab.data.examples import Examples, Undivided
 from reglab.data.places import DataFile, locate
 from reglab.data.unpacking import Growing, Unzipped
-from reglab.data.unpickle import MOST_READS, PickledBytes, unpickle
+from reglab.data.unpickle import MOST_READS, PickledArray, unpickle
 from reglab.inputs.paths import Unusable
 from reglab.inputs.texts import one_line
 
@@ -50,7 +50,7 @@ class _Layout:
 _LAYOUTS: Final[Mapping[str, _Layout]] = {
     "cifar10": _Layout(("cifar-10-batches-py", "cifar-10-python.tar.gz"),
                        ("cifar-10-batches-bin", "cifar-10-binary.tar.gz"),
-                       tuple(f"data_batch_{i}" for i in range(1, 6)), "test_batch", b"labels", 1, 2**26, 150_000),
+                       tuple(f"data_batch_{i}" for i in range(1, 6)), "test_batch", b"labels", 1, 2**26, 250_000),
     "cifar100": _Layout(("cifar-100-python", "cifar-100-python.tar.gz"),
                         ("cifar-100-binary", "cifar-100-binary.tar.gz"), ("train",), "test", b"fine_labels", 2,
                         2**28, MOST_READS),
@@ -115,11 +115,15 @@ def _read_pickle(file: DataFile, data: bytes, layout: _Layout) -> _Rows:
         batch = unpickle(data, layout.parts)
     except pickle.UnpicklingError as error:
         raise file.damaged(f"is no readable pickle ({one_line(error, 200)})") from None
+    if isinstance(batch, dict):  # Python 3 writes texts where Python 2 wrote bytes.
+        batch = {key.encode() if isinstance(key, str) else key: value for key, value in batch.items()}
     if not isinstance(batch, dict) or not {b"data", layout.label_key} <= batch.keys():
         raise file.damaged(f"holds no data and {layout.label_key.decode()}")
     pixels, labels = batch[b"data"], batch[layout.label_key]
-    x = pixels.array if isinstance(pixels, PickledBytes) else np.empty(0, np.uint8)
-    if x.ndim != 2 or x.shape[1] != _PIXELS or not len(x):
+    x = pixels.array if isinstance(pixels, PickledArray) else np.empty(0, np.uint8)
+    if isinstance(labels, PickledArray) and labels.array.ndim == 1:
+        labels = labels.array.tolist()
+    if x.dtype != np.uint8 or x.ndim != 2 or x.shape[1] != _PIXELS or not len(x):
         raise file.damaged(f"holds data that are not bytes of shape [n, {_PIXELS}]")
     if not isinstance(labels, list) or len(labels) != len(x) or not all(type(label) is int for label in labels):
         raise file.damaged(f"holds {layout.label_key.decode()} that are not {len(x):,} whole numbers, one an image")

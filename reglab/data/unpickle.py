@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -12,42 +14,87 @@ import numpy.typing as npt
 
 from reglab.inputs.texts import one_line, shown
 
-MOST_READS: Final = 600_000
-"""The most reads from a pickle; the largest of CIFAR, with the 50,000 images of CIFAR-100, takes 450,000."""
+MOST_READS: Final = 1_200_000
+"""The most reads from a pickle; the largest of CIFAR, with the 50,000 images of CIFAR-100, takes 450,000, and a million
+if its labels are NumPy's numbers."""
 
 
-class PickledBytes:
-    """Stands in for a pickled array of bytes, found in `array`: uint8 of any shape.
+class PickledArray:
+    """Stands in for a pickled array of whole numbers, found in `array`.
 
     A pickle builds a real array through NumPy's private functions, and a damaged or hostile one can make those corrupt
     memory. So the only function of NumPy that the data reach is `frombuffer`, with `reshape` on its result.
     """
 
-    array: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
+    array: npt.NDArray[Any] = np.empty(0, np.uint8)
 
     def __init__(self, *_: object) -> None:
         pass  # the class, shape and type of an empty array, which the state then replaces
 
     def __setstate__(self, state: Any) -> None:
         _, shape, dtype, column_order, data = state
-        if dtype.code not in (b"u1", "u1"):
-            raise pickle.UnpicklingError(f"it holds an array of {shown(dtype.code, 40)}, and only bytes are allowed")
-        self.array = np.frombuffer(data, np.uint8).reshape(shape, order="F" if column_order else "C")
+        self.array = np.frombuffer(data, dtype.whole).reshape(shape, order="F" if column_order else "C")
 
 
 class _PickledType:
+    """Stands in for a pickled dtype."""
+
     def __init__(self, code: bytes | str, *_: object) -> None:
-        self.code = code
+        self._code, self._order = _text(code), "|"
 
-    def __setstate__(self, state: object) -> None:
-        pass  # byte order and alignment, which single bytes do not have
+    def __setstate__(self, state: Any) -> None:
+        self._order = _text(state[1])
+
+    @property
+    def whole(self) -> np.dtype[Any]:
+        """The dtype, if it is one of whole numbers.
+
+        Raises:
+          pickle.UnpicklingError: it is another.
+        """
+        if self._code not in _WHOLE or self._order not in ("<", ">", "|", "="):
+            raise pickle.UnpicklingError(f"it holds an array of {shown(self._code, 40)}, and only whole numbers are "
+                                         "allowed")
+        return np.dtype(self._order.replace("|", "<") + self._code)
 
 
+def _text(code: bytes | str) -> str:
+    return code.decode("latin1") if isinstance(code, bytes) else str(code)
+
+
+def _from_buffer(data: bytes | bytearray, dtype: _PickledType, shape: Any, order: bytes | str) -> PickledArray:
+    """What protocol 5 calls to make an array."""
+    made = PickledArray()
+    made.__setstate__((1, shape, dtype, _text(order) == "F", data))
+    return made
+
+
+def _scalar(dtype: _PickledType, data: bytes) -> int:
+    """What NumPy's numbers are made by."""
+    return int(np.frombuffer(data, dtype.whole, 1)[0])
+
+
+def _latin1(text: str, encoding: bytes | str) -> bytes:
+    """What protocols without bytes make these by: `_codecs.encode`."""
+    if _text(encoding) != "latin1":
+        raise pickle.UnpicklingError(f"it asks for the encoding {shown(_text(encoding), 40)}, and only latin1 is "
+                                     "allowed")
+    return text.encode("latin1")
+
+
+def _no_bytes() -> bytes:
+    """What these protocols write in place of bytes if there are none."""
+    return b""
+
+
+_WHOLE: Final = frozenset({"u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8"})
 _ALLOWED: Final[Mapping[tuple[str, str], Any]] = {
-    ("numpy.core.multiarray", "_reconstruct"): PickledBytes,
-    ("numpy._core.multiarray", "_reconstruct"): PickledBytes,  # its place since NumPy 2
-    ("numpy", "ndarray"): PickledBytes,
-    ("numpy", "dtype"): _PickledType,
+    ("numpy", "ndarray"): PickledArray, ("numpy", "dtype"): _PickledType, ("_codecs", "encode"): _latin1,
+    ("__builtin__", "bytes"): _no_bytes, ("builtins", "bytes"): _no_bytes,
+    # NumPy 2 moved its private functions to _core.
+    **{(f"numpy.{core}.{module}", name): stand_in for core in ("core", "_core") for module, name, stand_in in (
+        ("multiarray", "_reconstruct", PickledArray), ("multiarray", "scalar", _scalar),
+        ("numeric", "_frombuffer", _from_buffer))},
 }
 
 
@@ -87,6 +134,10 @@ class _ArraysOnly(_PythonUnpickler):
     def _load_frame(self) -> None:
         self.read(8)
 
+    def _load_bytearray(self) -> None:
+        (length,) = struct.unpack("<Q", self.read(8))
+        self.append(bytearray(self.read(min(length, sys.maxsize))))  # No more than there is.
+
     def _load_setitem(self) -> None:
         _check_keys(self.stack[-2:-1])
         _PythonUnpickler.load_setitem(self)
@@ -100,7 +151,9 @@ class _ArraysOnly(_PythonUnpickler):
         _PythonUnpickler.load_dict(self)
 
 
-_ArraysOnly.dispatch.update({pickle.FRAME[0]: _ArraysOnly._load_frame, pickle.SETITEM[0]: _ArraysOnly._load_setitem,
+_ArraysOnly.dispatch.update({pickle.FRAME[0]: _ArraysOnly._load_frame,
+                             pickle.BYTEARRAY8[0]: _ArraysOnly._load_bytearray,
+                             pickle.SETITEM[0]: _ArraysOnly._load_setitem,
                              pickle.SETITEMS[0]: _ArraysOnly._load_setitems, pickle.DICT[0]: _ArraysOnly._load_dict})
 for _code in (pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSET, pickle.EXT1, pickle.EXT2, pickle.EXT4):
     del _ArraysOnly.dispatch[_code[0]]
@@ -112,7 +165,7 @@ def _check_keys(keys: list[Any]) -> None:
 
 
 def unpickle(data: bytes, most: int = MOST_READS) -> Any:
-    """Reads a pickle of Python 2 or 3: containers, numbers, bytes, and `PickledBytes` for arrays. No code runs.
+    """Reads a pickle of Python 2 or 3: containers, numbers, bytes, and `PickledArray` for arrays. No code runs.
 
     Args:
       most: the most reads it may take.

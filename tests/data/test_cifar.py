@@ -68,6 +68,17 @@ def write(folder, dataset, form, *, archive=False, **replaced):
             tar.addfile(member, io.BytesIO(data))
 
 
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("labels", [list, np.array, lambda y: [*np.array(y)]])
+def test_pickles_as_python_3_writes_them(tmp_path, protocol, labels):
+    files = {name: pickle.dumps({"data": planes(i).reshape(ROWS, -1), "labels": labels(fine("cifar10", i)),
+                                 "batch_label": "a batch"}, protocol) for i, name in enumerate(FILES["cifar10"])}
+    write(tmp_path / "now", "cifar10", "python", **files)
+    write(tmp_path / "then", "cifar10", "python")
+    now, then = (load("cifar10", data_dir=tmp_path / name) for name in ("now", "then"))
+    assert now.digest == then.digest
+
+
 @pytest.mark.parametrize("dataset", ["cifar10", "cifar100"])
 @pytest.mark.parametrize("form", ["python", "binary"])
 @pytest.mark.parametrize("archive", [False, True])
@@ -96,7 +107,9 @@ class Evil:
     (b"\x80\x02nonsense", "is no readable pickle ("),
     (content("cifar10", "python", 0)[:500], "is no readable pickle ("),
     (python2({b"data": np.zeros((2, 3072), np.int16), b"labels": [1, 2]}),
-     "is no readable pickle (it holds an array of b'i2', and only bytes are allowed)"),
+     "holds data that are not bytes of shape [n, 3072]"),
+    (python2({b"data": np.zeros((2, 3072)), b"labels": [1, 2]}),
+     "is no readable pickle (it holds an array of f8, and only whole numbers are allowed)"),
     (python2([1, 2]), "holds no data and labels"),
     (python2({b"data": planes(0).reshape(ROWS, -1)}), "holds no data and labels"),
     (python2({b"data": planes(0), b"labels": [1, 2]}), "holds data that are not bytes of shape [n, 3072]"),
