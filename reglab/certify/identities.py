@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reglab.core.step import Hyperparameters, Step
-from reglab.run.logs.tags import ACCURACY, ACCURACY_GAP, DATA_LOSS, DATA_LOSS_GAP, PENALTY, SMOOTHED, TOTAL
+from reglab.run.logs.tags import ACCURACY, ACCURACY_GAP, DATA_LOSS, DATA_LOSS_GAP, PENALTY, TOTAL
 
 
 class Expectation(NamedTuple):
@@ -55,9 +55,8 @@ def gaps(train: Mapping[str, float], validation: Mapping[str, float]) -> Iterato
 
 
 def _sums(step: Step) -> Iterator[tuple[str, list[str]]]:
-    smoothed = bool(step.label_smoothing)
-    yield TOTAL, [SMOOTHED if smoothed else DATA_LOSS, PENALTY]
-    yield "train_batch/total", [f"train_batch/{'smoothed_' * smoothed}data_loss", "penalty/total"]
+    yield TOTAL, [f"epoch/{step.trained_loss}", PENALTY]
+    yield "train_batch/total", [f"train_batch/{step.trained_loss}", "penalty/total"]
     yield "penalty/total", [f"penalty/{term.name}" for term in step.terms]
     for term in step.terms:
         yield f"penalty/{term.name}", [f"penalty/{layer}/{term.name}" for layer in term.layers]
