@@ -151,7 +151,7 @@ def shared_compilation() -> Iterator[None]:
 
     For modules that ask what a run leaves and how it goes on, not how it is compiled: tracing took most of their time.
     """
-    from reglab.engine.assembly import shared_programs
+    from reglab.engine.sharing import shared_programs
 
     with shared_programs():
         yield

@@ -35,10 +35,11 @@ from reglab.cluster import find_cluster
 from reglab.config import Config
 from reglab.console import Console
 from reglab.data import Examples
-from reglab.engine.assembly import load_dataset, shared_programs
+from reglab.engine.assembly import load_dataset
 from reglab.engine.pieces import Pieces
 from reglab.engine.placement import place_run
 from reglab.engine.replicas import Replicas
+from reglab.engine.sharing import shared_programs
 
 CERTIFY = ["replicas", "--train_size=1003", "--batch_size=100", "--l1=1e-3", "--l2=1e-3", "--clip_norm=1",
            "--strategy=mirrored", "--json"]

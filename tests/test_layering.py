@@ -25,8 +25,8 @@ FLOORS: dict[str, int] = {name: floor for floor, names in enumerate((
     ("run", "cli", "offers"),
     ("lab", "trained", "benchmark", "convert", "launch", "train", "records"),
     ("export", "evaluate", "predict", "compare", "certify", "runs", "report"),
-    ("sweep",),
-    ("reproduce",),
+    ("sweep", "interactive"),
+    ("reproduce", "sklearn"),
     ("__main__",),
 )) for name in names}
 

@@ -15,7 +15,7 @@ from reglab.benchmark.task import Task
 from reglab.config import Config
 from reglab.console import Console
 from reglab.data import Dataset, steps_per_epoch
-from reglab.engine.assembly import shared_programs
+from reglab.engine.sharing import shared_programs
 from reglab.run.loop import fit
 
 WARM_EPOCHS: Final = 2  # Not timed: they include compilation and the first checkpoint.

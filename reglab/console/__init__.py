@@ -6,13 +6,21 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TextIO
 
 from reglab.console.base import Console
 from reglab.console.plain import PlainConsole
 from reglab.console.table import EpochRow
 
-__all__ = ["Console", "EpochRow", "open_console"]
+__all__ = ["Console", "EpochRow", "console_for", "open_console"]
+
+
+def console_for(console: Console | None, progress: bool) -> Console:
+    """Returns what shows the progress of a call from Python: `console`, or one on standard output, or a silent one."""
+    if console is not None:
+        return console
+    return open_console(sys.stdout) if progress else Console()
 
 
 def open_console(stream: TextIO | None) -> Console:

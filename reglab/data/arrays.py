@@ -61,7 +61,7 @@ def _part(where: str, part: str, arrays: Mapping[str, npt.ArrayLike]) -> _Part:
     if x.ndim < 2 or not x.size:
         raise ConfigError(f"{x_where} has shape {x.shape}; give [examples, features] or [examples, height, width, …], "
                           "with at least one of each")
-    inputs, divisor = _inputs(x_where, x)
+    inputs, divisor = as_inputs(x_where, x)
     return _Part(inputs.reshape(len(x), -1), x.shape[1:], divisor, checked_labels(y_where, y, len(x)))
 
 
@@ -72,8 +72,12 @@ def _as_array(where: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
         raise ConfigError(f"{where} is no array ({one_line(error, 200)}); give one with equal rows") from None
 
 
-def _inputs(where: str, x: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:
-    """Returns `x` as uint8 or float32, and its divisor."""
+def as_inputs(where: str, x: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:
+    """Returns `x` as uint8 or float32, and its divisor.
+
+    Raises:
+      ConfigError: it is of another type, or holds numbers that are not finite in float32.
+    """
     if x.dtype == np.uint8:
         return x, 255.0
     if x.dtype == np.bool_:

@@ -21,10 +21,15 @@ from reglab.data.standardization import Standardization, standardization_of
 # Arrays have no single truth value, so a generated `==` could only fail: with eq=False, `==` is identity.
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Examples:
-    """One split: `x` is [n, features] in uint8 or float32, `y` is [n] in int32. The arrays may be read-only."""
+    """One split: `x` is [n, features] in uint8 or float32, `y` is [n] in int32. The arrays may be read-only.
+
+    Attributes:
+      weights: [n] float64, above 0: how much each example counts in the data loss of training; None: all alike.
+    """
 
     x: npt.NDArray[Any]
     y: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -34,7 +39,7 @@ class Examples:
 
     def take(self, indices: npt.NDArray[Any]) -> Examples:
         """Returns a copy of the examples at `indices`."""
-        return Examples(self.x[indices], self.y[indices])
+        return Examples(self.x[indices], self.y[indices], None if self.weights is None else self.weights[indices])
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -77,6 +82,17 @@ class Dataset(DataFacts):
         if self.class_weights is None:
             return None
         return weights_of_classes(self.class_weights, self.train.y, self.classes, self.class_names)
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether classes, or training examples of one class, weigh differently."""
+        return self.weights_of_classes is not None or self.train.weights is not None
+
+    def loss_weights(self, split: str) -> npt.NDArray[np.float64]:
+        """Returns how much each example of a split counts in a weighted data loss: [n], class weight times its own."""
+        examples, of_classes = self.splits[split], self.weights_of_classes
+        own = np.ones(len(examples)) if examples.weights is None else examples.weights
+        return own if of_classes is None else own * of_classes[examples.y]
 
     @functools.cached_property
     def cautions(self) -> tuple[str, ...]:
@@ -143,7 +159,7 @@ def digest_of(told: tuple[Any, ...], *splits: Examples) -> str:
     """Computes eight hexadecimal digits, the CRC-32 of the description `told` and of the examples."""
     crc = zlib.crc32(repr(told).encode())
     for split in splits:
-        for array in (split.x, split.y):
+        for array in (split.x, split.y, *([] if split.weights is None else [split.weights])):
             crc = zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data, crc)
     return f"{crc:08x}"
 

@@ -63,6 +63,11 @@ class DataFacts:
         return None
 
     @property
+    def is_weighted(self) -> bool:
+        """Whether some examples count more than others in the data loss of training."""
+        return False
+
+    @property
     def sizes(self) -> Mapping[str, int]:
         """The number of examples in "train", in "validation" and, where there is a test part, in "test"."""
         raise NotImplementedError

@@ -129,4 +129,4 @@ def sample(dataset: Dataset, *, train_size: int | None, label_noise: float, seed
                               f"give a number from 1 to {len(train)}, or leave it out for all")
         train = train.take(stratified(train.y, train_size, seed=seed, purpose=Purpose.SUBSET))
     y = noisy_labels(train.y, label_noise, dataset.classes, seed=seed)
-    return dataclasses.replace(dataset, train=Examples(train.x, y))
+    return dataclasses.replace(dataset, train=dataclasses.replace(train, y=y))

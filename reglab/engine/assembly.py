@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -28,6 +26,7 @@ from reglab.engine.lane_groups import LaneGroups
 from reglab.engine.placement import LanePlacement
 from reglab.engine.program import Program
 from reglab.engine.replicas import Replicas
+from reglab.engine.sharing import found_or_made
 from reglab.engine.sources.arrays import ArraySource
 from reglab.engine.sources.base import Layout, Source
 from reglab.engine.sources.streams import StreamSource
@@ -113,7 +112,7 @@ def make_step(config: Config, data: DataFacts) -> Step:
                        {name: [strength] for name, strength in config.strengths.items()}, proximal=config.proximal)
     return Step(model, terms, optimizer, schedule, config.clip_norm, skip_nonfinite=config.on_nonfinite != "stop",
                 label_smoothing=config.label_smoothing, average_decay=config.ema,
-                weighted=data.weights_of_classes is not None)
+                weighted=data.is_weighted)
 
 
 def _decay(config: Config, data: HasSizes) -> dict[str, Any]:
@@ -185,38 +184,23 @@ def make_lanes(config: Config, step: Step, weights: Weights, hyper: Hyperparamet
                       weights, hyper, source, placement)
 
 
-@contextlib.contextmanager
-def shared_programs() -> Iterator[None]:
-    """Within the block, runs that differ only in inputs of the compiled program share one program.
-
-    Meant for several runs in a row on data of the same sizes and shapes; programs are kept until the block ends.
-    """
-    token = _shared.set({})
-    try:
-        yield
-    finally:
-        _shared.reset(token)
-
-
-_shared: contextvars.ContextVar[dict[Any, Program] | None] = contextvars.ContextVar("shared_programs", default=None)
-
-
 def _program(config: Config, step: Step, layout: Layout, lanes: int | None, replicas: Replicas) -> Program:
     """Returns a new program or, inside `shared_programs`, an existing one that fits."""
-    shared = _shared.get()
-    if shared is None or not replicas.compiles_whole:  # Every run makes a new strategy, so there is nothing to share.
-        shared = {}
-    key = (_compiled_with(config), layout, step.terms, lanes)
-    if key not in shared:
-        shared[key] = Program(step, layout, summary_every=summary_interval(config, layout), lanes=lanes,
-                              jit=config.jit, replicas=replicas)
-    return shared[key]
+    def make() -> Program:
+        return Program(step, layout, summary_every=summary_interval(config, layout), lanes=lanes, jit=config.jit,
+                       replicas=replicas)
+
+    if not replicas.compiles_whole:  # Every run makes a new strategy, so there is nothing to share.
+        return make()
+    return found_or_made((_compiled_with(config), layout, step.terms, lanes), make)
 
 
 def _compiled_with(config: Config) -> Config:
     """Returns the configuration with every field reset that may differ between runs of one compiled program."""
     default = Config()
-    inputs = ("strengths", "learning_rate", "seed", "data_seed", *HANDLING_FIELDS)
+    inputs = ["strengths", "learning_rate", "seed", "data_seed", "validation_split", *HANDLING_FIELDS]
+    if config.schedule != "cosine" and config.max_points is None:  # Nothing compiled depends on the number of steps.
+        inputs.append("epochs")
     return dataclasses.replace(config, **{name: getattr(default, name) for name in inputs})
 
 

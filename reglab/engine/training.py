@@ -116,13 +116,15 @@ class Training:
     def evaluate(self, split: str) -> dict[str, np.ndarray]:
         """Returns mean cross-entropy ("data_loss"), "accuracy" and, if another loss is trained on, that by its name.
 
-        Each example of the split counts exactly once; in a "weighted_data_loss" with the weight of its class.
+        Each example of the split counts exactly once; in a "weighted_data_loss" with its weight. Without any all is NaN.
 
         Args:
           split: "train" or "validation".
         """
         layout, replicas = self.program.layout, self.program.replicas
         examples = layout.sizes[split]
+        if not examples:
+            return dict.fromkeys(self.program.step.evaluated, np.array(np.nan))
         batches = steps_per_epoch(examples, layout.evaluation_batch_size(replicas.count))
         sums = [self._sums(split, first, min(layout.most_batches, batches - first))
                 for first in range(0, batches, layout.most_batches)]

@@ -13,8 +13,10 @@ import tensorflow as tf
 
 from reglab.cluster import Cluster, find_cluster
 from reglab.config import Config, ConfigError
-from reglab.console import Console, EpochRow
+from reglab.config.checks import require
+from reglab.console import Console, EpochRow, console_for
 from reglab.core.step import State
+from reglab.data import DataFacts
 from reglab.engine.assembly import (
     Data,
     check_fit,
@@ -27,6 +29,7 @@ from reglab.engine.pace import Pace
 from reglab.engine.placement import place_run
 from reglab.engine.startup import start_devices
 from reglab.engine.training import Training
+from reglab.inputs.texts import shown
 from reglab.run.divergence import Diverged
 from reglab.run.early_stopping import EarlyStopping
 from reglab.run.ended import noting_end
@@ -46,14 +49,15 @@ from reglab.storage.ownership import owning
 SECONDS_PER_WORD: Final = 5.0  # How often the chief lets the other workers know that it is still saving.
 
 
-def fit(config: Config, data: Data | None = None, *, console: Console | None = None,
+def fit(config: Config, data: Data | None = None, *, progress: bool = False, console: Console | None = None,
         until: int | None = None) -> History:
     """Trains one network as `config` says, starting from the state in its `model_dir`, if there is one.
 
     Args:
       data: the data to use instead of `config.dataset`: arrays (`reglab.data.from_arrays`), a `reglab.data.Stream`
         whose functions deliver them, or a `Source` of your own.
-      console: shows the progress; by default nothing is shown.
+      progress: whether to show the progress on standard output, in a notebook on one line.
+      console: shows the progress instead.
       until: the step after which to stop, as a signal would, if that is before the end.
 
     Raises:
@@ -70,7 +74,7 @@ def fit(config: Config, data: Data | None = None, *, console: Console | None = N
                           "name a folder, or give --on_nonfinite=skip")
     cluster = find_cluster(config)
     is_chief = cluster is None or cluster.is_chief
-    console = console if console is not None and is_chief else Console()
+    console = console_for(console, progress) if is_chief else Console()
     start_devices(config.compile_cache, console.warning)
     if config.model_dir is None or not is_chief:
         return _fit(config, data, None, console, cluster, until)
@@ -81,6 +85,7 @@ def fit(config: Config, data: Data | None = None, *, console: Console | None = N
 def _fit(config: Config, data: Data | None, directory: RunDirectory | None, console: Console,
          cluster: Cluster | None, until: int | None) -> History:
     source = source_of(config, load_dataset(config) if data is None else data)
+    _check_validation(config, source.about)
     if directory is not None:
         directory.bind(source.about.facts)
     check_fit(config, source.about)  # Before other workers are kept waiting.
@@ -93,6 +98,19 @@ def _fit(config: Config, data: Data | None, directory: RunDirectory | None, cons
                 return run.fit(journal, stop)
     finally:
         console.finish()
+
+
+def _check_validation(config: Config, data: DataFacts) -> None:
+    """Checks that there are validation examples, if any choice is made by them.
+
+    Raises:
+      ConfigError: there are none.
+    """
+    choices = {"model_dir": config.model_dir is not None, "patience": config.patience is not None}
+    for name, chooses in choices.items():
+        require(not chooses or bool(data.sizes["validation"]), name, getattr(config, name),
+                f"{shown(data.name, 60)} has no validation examples to choose a state by: hold some out with "
+                "--validation_split, or leave it out")
 
 
 @contextlib.contextmanager
@@ -209,7 +227,7 @@ class _Run:
     def _finish_epoch(self, epoch: int, seconds: float) -> None:
         evaluation = evaluate(self._training, epoch + 1)
         # If the weights are finite, skip and restore go on: a single example can make the loss of its split not finite.
-        if not math.isfinite(evaluation.train["data_loss"] + evaluation.validation["data_loss"]) and (
+        if not math.isfinite(self._sum_of_losses(evaluation)) and (
                 self._config.on_nonfinite == "stop" or not self._has_finite_weights()):
             self.guard.not_finite(evaluation.step, resume_at=evaluation.step)
             evaluation = evaluate(self._training, epoch + 1)
@@ -232,6 +250,11 @@ class _Run:
 
     def _evaluate(self) -> Evaluation:
         return evaluate(self._training, self._training.steps_taken // self._training.steps_per_epoch)
+
+    def _sum_of_losses(self, evaluation: Evaluation) -> float:
+        """The data losses of both splits; without validation examples, that of training."""
+        has_validation = self._training.program.layout.validation > 0
+        return evaluation.train["data_loss"] + (evaluation.validation["data_loss"] if has_validation else 0.0)
 
     def _next_count(self, first: int, epoch_start: int) -> int:
         """Returns the number of steps of the next call: to the end of the epoch, the next checkpoint or `until`, or as
@@ -316,7 +339,8 @@ class _Run:
 
     def _history(self, result: dict[str, Any]) -> History:
         parameters, buffers = self._training.weights()
-        return History(self._config, self._evaluations, result, parameters, self._replicas.is_chief, buffers)
+        return History(self._config, self._evaluations, result, parameters, self._replicas.is_chief, buffers,
+                       self._training.source.about.facts)
 
 
 __all__ = ["ConfigError", "Diverged", "History", "Interrupted", "PeerLost", "fit", "peers_needed"]

@@ -53,6 +53,7 @@ class History:
       parameters: the final weights, by layer and name (kernel, bias, …), as NumPy arrays.
       is_chief: whether this process wrote the files; True if it ran alone.
       buffers: the model's final buffers, such as moving averages.
+      data: what is known of the data: the contents of `data.json`.
     """
 
     config: Config
@@ -61,6 +62,7 @@ class History:
     parameters: dict[str, dict[str, np.ndarray]]
     is_chief: bool = True
     buffers: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
+    data: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __repr__(self) -> str:
         """Says how the run ended."""

@@ -11,7 +11,8 @@ from typing import Any
 from reglab.config import Config, ConfigError
 from reglab.console import Console
 from reglab.data import Dataset
-from reglab.engine.assembly import arrays_of, shared_programs, total_steps
+from reglab.engine.assembly import arrays_of, total_steps
+from reglab.engine.sharing import shared_programs
 from reglab.engine.startup import start_devices
 from reglab.lab.grid import Grid
 from reglab.lab.lanes import LaneTrainer

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from reglab.config import Config, ConfigError
 from reglab.console import Console
 from reglab.data import Dataset
-from reglab.engine.assembly import arrays_of, shared_programs
+from reglab.engine.assembly import arrays_of
+from reglab.engine.sharing import shared_programs
 from reglab.engine.startup import start_devices
 from reglab.lab.grid import Grid
 from reglab.signals.stop import stop_request

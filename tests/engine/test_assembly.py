@@ -15,6 +15,7 @@ from reglab.core.optimizers import SGD, Adam
 from reglab.core.step import Step
 from reglab.data import Dataset, Examples
 from reglab.engine import assembly
+from reglab.engine.sharing import shared_programs
 
 CONFIG = Config(hidden=(5, 4), batch_size=8, epochs=3, jit=False)
 KERNELS = {"dense_0": "kernel", "dense_1": "kernel", "logits": "kernel"}
@@ -130,7 +131,7 @@ def test_shared_programs_serve_runs_that_differ_in_inputs_only(dataset: Dataset)
     adam = dataclasses.replace(config, optimizer="adam")
     data = dataclasses.replace(dataset, train=Examples(1 - dataset.train.x, dataset.train.y))
     smaller = dataclasses.replace(dataset, train=dataset.train.take(np.arange(52)))
-    with assembly.shared_programs():
+    with shared_programs():
         first, second, third, fourth, fifth = (assembly.make_training(*pair) for pair in (
             (config, dataset), (inputs, dataset), (adam, dataset), (config, data), (config, smaller)))
     alone = assembly.make_training(inputs, dataset)

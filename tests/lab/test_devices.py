@@ -27,7 +27,7 @@ from reglab.config import Config
 from reglab.console import Console
 from reglab.compare.experiment import compare
 from reglab.engine import placement
-from reglab.engine.assembly import shared_programs
+from reglab.engine.sharing import shared_programs
 from reglab.lab.grid import Grid
 from reglab.lab.lanes import Lane, LaneTrainer
 from reglab.sweep import outputs, path_results

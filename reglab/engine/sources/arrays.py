@@ -24,7 +24,7 @@ class ArrayLayout(Layout):
 
     Attributes:
       standardized: whether x is standardized; then the "mean" is resident, and the divisor is [features].
-      weighted: whether classes weigh differently in training; then their "class_weights" are resident.
+      weighted: whether examples count differently in training; then their "loss_weights" are resident.
     """
 
     standardized: bool = False
@@ -42,9 +42,9 @@ class ArrayLayout(Layout):
         batch = self._batch_of(tf.gather(x, ids), tf.gather(y, ids), divisor, part, more.get("mean"))
         if not self.weighted:
             return batch
-        whole = share.whole.of(i)  # Every device has all labels, so the sum over the global batch needs no all-reduce.
-        weights = [tf.where(one.is_real, tf.gather(more["class_weights"], labels), 0) for one, labels in (
-            (part, batch.y), (whole, tf.gather(y, tf.gather(feed, whole.positions))))]
+        whole = share.whole.of(i)  # Every device has all weights, so the sum over the global batch needs no all-reduce.
+        weights = [tf.where(one.is_real, tf.gather(more["loss_weights"], at), 0) for one, at in (
+            (part, ids), (whole, tf.gather(feed, whole.positions)))]
         return batch._replace(loss_weights=weights[0], total_loss_weight=tf.reduce_sum(weights[1]))
 
 
@@ -64,7 +64,7 @@ class ArraySource(Source):
         self.layout = ArrayLayout(train=len(dataset.train), validation=len(dataset.validation), batch_size=batch_size,
                                   input_shape=dataset.input_shape, classes=dataset.classes, dtype=dtype,
                                   standardized=dataset.standardization is not None,
-                                  weighted=dataset.weights_of_classes is not None)
+                                  weighted=dataset.is_weighted)
         self._resident: dict[str | None, Any] = {}
         self._order: tuple[int, np.ndarray] | None = None
         self._lock = threading.Lock()
@@ -74,8 +74,8 @@ class ArraySource(Source):
         if device not in self._resident:
             train, validation, standardization = self.about.train, self.about.validation, self.about.standardization
             of_features = {} if standardization is None else {"mean": standardization.mean}
-            of_classes = {} if self.about.weights_of_classes is None else {
-                "class_weights": self.about.weights_of_classes}
+            of_examples = {} if not self.about.is_weighted else {
+                "loss_weights": np.concatenate([self.about.loss_weights(name) for name in ("train", "validation")])}
             divisor = self.about.divisor if standardization is None else standardization.divisor
             with tf.device(device):
                 # identity copies, as tf.constant uses the first CPU even if another logical one is asked for.
@@ -84,13 +84,12 @@ class ArraySource(Source):
                     tf.constant(np.concatenate([train.y, validation.y])),
                     tf.constant(divisor, self.layout.dtype),
                     {name: tf.constant(array, self.layout.dtype)
-                     for name, array in {**of_features, **of_classes}.items()}))
+                     for name, array in {**of_features, **of_examples}.items()}))
         return self._resident[device]
 
     def loss_weight(self, split: str) -> float:
-        """The sum of the weights of the examples' classes."""
-        weights = self.about.weights_of_classes
-        return super().loss_weight(split) if weights is None else float(weights[self.about.splits[split].y].sum())
+        """The sum of the weights of the examples."""
+        return float(self.about.loss_weights(split).sum())
 
     def feed(self, split: str, epoch: int | None, first: int, count: int) -> np.ndarray:
         """Returns the int32 positions of all examples of the split, in the order of the epoch."""
