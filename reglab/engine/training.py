@@ -116,7 +116,7 @@ class Training:
     def evaluate(self, split: str) -> dict[str, np.ndarray]:
         """Returns mean cross-entropy ("data_loss"), "accuracy" and, if another loss is trained on, that by its name.
 
-        Each example of the split counts exactly once; in a "weighted_data_loss" with its weight. Without any all is NaN.
+        Each example of the split counts exactly once; in a "weighted_data_loss" with its weight. Of none all is NaN.
 
         Args:
           split: "train" or "validation".
