@@ -5,6 +5,7 @@ The factories are fixtures, so that tests which need no TensorFlow do not import
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import pathlib
@@ -30,6 +31,7 @@ import numpy as np
 import pytest
 
 from reglab.data import Dataset, Examples
+from reglab.inputs.spelling import spelled_as_flags
 
 if TYPE_CHECKING:
     from reglab.core.step import Step
@@ -49,8 +51,14 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Has pytest-xdist, where it is there, hand files out in their order, and not those of many tests first."""
+    """Has pytest-xdist, where it is there, hand files out in their order, and not those of many tests first.
+
+    Messages are as commands print them; `tests/inputs/test_spelling.py` has those of Python.
+    """
     config.option.loadscopereorder = False
+    stack = contextlib.ExitStack()
+    stack.enter_context(spelled_as_flags())
+    config.add_cleanup(stack.close)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,12 +14,13 @@ from typing import Any
 from reglab.benchmark.peers.protocol import answer, private_stdout
 from reglab.benchmark.task import Task
 from reglab.config import ConfigError
+from reglab.inputs.spelling import spelled_as_flags
 
 
 def main(argv: list[str]) -> int:
     """Measures the task in `argv[0]`; returns the exit code."""
     task = Task.from_json(argv[0])
-    with private_stdout() as answers:
+    with private_stdout() as answers, spelled_as_flags():  # The command that asks prints what is answered.
         try:
             began = time.monotonic()
             from reglab.engine.startup import quiet_tensorflow, start_devices

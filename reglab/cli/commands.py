@@ -20,6 +20,7 @@ from reglab.cli import flags
 from reglab.console.stream import SafeStream
 from reglab.inputs import exit_codes
 from reglab.inputs.exit_codes import Ending
+from reglab.inputs.spelling import spelled_as_flags
 from reglab.inputs.texts import one_line
 from reglab.signals.listener import listen_for_good, listening
 from reglab.signals.stop import STARTS_AGAIN, EarlyStop, StopRequest
@@ -120,7 +121,7 @@ def run_command(command: Callable[[list[str]], int], argv: list[str]) -> int:
     Stop signals are received from here on (see `listener`). Standard output and error never raise: their reader may be
     gone, and the work goes on.
     """
-    with _safe_streams() as (out, err), _no_unraisable_stops(), listening() as request:
+    with _safe_streams() as (out, err), spelled_as_flags(), _no_unraisable_stops(), listening() as request:
         code = _run(command, argv, request)
         out.flush()
         if out.failure is not None and code == exit_codes.SUCCESS:

@@ -9,7 +9,8 @@ from reglab.inputs.texts import one_line
 class ConfigError(exit_codes.Ending, ValueError):
     """Something the user gave cannot be used: a flag, a file or a combination.
 
-    Its message is one line of at most 500 characters; values that it quotes go through `texts.shown`.
+    Its message is one line of at most 500 characters that names flags (see `inputs.spelling`); values that it quotes go
+    through `texts.shown`.
     """
 
     exit_code = exit_codes.BAD_INPUT

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Final
 
+from reglab.inputs.spelling import spelled
 from reglab.inputs.texts import one_line
 
 SUCCESS: Final = 0
@@ -31,6 +32,10 @@ class Ending(BaseException):
 
     exit_code: int
     advice: str = ""
+
+    def __str__(self) -> str:
+        """The message, which speaks of flags in a command and of arguments in Python."""
+        return spelled(super().__str__())
 
     @property
     def line(self) -> str:
