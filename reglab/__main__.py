@@ -19,7 +19,7 @@ COMMANDS: Final = {
     "sweep": ("reglab.sweep.__main__", "Train a grid or a path of penalties, and choose by the validation data."),
     "evaluate": ("reglab.evaluate.__main__", "Look at a trained network with the test part of its data, or new data."),
     "predict": ("reglab.predict.__main__", "Write classes and probabilities of inputs by a trained network."),
-    "export": ("reglab.export.__main__", "Write the network of a run as a Keras model, a SavedModel or NumPy arrays."),
+    "export": ("reglab.export.__main__", "Write the network of a run for Keras, TensorFlow, NumPy, ONNX or TFLite."),
     "runs": ("reglab.runs.__main__", "List the runs, comparisons and sweeps in a folder, with state, best and size."),
     "report": ("reglab.report.__main__", "Tell what runs, comparisons and sweeps found, with a page to look at."),
     "certify": ("reglab.certify.__main__", "Check that replicas compute what one device does, or that a run repeats."),

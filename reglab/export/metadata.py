@@ -21,15 +21,16 @@ def metadata_of(network: Network, state: str, run: str | None) -> dict[str, Any]
       run: the id of the run, or None if that is not known.
     """
     mean, _ = network.scaling
+    kept = "" if network.inputs is None else ", of which only those at the places in inputs are taken"
     scale = f"x / {network.divisor:g}" if mean is None else "(x - mean) / std, feature by feature"
     told: dict[str, Any] = for_json({
         "reglab": __version__, "run": run, "state": state, "step": network.step, "validation": network.validation,
         "input_shape": network.input_shape, "classes": network.classes, "class_names": network.class_names,
-        "takes": f"x in the units of the data; inside, the network's input is {scale}",
+        "takes": f"x in the units of the data{kept}; inside, the network's input is {scale}",
         "gives": "logits; their softmax is the probability of each class",
         "divisor": network.divisor if mean is None else None,
         "standardization": None if network.standardization is None else network.standardization.to_dict(),
-        "config": network.config.to_dict()})
+        "inputs": network.inputs, "config": network.config.to_dict()})
     return told
 
 

@@ -9,24 +9,31 @@ from collections.abc import Iterator
 from typing import Final
 
 from reglab.config import ConfigError
+from reglab.config.checks import one_of
+from reglab.export.kinds import KINDS, default_name
 from reglab.storage.files import remove_known
 from reglab.storage.ownership import owning
 from reglab.trained.source import run_folder, usable_place
 
-_OWN: Final = ("network.keras", "network.npz", *(f"network/{name}" for name in (
-    "saved_model.pb", "fingerprint.pb", "keras_metadata.pb", "assets/*", "variables/variables.*",
+_OWN: Final = (*(f"network{kind.suffix}" for kind in KINDS.values() if kind.suffix), *(f"network/{name}" for name in (
+    "saved_model.pb", "fingerprint.pb", "keras_metadata.pb", "assets/*", "assets.extra/*", "variables/variables.*",
     "variables/variables_temp/*")))
-_OTHERS: Final = frozenset({".h5", ".hdf5", ".onnx", ".pb", ".pt", ".tflite", ".json", ".npy", ".zip"})
 
 
-def output_path(model_dir: str | os.PathLike[str], output: str | os.PathLike[str] | None) -> pathlib.Path:
-    """Returns the file or folder to write: `model.keras` in the folder of the run, if none is named.
+def output_path(model_dir: str | os.PathLike[str], output: str | os.PathLike[str] | None,
+                name: str | None = None) -> pathlib.Path:
+    """Returns the file or folder to write: if none is named, `model.keras` in the folder of the run, or the like.
+
+    Args:
+      name: the format's, if it is given.
 
     Raises:
-      ConfigError: no file or folder can have that name.
+      ConfigError: no file or folder can have that name, or there is no such format.
     """
+    if name is not None:
+        one_of(*KINDS)("format", name)
     if output is None:
-        return run_folder(model_dir) / "model.keras"
+        return run_folder(model_dir) / default_name(name)
     return usable_place("output", output)
 
 
@@ -34,11 +41,8 @@ def check_output(path: pathlib.Path) -> None:
     """Checks that a network may be written to a path.
 
     Raises:
-      ConfigError: the path exists, or reglab writes no files with that ending.
+      ConfigError: the path exists.
     """
-    if path.suffix in _OTHERS:
-        raise ConfigError(f"--output={path}: reglab writes .keras and .npz files, and SavedModel folders of any "
-                          "other name")
     if os.path.lexists(path):
         raise ConfigError(f"--output={path} exists already: name another file, or remove it")
 

@@ -22,7 +22,7 @@ from reglab.core.models.mlp import MLP
 from reglab.core.parameters import map_arrays
 from reglab.export import exporting
 from reglab.export.exporting import WrongCopy, export
-from reglab.export.formats import SAVED_MODEL, keras_model
+from reglab.export.formats import format_named, keras_model
 from reglab.trained.network import Network, read_network
 
 # Keras' own: it gives NumPy 2 its variables in a way that NumPy will drop.
@@ -113,12 +113,12 @@ def test_what_exists_is_never_replaced(model_dir: pathlib.Path, name: str, tmp_p
 
 def test_a_wrong_copy_is_found_and_removed(model_dir: pathlib.Path, tmp_path: pathlib.Path,
                                            monkeypatch: pytest.MonkeyPatch) -> None:
-    def write(network: Network, path: pathlib.Path) -> None:
+    def write(network: Network, path: pathlib.Path, metadata: dict[str, Any]) -> None:
         network.parameters["logits"]["bias"].assign_add(np.float32([1e-2] + [0] * 9))
-        SAVED_MODEL.write(network, path)
+        format_named("savedmodel").write(network, path, metadata)
         network.parameters["logits"]["bias"].assign_sub(np.float32([1e-2] + [0] * 9))
 
-    monkeypatch.setattr(exporting, "format_of", lambda path: SAVED_MODEL._replace(write=write))
+    monkeypatch.setattr(exporting, "format_named", lambda name: format_named(name)._replace(write=write))
     with pytest.raises(WrongCopy, match=r"the SavedModel differs .* nothing was written"):
         export(model_dir, tmp_path / "model")
     assert list(tmp_path.iterdir()) == []

@@ -45,7 +45,8 @@ def test_json_is_one_object_alone_on_stdout(model_dir: str, tmp_path: pathlib.Pa
     assert shown.pop("largest_difference") < 1e-5
     assert 0 < shown.pop("validation")["accuracy"] < 1
     assert shown == {"output": str(output), "format": "NumPy arrays", "state": "last", "step": 4,
-                     "input_shape": [8, 8], "divisor": 16, "classes": 10}
+                     "input_shape": [8, 8], "divisor": 16, "classes": 10,
+                     "compared_on": "64 validation examples and 64 random inputs"}
     assert err.count("\n") == 4
 
 
@@ -61,11 +62,13 @@ def test_a_wrong_copy_is_code_4(model_dir: str, tmp_path: pathlib.Path, capfd: p
     ([], "--model_dir is missing"),
     (["--model_dir={empty}"], "--model_dir={empty} holds no run: name the folder of one\n"),
     (["--model_dir={run}", "--output={empty}"], "--output={empty} exists already"),
-    (["--model_dir={run}", "--output=a.h5"], "--output=a.h5: reglab writes .keras and .npz files"),
+    (["--model_dir={run}", "--output=a.h5"], "--output=a.h5: reglab writes .keras, .npz, .onnx, .tflite files"),
     (["--model_dir={run}", "--output={run}/config.json/a.npz"], "cannot be written (File exists)"),
     (["--model_dir={run}", "--state=first"], "--state=first: choose one of best, last"),
     (["--model_dir={run}", "--state=bets"], "choose one of best, last; did you mean best?"),
     (["--model_dir={run}", "--l1=1"], "Unknown command line flag 'l1'"),
+    (["--model_dir={run}", "--format=onxn"], "did you mean onnx?"),
+    (["--model_dir={run}", "--format=npz", "--output=a.keras"], "=a.keras is no name for it: let it end in .npz"),
     (["{run}"], "every setting is a flag such as --model_dir="),
 ])
 def test_bad_input_is_code_2_and_one_line(argv: list[str], said: str, model_dir: str, tmp_path: pathlib.Path,

@@ -96,7 +96,7 @@ def test_it_is_refused_before_tensorflow_is_imported(tmp_path: pathlib.Path) -> 
     (["--model_dir=none", "--output=loop/x"], "--output=loop/x cannot be used"),
     (["--model_dir=none", "--output=~no_such_user/x"], "cannot be used"),
     (["--model_dir=none", "--output=deep"], "--output=deep exists already"),
-    (["--model_dir=none", "--output=a.h5"], "reglab writes .keras and .npz files")])
+    (["--model_dir=none", "--output=a.h5"], "reglab writes .keras, .npz")])
 def test_a_bad_folder_or_output_is_told_before_tensorflow_is_imported(argv: list[str], said: str,
                                                                      tmp_path: pathlib.Path) -> None:
     facts = '{"input_shape": %s, "divisor": 1, "classes": 9}'

@@ -19,6 +19,7 @@ from reglab.export.__main__ import main
 from reglab.export.pruning import prune
 from reglab.inputs import exit_codes
 from reglab.trained.network import Network, read_network
+from tests.export.test_every_format import formats
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -64,8 +65,9 @@ def test_the_pruned_network_has_the_logits_of_the_run(model_dir: pathlib.Path, t
     assert (network.inputs is not None) == drop
 
 
-def test_keras_reads_the_pruned_network(model_dir: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    done = exporting.export(model_dir, tmp_path / "a.keras", prune=True, drop_inputs=True)
+@pytest.mark.parametrize("name", formats("keras", "onnx", "tflite"))
+def test_others_read_the_pruned_network(name: str, model_dir: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    done = exporting.export(model_dir, tmp_path / f"a.{name}", prune=True, drop_inputs=True)
     assert done.largest_difference < 1e-6 and done.network.model.hidden[0] < 12
 
 
