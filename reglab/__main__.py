@@ -9,6 +9,7 @@ import importlib
 from typing import Final, NoReturn
 
 from reglab.cli.commands import run_command, run_process
+from reglab.cli.completion import Offers, completion
 from reglab.config import ConfigError
 from reglab.inputs import exit_codes
 from reglab.inputs.texts import did_you_mean, shown
@@ -40,14 +41,25 @@ def main(argv: list[str]) -> int:
 
 
 def _answer(argv: list[str]) -> int:
+    if argv and argv[0].lstrip("-").startswith("completion"):
+        print(completion(argv[0].partition("=")[2], {name: (purpose, _offers(module))
+                                                     for name, (module, purpose) in COMMANDS.items()}), end="")
+        return exit_codes.SUCCESS
     if argv and argv[0] not in ("--help", "-help", "-h"):
         raise ConfigError(f"there is no command '{shown(argv[0], 60)}'{did_you_mean(argv[0], COMMANDS) or ';'} "
                           "python -m reglab lists the commands")
     print("usage: python -m reglab COMMAND [--flag=value ...], or reglab COMMAND ...\n")
     for name, (_, purpose) in COMMANDS.items():
         print(f"  {name:<12}{purpose}")
-    print("\nEach is also python -m reglab.COMMAND; COMMAND --help tells its flags, --version the version of reglab.")
+    print("\nEach is also python -m reglab.COMMAND; COMMAND --help tells its flags, --version the version of reglab.\n"
+          "Completion: source <(reglab --completion=bash), or =zsh.")
     return exit_codes.SUCCESS
+
+
+def _offers(module: str) -> Offers:
+    """Returns what a command offers a shell to complete."""
+    imported = importlib.import_module(module)
+    return imported.OFFERS if hasattr(imported, "OFFERS") else imported.main.__self__.offers
 
 
 def run() -> NoReturn:

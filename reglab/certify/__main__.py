@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from reglab.certify.of_run import COMMAND as RUN
 from reglab.cli import flags
 from reglab.cli.commands import run_command, run_process
+from reglab.cli.completion import offers_of
 from reglab.cli.preflight import preflight
 from reglab.config import ConfigError
 from reglab.core import penalties
@@ -37,6 +38,8 @@ Or: python -m reglab.certify run DIR computes the figures of a run again from it
 python -m reglab.certify run --help."""
 DEFAULTS = ["--train_size=1003", "--batch_size=100",
             *(f"--{name}=1e-3" for name in penalties.standing()), "--clip_norm=1"]
+
+OFFERS = offers_of({}, words=("replicas", "rerun"), has_operands=True)
 
 
 def main(argv: list[str]) -> int:

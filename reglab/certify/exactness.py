@@ -53,7 +53,8 @@ def cases(config: Config, replicas: int) -> Iterator[tuple[str, Config, int]]:
     A single SGD step at learning rate 1 shows the gradient of the total itself.
     """
     exact = dataclasses.replace(config, precision="float64", model_dir=None, summary_every=7, schedule="constant",
-                                warmup_steps=0, weight_decay=None, decay_factor=None, decay_every=None)
+                                warmup_steps=0, weight_decay=None, decay_factor=None, decay_every=None,
+                                decay_patience=None, patience=None, min_delta=0.0)
     for optimizer in ("adam", "sgd"):
         chosen = dataclasses.replace(exact, optimizer=optimizer)
         yield f"{optimizer}, batch {chosen.batch_size}, {STEPS} steps", chosen, STEPS

@@ -100,7 +100,7 @@ def rerun(directory: str, temporary: str, *, data: Dataset | None = None, consol
     result, step = kept_result(folder), last_step(folder)
     finished = result is not None and result.get("steps") == step
     try:
-        fit(dataclasses.replace(config, model_dir=str(again), resume="auto"), dataset, console=console,
+        fit(dataclasses.replace(config, model_dir=str(again), resume="auto", time_limit=None), dataset, console=console,
             until=None if finished else step)
     except Interrupted as stop:
         if stop.step != step:  # A signal ended it, not the requested end; what the rerun saved is discarded.

@@ -9,6 +9,8 @@ from typing import Any, Final
 from absl import flags
 
 from reglab.config import FLAGS, ConfigError
+from reglab.config.durations import read_duration
+from reglab.config.flag import DURATION_FIX
 from reglab.config.strengths import Strength, read_strength
 from reglab.inputs.numerals import read_float, read_integer
 from reglab.inputs.paths import MOST_SMALL_FILE, Unusable, check_path, read_regular, reason
@@ -87,6 +89,10 @@ class Arguments(flags.FlagValues):
         reader = _Number(name, read_integer, "give a whole number") if type_ is int else _Number(
             name, read_float, _NUMBER_FIX)
         flags.DEFINE(reader, name, default, text, flag_values=self)
+
+    def define_duration(self, name: str, default: float | None, text: str) -> None:
+        """Defines a flag for seconds, or a text such as 10m."""
+        flags.DEFINE(_Number(name, read_duration, DURATION_FIX), name, default, text, flag_values=self)
 
     def define_strength(self, name: str, default: Strength | None, text: str) -> None:
         """Defines a flag for the strength of a penalty: one number, or separate numbers for some layers."""

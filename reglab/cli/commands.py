@@ -12,11 +12,14 @@ import dataclasses
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, NoReturn, TextIO, cast
 
 from reglab import __version__
 from reglab.cli import flags
+from reglab.cli.arguments import UnknownFlag
+from reglab.cli.completion import Offers, offers_of
+from reglab.config import ConfigError
 from reglab.console.stream import SafeStream
 from reglab.inputs import exit_codes
 from reglab.inputs.exit_codes import Ending
@@ -40,6 +43,7 @@ class Command:
       work: does the command's work and returns the exit code.
       extra: the command's own flags; a function if they depend on what is registered.
       without: flags of a run that it does not have.
+      refused: further ones that people may look for here; maps each to a clause that says why not, and what to do.
       trains: whether it has flags of a run at all.
       before: returns flags to insert before the given ones, which it gets parsed; for instance those of a preset.
       folder_first: whether the folder of a run may come first, in place of --model_dir.
@@ -51,6 +55,7 @@ class Command:
     work: Callable[[flags.CommandLine], int]
     extra: flags.ExtraFlags | Callable[[], flags.ExtraFlags] = dataclasses.field(default_factory=dict)
     without: Collection[str] = ()
+    refused: Mapping[str, str] = dataclasses.field(default_factory=dict)
     trains: bool = True
     before: Callable[[flags.CommandLine], list[str]] = lambda given: []
     folder_first: bool = False
@@ -67,10 +72,21 @@ class Command:
         if given.help:
             purpose = self.purpose() if callable(self.purpose) else self.purpose
             command = " ".join(filter(None, [self.module, "DIR" if self.folder_first else self.operands]))
-            print(flags.help_text(command, purpose, self._extra, self.without, trains=self.trains))
+            print(flags.help_text(command, purpose, self._extra, self.hidden, trains=self.trains))
             return exit_codes.SUCCESS
         before = self.before(given)
         return self.work(self._parsed([*before, *argv]) if before else given)
+
+    @property
+    def offers(self) -> Offers:
+        """What a shell can offer to complete."""
+        return offers_of(self._extra, self.hidden, trains=self.trains,
+                         has_operands=self.folder_first or bool(self.operands))
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """All flags of a run that it does not have."""
+        return frozenset({*self.without, *self.refused})
 
     @property
     def _extra(self) -> flags.ExtraFlags:
@@ -78,7 +94,12 @@ class Command:
 
     def _parsed(self, argv: list[str]) -> flags.CommandLine:
         if self.trains:
-            config, values, as_json, wants_help = flags.parse_with(argv, self._extra, self.without)
+            try:
+                config, values, as_json, wants_help = flags.parse_with(argv, self._extra, self.hidden)
+            except UnknownFlag as error:
+                if error.name in self.refused:
+                    raise ConfigError(f"--{error.name}: {self.refused[error.name]}") from None
+                raise
             return flags.CommandLine(config, as_json, wants_help, values)
         return flags.parse_own(argv, self._extra, has_operands=bool(self.operands))
 

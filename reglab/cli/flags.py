@@ -23,11 +23,12 @@ OTHER: Final = {
 }
 """The flags that every command also has: maps names to help texts."""
 
-_PATHS: Final = frozenset({"model_dir", "output"})  # Those of the commands' own flags that are paths.
+PATHS: Final = frozenset({"model_dir", "output", "data_dir", "input", "config_file", "flagfile"})
+"""Those of the flags that are not fields of `Config`, or have another meaning there, that are paths."""
 
-ExtraFlags = Mapping[str, tuple[type, str, Any]]
-"""A command's own flags: maps each name to (str, int, float or bool; help; default). A flag with the name of a run's
-flag replaces that one."""
+ExtraFlags = Mapping[str, tuple[type | tuple[str, ...], str, Any]]
+"""A command's own flags: maps each name to (str, int, float, bool or the names to choose from; help; default). A flag
+with the name of a run's flag replaces that one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +142,7 @@ def _parsed(argv: list[str], extra: ExtraFlags, hidden: Collection[str], *, exam
     for name in extra:
         if isinstance(values[name].value, str):
             try:
-                (check_path if name in _PATHS else _check_list)(values[name].value)
+                (check_path if name in ("model_dir", "output") else _check_list)(values[name].value)
             except Unusable as error:
                 raise ConfigError(f"--{name}={shown(values[name].value)} cannot be used: {error}") from None
     return values, rest
@@ -160,6 +161,8 @@ def _define(extra: ExtraFlags, hidden: Collection[str]) -> Arguments:
             values.define_number(name, default, text, float if kind == "float" else int)
         elif kind == "Strength":
             values.define_strength(name, default, text)
+        elif kind == "Duration":
+            values.define_duration(name, default, text)
         else:
             (flags.DEFINE_bool if kind == "bool" else flags.DEFINE_string)(name, default, text, flag_values=values)
 
@@ -167,7 +170,7 @@ def _define(extra: ExtraFlags, hidden: Collection[str]) -> Arguments:
         if name not in hidden:  # No default, so that `Config` fills in what is not given.
             define(flag.kind, name, None, flag.help)
     for name, (type_, text, default) in extra.items():
-        define(type_.__name__, name, default, text)
+        define("str" if isinstance(type_, tuple) else type_.__name__, name, default, text)
     if "config_file" not in hidden:
         define("str", "config_file", None, OTHER["config_file"])
     define("str", "flagfile", "", OTHER["flagfile"])

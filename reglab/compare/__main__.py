@@ -13,23 +13,24 @@ import sys
 from typing import Any, Final
 
 from reglab.cli.commands import Command, run_process
-from reglab.cli.flags import CommandLine
+from reglab.cli.flags import CommandLine, ExtraFlags
 from reglab.cli.preflight import preflight
 from reglab.compare.arms import arms_of, check_seeds
-from reglab.compare.presets import check_preset, judge, preset_flags, verdict_text
+from reglab.compare.presets import PRESETS, check_preset, judge, preset_flags, verdict_text
 from reglab.config import Config
 from reglab.core import penalties
 from reglab.inputs import exit_codes
 from reglab.inputs.exit_codes import advising
-from reglab.lab.seeds import VARY_HELP, check_vary
+from reglab.lab.refused import BY_COMPARE, check_refused
+from reglab.lab.seeds import VARY, VARY_HELP, check_vary
 from reglab.run.folder_names import own_folder
 from reglab.signals.stop import STARTS_AGAIN
 
-EXTRA: Final = {
+EXTRA: Final[ExtraFlags] = {
     "seeds": (int, "How many seeds, from --seed on; the data are the same.", 5),
-    "vary": (str, VARY_HELP, "weights"),
-    "preset": (str, "tutorial: labels with noise, memorized without a penalty; made for --dataset=digits and "
-                    "mnist. Ends with a verdict; exit code 4 if it is not as expected. Other flags override it.", None),
+    "vary": (VARY, VARY_HELP, "weights"),
+    "preset": (tuple(PRESETS), "tutorial: labels with noise, memorized without a penalty; made for --dataset=digits "
+               "and mnist. Ends with a verdict; exit code 4 if it is not as expected. Other flags override it.", None),
 }
 WITHOUT: Final = {"strategy", "rendezvous_timeout", "resume", "checkpoint_every", "keep", "summary_every",
                   "histograms"}
@@ -57,6 +58,7 @@ def _compare_in_folder(given: CommandLine) -> int:
 
 
 def _compare(config: Config, seeds: int, vary: str, preset: str | None, as_json: bool) -> int:
+    check_refused(config, BY_COMPARE)
     lanes = len(arms_of(config)) * check_seeds(seeds, config.seed)
     check_vary(vary, config, seeds)
     dataset = preflight(config, lanes=lanes, replicas=False)
@@ -95,7 +97,8 @@ def _show(result: dict[str, Any], folder: Any, console: Any) -> None:
     console.message(f"tensorboard --logdir {folder.path / 'tensorboard'}")
 
 
-main: Final = Command("reglab.compare", purpose, _compare_in_folder, EXTRA, WITHOUT, before=_flags_of_preset).main
+main: Final = Command("reglab.compare", purpose, _compare_in_folder, EXTRA, WITHOUT, BY_COMPARE,
+                      before=_flags_of_preset).main
 
 if __name__ == "__main__":
     run_process(main)

@@ -23,6 +23,7 @@ from reglab.engine.startup import start_devices
 from reglab.inputs.texts import one_line
 from reglab.lab.lane_sets import interleaved
 from reglab.lab.lanes import Lane, LaneCurves, LaneTrainer
+from reglab.lab.refused import BY_COMPARE, check_refused
 from reglab.lab.seeds import check_vary, counted, order_seed
 from reglab.run.loop import Interrupted
 from reglab.signals.stop import StopRequest, stop_request
@@ -81,6 +82,7 @@ def compare(config: Config, seeds: int = SEEDS, data: Dataset | None = None, *, 
       ConfigError: something in the configuration cannot be used, or there is no penalty.
       Interrupted: SIGINT or SIGTERM arrived.
     """
+    check_refused(config, BY_COMPARE)
     check_seeds(seeds, config.seed)
     check_vary(vary, config, seeds)
     console = console or Console()
@@ -157,6 +159,7 @@ def _describe(config: Config, dataset: Dataset, arms: tuple[Arm, ...], seeds: in
               placement: LanePlacement) -> dict[str, str]:
     noise = f", {100 * config.label_noise:g} % of the training labels changed" if config.label_noise else ""
     return {
+        **wording.name(config),
         "Data": dataset.description + noise,
         **{name.title(): text for name, text in dataset.caution.items()},
         "Model": make_model(config, dataset.input_shape, dataset.classes).describe(),

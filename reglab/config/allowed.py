@@ -9,7 +9,7 @@ TABLES: Final = (".csv", ".parquet")
 DATA_FILES: Final = (".npz", *TABLES)
 """The endings of files of data."""
 OPTIMIZERS: Final = ("adam", "sgd", "momentum", "adamw")
-SCHEDULES: Final = ("constant", "cosine", "step")
+SCHEDULES: Final = ("constant", "cosine", "step", "plateau")
 SCHEDULES_OF_ALL_EPOCHS: Final = ("cosine",)
 """Those in which the number of epochs decides on the rate of every step: such a run cannot go on for longer."""
 ACTIVATIONS: Final = ("relu", "gelu", "elu", "selu", "silu", "tanh", "sigmoid", "softplus", "linear")
@@ -19,8 +19,9 @@ STRATEGIES: Final = ("auto", "one_device", "mirrored", "multi_worker")
 ON_NONFINITE: Final = ("stop", "skip", "restore")
 
 DEFAULT_WEIGHT_DECAY: Final = 0.004  # Keras' AdamW
-DEFAULT_DECAY_FACTOR: Final = 0.1  # PyTorch's StepLR
+DEFAULT_DECAY_FACTOR: Final = 0.1  # PyTorch's StepLR and ReduceLROnPlateau
 DEFAULT_DECAY_EVERY: Final = 5
+DEFAULT_DECAY_PATIENCE: Final = 3
 
 MOST_LAYERS: Final = 100
 """Hidden layers."""
@@ -33,5 +34,9 @@ MOST_DATA_SEED: Final = 2**64 - 1
 MOST_DEVICES: Final = 1024
 MOST_CPU_DEVICES: Final = 256
 MOST_SECONDS: Final = 10**6
+MOST_TIME: Final = 10**9
+"""Seconds of a run."""
+MOST_NAME: Final = 100
+"""Characters of a run's name."""
 MOST_LIST: Final = 100_000
 """Characters of a flag that takes a list."""

@@ -5,8 +5,9 @@ Each raises a `ConfigError` of one line: the flag, the value found and the fix.
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from reglab.config.errors import ConfigError
@@ -36,27 +37,43 @@ def holds(test: Callable[[Any], bool], fix: str) -> Check:
     return lambda name, value: require(test(value), name, value, fix)
 
 
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """A check for a name, or a value for which `test` is true.
+
+    Attributes:
+      names: returns the names.
+      otherwise: what may be given instead of a name, as the end of a clause.
+    """
+
+    names: Callable[[], Sequence[str]]
+    test: Callable[[str], bool] = lambda value: False
+    otherwise: str = ""
+
+    def __call__(self, name: str, value: str) -> None:
+        names = self.names()
+        if value not in names and not self.test(value):
+            require(False, name, value,
+                    f"choose one of {', '.join(names)}{self.otherwise}{did_you_mean(value, names)}")
+
+
 def one_of(*allowed: str) -> Check:
     """Returns a check for one of these names."""
-    return named_or(lambda value: False, "", *allowed)
+    return Named(lambda: allowed)
 
 
 def named_or(test: Callable[[str], bool], otherwise: str, *allowed: str) -> Check:
-    """Returns a check for one of these names, or a value for which `test` is true.
-
-    Args:
-      otherwise: what may be given instead of a name, as the end of a clause.
-    """
-    def check(name: str, value: str) -> None:
-        if value not in allowed and not test(value):
-            require(False, name, value,
-                    f"choose one of {', '.join(allowed)}{otherwise}{did_you_mean(value, allowed)}")
-    return check
+    """Returns a check for one of these names, or a value for which `test` is true; arguments as those of `Named`."""
+    return Named(lambda: allowed, test, otherwise)
 
 
-def known_model(name: str, value: str) -> None:
-    """Checks for the name of a model registered so far."""
-    one_of(*models.names())(name, value)
+known_model = Named(models.names)
+"""Checks for the name of a model registered so far."""
+
+
+def names_in(checks: Sequence[Check]) -> tuple[str, ...]:
+    """Returns the names that these checks let through; others may pass too."""
+    return tuple(name for check in checks if isinstance(check, Named) for name in check.names())
 
 
 def between(least: float, most: float, fix: str) -> Check:
@@ -104,10 +121,19 @@ text = usable(check_text)
 """Checks for a text of bounded length without control characters."""
 
 
-def pattern_or(*names: str) -> Check:
-    """Returns a check for one of the names, or a regular expression."""
-    def check(name: str, value: str) -> None:
-        if value in names:
+def first_and_count(name: str, value: str) -> None:
+    """Checks for `START:COUNT`: a step of at least 0 and a number of steps from 1 to 10,000."""
+    first, colon, count = value.partition(":")
+    numbers = [int(part) if part.isascii() and part.isdigit() and len(part) < 17 else -1 for part in (first, count)]
+    require(bool(colon) and numbers[0] >= 0 and 1 <= numbers[1] <= 10_000, name, value,
+            "give the first step and how many, at most 10,000, for example 100:20")
+
+
+class _PatternOr(Named):
+    """A check for a name or a regular expression."""
+
+    def __call__(self, name: str, value: str) -> None:
+        if value in self.names():
             return
         from reglab.inputs.patterns import (  # Slow to import, and few runs have a pattern.
             BadPattern,
@@ -118,8 +144,12 @@ def pattern_or(*names: str) -> Check:
             compile_pattern(value)
         except BadPattern as error:
             raise ConfigError(f"--{name}={shown(value)} is not a regular expression that can be used ({error}): give "
-                              f"{', '.join(names)} or a pattern on layer names such as dense_[01]") from None
-    return check
+                              f"{', '.join(self.names())} or a pattern on layer names such as dense_[01]") from None
+
+
+def pattern_or(*names: str) -> Check:
+    """Returns a check for one of the names, or a regular expression."""
+    return _PatternOr(lambda: names)
 
 
 def is_finite(value: float) -> bool:

@@ -9,7 +9,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from reglab.config import allowed
-from reglab.config.allowed import DEFAULT_DECAY_EVERY, DEFAULT_DECAY_FACTOR, DEFAULT_WEIGHT_DECAY
+from reglab.config.allowed import (
+    DEFAULT_DECAY_EVERY,
+    DEFAULT_DECAY_FACTOR,
+    DEFAULT_DECAY_PATIENCE,
+    DEFAULT_WEIGHT_DECAY,
+)
 from reglab.config.checks import require
 from reglab.config.errors import ConfigError
 from reglab.config.fields import FLAGS, HANDLING_FIELDS, Fields
@@ -72,15 +77,16 @@ class Config(Fields):
                 require(False, "class_weights", self.class_weights, problem)
         require(rounded(self.momentum, self.precision) < 1, "momentum", self.momentum,
                 "give a number from 0 to less than 1, even when rounded to the precision of the run")
-        require(not self.min_delta or self.patience is not None, "min_delta", self.min_delta,
-                "it says what --patience counts as lower: give --patience too, or leave it out")
+        require(not self.min_delta or self.patience is not None or self.schedule == "plateau", "min_delta",
+                self.min_delta, "it says what --patience or --schedule=plateau counts as lower: give --patience too, "
+                "or leave it out")
         require(self.weight_decay in (None, 0.0) or self.optimizer == "adamw", "weight_decay", self.weight_decay,
                 "decoupled weight decay needs --optimizer=adamw; for a penalty in the objective use " + " or ".join(
                     f"--{penalty.name}" for penalty in penalties.registered() if penalty.slope is not None))
 
         require(self.ema is None or not self.proximal, "ema", self.ema, "an average of weights is not 0 where only "
                 "some of them are, so the exact zeros of --proximal would be lost: leave one of the two out")
-        decaying = {"decay_factor": ("step",), "decay_every": ("step",)}
+        decaying = {"decay_factor": ("step", "plateau"), "decay_every": ("step",), "decay_patience": ("plateau",)}
         for name, schedules in decaying.items():
             require(getattr(self, name) is None or self.schedule in schedules, name, getattr(self, name),
                     f"it is of --schedule={' and '.join(schedules)}, and this is --schedule={self.schedule}: give "
@@ -88,7 +94,7 @@ class Config(Fields):
 
     @property
     def resolved_decay_factor(self) -> float:
-        """What `schedule` multiplies the learning rate by, if it is step."""
+        """What `schedule` multiplies the learning rate by, if it is step or plateau."""
         return DEFAULT_DECAY_FACTOR if self.decay_factor is None else self.decay_factor
 
     @property
@@ -105,6 +111,11 @@ class Config(Fields):
         """The fields that differ from their default, by name."""
         values = {name: getattr(self, name) for name in FLAGS}
         return {name: value for name, value in values.items() if value != FLAGS[name].default}
+
+    @property
+    def resolved_decay_patience(self) -> int:
+        """The evaluations without a better one after which `schedule="plateau"` lowers the rate."""
+        return DEFAULT_DECAY_PATIENCE if self.decay_patience is None else self.decay_patience
 
     @property
     def resolved_data_seed(self) -> int:

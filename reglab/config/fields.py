@@ -10,6 +10,7 @@ from typing import Final
 from reglab.config import allowed
 from reglab.config.checks import (
     between,
+    first_and_count,
     holds,
     known_model,
     named_or,
@@ -21,6 +22,7 @@ from reglab.config.checks import (
     strength_everywhere,
     text,
 )
+from reglab.config.durations import Duration
 from reglab.config.flag import Flag, Section, flags_of
 from reglab.config.strengths import Strength
 from reglab.config.weights import ClassWeights
@@ -118,15 +120,19 @@ class Fields:
         None, "Largest global norm of the gradient of the total.",
         positive("give a positive number, or leave it out for no clipping"))
     schedule: str = _OPTIMIZATION.flag(
-        "constant", "constant, cosine (down to 0 at the last step), or step (multiplied by --decay_factor every "
-        "--decay_every epochs).", one_of(*allowed.SCHEDULES))
+        "constant", "constant; cosine (down to 0 at the last step); step (multiplied by --decay_factor every "
+        "--decay_every epochs); or plateau (multiplied by it after --decay_patience evaluations without a better "
+        "validation data loss).", one_of(*allowed.SCHEDULES))
     decay_factor: float | None = _OPTIMIZATION.flag(
-        None, "Of --schedule=step: what the learning rate is multiplied by; else "
+        None, "Of --schedule=step and plateau: what the learning rate is multiplied by; else "
         f"{allowed.DEFAULT_DECAY_FACTOR}.",
         holds(lambda factor: 0 < factor < 1, "give a fraction above 0 and below 1, for example 0.5"), later=True)
     decay_every: int | None = _OPTIMIZATION.flag(
         None, f"Of --schedule=step: epochs from one decay to the next; else {allowed.DEFAULT_DECAY_EVERY}.", _COUNT,
         later=True)
+    decay_patience: int | None = _OPTIMIZATION.flag(
+        None, "Of --schedule=plateau: evaluations in a row without a lower validation data loss before the rate falls; "
+        f"else {allowed.DEFAULT_DECAY_PATIENCE}.", _COUNT, later=True)
     warmup_steps: int = _OPTIMIZATION.flag(
         0, "Steps over which the learning rate rises from 0.",
         between(0, allowed.MOST_STEPS, "give a number of steps of at least 0"))
@@ -142,8 +148,8 @@ class Fields:
         between(1, allowed.MOST_COUNT, "give a number of evaluations of at least 1, or leave it out for all epochs"),
         later=True)
     min_delta: float = _OPTIMIZATION.flag(
-        0.0, "Of --patience: nats by which the validation data loss has to fall to count as lower.", strength(),
-        later=True)
+        0.0, "Of --patience and --schedule=plateau: nats by which the validation data loss has to fall to count as "
+        "lower.", strength(), later=True)
     batch_size: int = _OPTIMIZATION.flag(32, "Examples a step, over all replicas.", _COUNT)
     seed: int = _OPTIMIZATION.flag(
         0, "Seed of the initial weights, and of all else unless --data_seed is given.",
@@ -179,9 +185,18 @@ class Fields:
     model_dir: str | None = _FILES.flag(
         None, "Folder of the run; else runs/<time>-<name>.", path,
         holds(lambda folder: folder != "", "name a folder, or leave the flag out"), handling=True)
+    name: str | None = _FILES.flag(
+        None, "Name of the run: for its folder unless --model_dir names that, the header, result.json and the HParams "
+        "page.", text, holds(lambda name: 1 <= len(name.strip()) <= allowed.MOST_NAME,
+                                     f"give a name of 1 to {allowed.MOST_NAME} characters, or leave it out"),
+        handling=True, later=True)
     resume: str = _FILES.flag(
         "auto", "auto (go on where the folder's run stands), never, must, or restart (move its files aside and begin "
         "at step 0).", one_of(*allowed.RESUME_MODES), handling=True)
+    time_limit: Duration | None = _FILES.flag(
+        None, "Save and stop with exit code 75 this long after the start, as a signal would; the same command goes on. "
+        "Such as 90s, 10m, 1h30m, or seconds.",
+        between(1, allowed.MOST_TIME, "give a time of at least a second, for example 10m"), handling=True, later=True)
     checkpoint_every: int | None = _FILES.flag(
         None, "Steps between checkpoints; else once an epoch.",
         between(1, allowed.MOST_STEPS, "give a number of steps, or leave it out for once an epoch"), handling=True)
@@ -196,6 +211,9 @@ class Fields:
         None, "Most points of a tag in metrics.jsonl and TensorBoard: where there would be more, measured steps and "
         "evaluations are written more rarely; else no bound.",
         between(1, allowed.MOST_COUNT, "give a number of points, or leave it out for no bound"))
+    profile: str | None = _FILES.flag(
+        None, "START:COUNT: trace what the machine does in COUNT steps from step START on, with TensorFlow's profiler, "
+        "into profile/ in the run's folder.", first_and_count, handling=True, later=True)
     histograms: bool = _FILES.flag(False, "Write histograms of the kernels at each evaluation.")
 
 

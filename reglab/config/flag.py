@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from reglab.config import weights
-from reglab.config.checks import Check, require
+from reglab.config.checks import Check, names_in, path, require
+from reglab.config.durations import read_duration
 from reglab.config.errors import ConfigError
 from reglab.config.plain import plain
 from reglab.config.strengths import joined, read_layers
 from reglab.inputs.texts import shown
 
+DURATION_FIX: Final = "give a time such as 90s, 10m, 1h30m, or seconds"
 _MOST_WHOLE: Final = 2**1023
 """An upper bound, exclusive, on the size of whole numbers given for a float64."""
 
@@ -37,7 +39,8 @@ class Flag(NamedTuple):
 
     Attributes:
       name: the name of both.
-      annotation: the type as written in the source, such as `float | None`; `Strength` for penalties.
+      annotation: the type as written in the source, such as `float | None`; `Strength` for penalties,
+        `Duration` for seconds.
       default: None stands for "not given".
       section: the heading that it stands under.
       help: what it means, in sentences.
@@ -57,8 +60,19 @@ class Flag(NamedTuple):
     later: bool = False
 
     @property
+    def choices(self) -> tuple[str, ...]:
+        """The names that it takes; some flags take other values too."""
+        return names_in(self.checks)
+
+    @property
+    def is_path(self) -> bool:
+        """Whether it takes a path."""
+        return path in self.checks
+
+    @property
     def kind(self) -> str:
-        """The type without None: `str`, `int`, `float`, `bool`, `tuple[int, ...]`, `Strength` or `ClassWeights`."""
+        """The type without None: `str`, `int`, `float`, `bool`, `tuple[int, ...]`, `Strength`, `ClassWeights` or
+        `Duration`."""
         return self.annotation.removesuffix(" | None")
 
     def typed(self, value: Any) -> Any:
@@ -77,16 +91,27 @@ class Flag(NamedTuple):
             return self._strength(value)
         elif self.kind == "ClassWeights" and isinstance(value, str | Mapping):
             return self._class_weights(value)
-        elif self.kind in ("float", "Strength") and type(value) is int:
+        elif self.kind == "Duration" and isinstance(value, str):
+            return self._duration(value)
+        elif self.kind in ("float", "Strength", "Duration") and type(value) is int:
             require(abs(value) < _MOST_WHOLE, self.name, value,
                     "it is beyond the largest float64: give a smaller number")
             return float(value)
         else:
-            kind = self.kind.replace("Strength", "float")
+            kind = self._python
             ok = type(value).__name__ == kind or (value is None and self.annotation.endswith(" | None"))
-        told = self.annotation.replace("Strength", "float").replace("ClassWeights", "str")
-        require(ok, self.name, value, f"give a value of type {told}")
+        require(ok, self.name, value, f"give a value of type {self.annotation.replace(self.kind, self._python)}")
         return value
+
+    @property
+    def _python(self) -> str:
+        return {"Strength": "float", "Duration": "float", "ClassWeights": "str"}.get(self.kind, self.kind)
+
+    def _duration(self, value: str) -> float:
+        try:
+            return read_duration(value)
+        except ValueError as error:
+            raise ConfigError(f"--{self.name}={shown(value)}: {error}; {DURATION_FIX}") from None
 
     def _strength(self, value: str | Mapping[Any, Any]) -> str:
         """Converts strengths by layer, given as text or as a Python mapping, to the text that files use."""

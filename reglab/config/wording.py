@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from reglab.config import Config
+from reglab.config import Config, durations
 from reglab.core import penalties
 from reglab.inputs.texts import shown
+
+
+def name(config: Config) -> dict[str, str]:
+    """Returns the line with the name of a run, if it has one."""
+    return {} if config.name is None else {"Name": config.name}
+
+
+def time_limit(config: Config) -> dict[str, str]:
+    """Returns the line on when a run stops, if it has a limit."""
+    if config.time_limit is None:
+        return {}
+    return {"Time limit": f"{durations.told(config.time_limit)} from the start, then saved to go on later"}
 
 
 def schedule(config: Config) -> str:
     """Returns what becomes of the learning rate: `constant`, `step (x 0.1 every 5 epochs) after 100 steps of …`."""
     if config.schedule == "step":
         told = f"step (x {config.resolved_decay_factor:g} every {_counted(config.resolved_decay_every, 'epoch')})"
+    elif config.schedule == "plateau":
+        by = f" lower by more than {config.min_delta:g} nats" if config.min_delta else " lower"
+        told = (f"plateau (x {config.resolved_decay_factor:g} after "
+                f"{_counted(config.resolved_decay_patience, 'evaluation')} without a validation data loss{by})")
     else:
         told = config.schedule
     return told + (f" after {config.warmup_steps:,} steps of warm-up" if config.warmup_steps else "")

@@ -19,7 +19,7 @@ _TAKEN_BY: Final = {name: ", ".join(convention.name for convention in CONVENTION
                                     if any(parameter.name == name for parameter in convention.parameters))
                     for convention in CONVENTIONS.values() for name in (p.name for p in convention.parameters)}
 FLAGS: Final[ExtraFlags] = {
-    "from": (str, f"In whose words the strength is given: {', '.join(CONVENTIONS)}.", "reglab"),
+    "from": (tuple(CONVENTIONS), f"In whose words the strength is given: {', '.join(CONVENTIONS)}.", "reglab"),
     **{name: (float, f"Of --from={conventions}.", None) for name, conventions in _TAKEN_BY.items()},
     "examples": (int, "Number of training examples, which libraries need that sum losses (sklearn).", None),
     "classes": (int, "Number of classes: 2 makes a difference to linear classifiers.", None),

@@ -62,6 +62,11 @@ class LaneGroups:
         for training, group in zip(self.trainings, self._split((weights, hyper)), strict=True):
             training.restart(*group)
 
+    def use_learning_rates(self, rates: np.ndarray) -> None:
+        """Changes the learning rates before their schedule: [lanes]."""
+        for training, of_group in zip(self.trainings, self._split(rates), strict=True):
+            training.use_learning_rate(of_group)
+
     def run(self, epoch: int, first: int, count: int) -> np.ndarray:
         """Runs the steps in every group; returns [steps, lanes] data losses. See `Training.run`."""
         return self.joined(lambda training: training.run(epoch, first, count).data_losses)

@@ -77,6 +77,11 @@ class Training:
         with tf.device(self.device):
             self._resident = self.program.replicas.everywhere(source.resident(self.device))
 
+    def use_learning_rate(self, rates: Any) -> None:
+        """Changes the learning rate before its schedule: a number or, with lanes, [lanes]."""
+        with tf.device(self.device):
+            self.hyper = self.hyper._replace(learning_rate=tf.constant(rates, self.hyper.learning_rate.dtype))
+
     def restart(self, weights: Weights, hyper: Hyperparameters) -> None:
         """Starts again from other weights and hyper-parameters of the same shapes, without recompiling."""
         self.hyper = hyper

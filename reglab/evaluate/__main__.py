@@ -11,7 +11,7 @@ from reglab.cli.flags import CommandLine, ExtraFlags
 from reglab.config import FLAGS as RUN_FLAGS
 from reglab.config import ConfigError
 from reglab.inputs import exit_codes
-from reglab.trained.source import Source, read_source, run_folder
+from reglab.trained.source import SPLITS, STATES, Source, read_source, run_folder
 
 if TYPE_CHECKING:
     import pathlib
@@ -25,8 +25,8 @@ FLAGS: Final[ExtraFlags] = {
     "dataset": (str, "New data: digits, mnist, fashion_mnist, cifar10, cifar100 or an .npz, .csv or .parquet file; "
                      "its test part or, where there is none, all of it. Else the data of the run.", None),
     "data_dir": (str, "Folder of the files of the run's data, or of --dataset; else where the run found them.", None),
-    "split": (str, "test, validation or train; else test.", None),
-    "state": (str, "best (lowest validation data loss) or last.", "best"),
+    "split": (SPLITS, "test, validation or train; else test.", None),
+    "state": (STATES, "best (lowest validation data loss) or last.", "best"),
     "output": (str, "Folder for the pictures and evaluation.json; else one in evaluation/ in the folder of the run.",
                None),
 }

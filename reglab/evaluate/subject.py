@@ -19,10 +19,9 @@ from reglab.data.labels import in_classes_of
 from reglab.inputs.texts import shown
 from reglab.run.older import with_split_of_today
 from reglab.trained.inputs import as_trained, check_inputs
-from reglab.trained.source import STATES, Source
+from reglab.trained.source import SPLITS, STATES, Source
 
 BATCH: Final = 1000
-SPLITS: Final = ("test", "validation", "train")
 Data = Dataset | Stream
 
 

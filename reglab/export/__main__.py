@@ -23,9 +23,9 @@ FLAGS: Final[ExtraFlags] = {
     "model_dir": (str, "Folder of the run; of a sweep its winner/ or winner_1se/.", None),
     "output": (str, "The file, or the folder for a SavedModel; else model.keras, or the like, in the folder of the "
                     "run.", None),
-    "format": (str, f"{', '.join(KINDS)}; else that of the ending of --output (.keras, .npz, .onnx, .tflite), and "
-                    "savedmodel for any other name.", None),
-    "state": (str, "best (lowest validation data loss) or last.", "best"),
+    "format": (tuple(KINDS), f"{', '.join(KINDS)}; else that of the ending of --output (.keras, .npz, .onnx, .tflite), "
+                             "and savedmodel for any other name.", None),
+    "state": (STATES, "best (lowest validation data loss) or last.", "best"),
     "prune": (bool, "Leave out the units that no logit needs, which changes no logit: those whose outgoing weights are "
                     "all 0, and those whose incoming weights are, whose constants biases take over.", False),
     "drop_inputs": (bool, "With --prune: the network takes only the inputs that it uses, as [batch, used inputs]; "

@@ -29,6 +29,7 @@ from reglab.engine.sources.base import Source
 from reglab.engine.training import Training
 from reglab.lab.lane_blowups import Blowup, LaneWatch
 from reglab.run.logs.tags import trained_loss
+from reglab.run.plateau import PLATEAU, Decay
 
 LANE_FIELDS: Final = ("learning_rate", "seed", "penalize")
 """The fields that may differ, besides the strengths of the penalties."""
@@ -148,12 +149,15 @@ class LaneTrainer:
         self._order_by(self._shared.resolved_data_seed if order_seed is None else order_seed)
         groups = self._restart(lanes, weights)
         watch = LaneWatch([_name(lane) for lane in lanes], self._step.skip_nonfinite, warn)
+        decays = [Decay(self._shared) for _ in lanes]
         epochs, evaluations = [], []
         for epoch in range(self._shared.epochs):
             self._run_epoch(groups, epoch, on_step, watch)
             if epoch + 1 == self._shared.epochs or (epoch + 1) % self._shared.evaluate_every == 0:
                 epochs.append(epoch + 1)
                 evaluations.append(groups.joined(_evaluate))
+                if self._shared.schedule == PLATEAU:
+                    self._lower_rates(groups, lanes, decays, evaluations[-1][1]["data_loss"])
             on_epoch(epoch + 1)
             if evaluations and is_over(np.stack([trained_loss(train) + of_weights["penalty/total"]
                                                  for train, _, of_weights in evaluations])):
@@ -191,6 +195,14 @@ class LaneTrainer:
             watch.after_call(groups.trainings, data_losses)
             first += count
             on_step(epoch * steps + first)
+
+    def _lower_rates(self, groups: LaneGroups, lanes: Sequence[Lane], decays: Sequence[Decay],
+                     data_losses: np.ndarray) -> None:
+        """Counts an evaluation of every lane, given the [lanes] data losses of the validation split."""
+        for decay, data_loss in zip(decays, data_losses.tolist(), strict=True):
+            decay.note(data_loss)
+        groups.use_learning_rates(np.array([decay.rate(lane.learning_rate)
+                                            for decay, lane in zip(decays, lanes, strict=True)]))
 
     def _restart(self, lanes: Sequence[Lane], weights: Weights | None) -> LaneGroups:
         if weights is None:

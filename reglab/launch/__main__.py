@@ -14,6 +14,7 @@ from absl import flags
 
 from reglab.cli.arguments import Arguments, UnknownFlag
 from reglab.cli.commands import run_command, run_process
+from reglab.cli.completion import Offer, Offers
 from reglab.cluster import Cluster
 from reglab.config import ConfigError
 from reglab.inputs import exit_codes
@@ -36,6 +37,11 @@ ended too. The exit code is that of the first to fail, and 128 + the signal's nu
 --grace    Seconds that the others have, when one has failed, to end before they are killed. (default: 5)
 --help     Show this help.
 --version  Show the version."""
+
+OFFERS: Final = Offers(("--",), {
+    "workers": Offer("How many to start."), "grace": Offer("Seconds that the others have to end."),
+    "module": Offer("What each runs.", choices=("reglab.train", "reglab.certify")),
+    "help": Offer("Show this help.", False), "version": Offer("Show the version.", False)})
 
 # Below the ports that Linux uses for outgoing connections, which could take a port before its worker opens it.
 _PORTS: Final = range(20_000, 32_000)

@@ -24,7 +24,7 @@ FLAGS: Final[ExtraFlags] = {
                    "table with the columns that the run was trained on.", None),
     "output": (str, "*.npz (arrays class and probabilities), *.npy (one array with these fields), *.csv or *.json.",
                None),
-    "state": (str, "best (lowest validation data loss) or last.", "best"),
+    "state": (STATES, "best (lowest validation data loss) or last.", "best"),
     "overwrite": (bool, "Let the output take the place of a file.", False),
 }
 

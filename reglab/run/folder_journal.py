@@ -54,7 +54,7 @@ class FolderJournal(Journal):
             for split in SPLITS:
                 self._writer(split)
         if not self._told >= PAGES:
-            self._writer("validation").describe(hyperparameters(config), directory.path.name)
+            self._writer("validation").describe(hyperparameters(config), config.name or directory.path.name)
         self._tell(0, ABOUT_TAGS, about_tags(config))
         if self.finished_result is not None:
             self._tell_result(self.finished_result)

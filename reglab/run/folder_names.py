@@ -41,12 +41,14 @@ def with_default_name(config: Config) -> Config:
 def default_names(config: Config, kind: str = "") -> Iterator[str]:
     """Yields names `runs/<time>-<data>-<penalties>`, for example runs/20260131-101530-digits-l1=0.001.
 
-    All but the first are for other runs started within the same second.
+    The name of the run, if it has one, stands in place of data and penalties. All but the first are for other runs
+    started within the same second.
     """
     dataset = re.sub(r"\W+", "-", pathlib.Path(config.dataset).stem)
     penalties = "".join(f"-{name}={in_names(strength)}" for name, strength in config.strengths.items()
                         if not is_zero(strength))
-    yield from timed_names(f"{dataset}{penalties}{kind and '-'}{kind}")
+    named = f"{dataset}{penalties}" if config.name is None else re.sub(r"\W+", "-", config.name).strip("-") or "run"
+    yield from timed_names(f"{named}{kind and '-'}{kind}")
 
 
 def timed_names(end: str) -> Iterator[str]:

@@ -30,6 +30,11 @@ def check_config(mine: Config, theirs: Config, flag: str) -> None:
     if mine.epochs != theirs.epochs and mine.schedule in SCHEDULES_OF_ALL_EPOCHS:
         refuse(mine, theirs, flag, "epochs", f"with --schedule={mine.schedule} the number of epochs decides on every "
                                              "learning rate")
+    if mine.schedule == "plateau" and mine.min_delta != theirs.min_delta:
+        refuse(mine, theirs, flag, "min_delta", "it counted other falls of the data loss as improvements")
+    if mine.schedule == "plateau" and mine.epochs != theirs.epochs and theirs.epochs % theirs.evaluate_every:
+        refuse(mine, theirs, flag, "epochs", "its last evaluation, which that would not have made, counted for the "
+                                             "learning rate")
     if mine.patience is None:
         return
     if theirs.patience is None:

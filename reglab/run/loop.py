@@ -40,6 +40,8 @@ from reglab.run.logs.rhythm import Rhythm, is_evaluated, written_epochs
 from reglab.run.nonfinite import Guard
 from reglab.run.outcome import History, Interrupted, PeerLost, peers_needed
 from reglab.run.patience import trained_steps
+from reglab.run.plateau import Plateau
+from reglab.run.profiling import Profiling
 from reglab.run.report import describe_run, make_result
 from reglab.run.run_directory import RunDirectory
 from reglab.signals.stop import StopRequest, stop_request
@@ -72,6 +74,8 @@ def fit(config: Config, data: Data | None = None, *, progress: bool = False, con
     if config.on_nonfinite == "restore" and config.model_dir is None:
         raise ConfigError("--on_nonfinite=restore goes back to checkpoints, and there are none without a model_dir: "
                           "name a folder, or give --on_nonfinite=skip")
+    if config.profile is not None and config.model_dir is None:
+        raise ConfigError(f"--profile={config.profile} writes into the run's folder: name a model_dir, or leave it out")
     cluster = find_cluster(config)
     is_chief = cluster is None or cluster.is_chief
     console = console_for(console, progress) if is_chief else Console()
@@ -93,8 +97,9 @@ def _fit(config: Config, data: Data | None, directory: RunDirectory | None, cons
         with peers_needed(cluster), stop_request() as stop:  # Until the journal is closed and everything is on disk.
             training = make_training(config, source, place_run(config, cluster, stop))
             run = _Run(config, training, console, until)
-            with noting_end(directory), _closing(open_journal(config, directory, cast(State, run.state),
-                                                              console.warning, run.is_due, run.rhythm)) as journal:
+            with (noting_end(directory), contextlib.closing(run.profiling),
+                  _closing(open_journal(config, directory, cast(State, run.state), console.warning, run.is_due,
+                                        run.rhythm)) as journal):
                 return run.fit(journal, stop)
     finally:
         console.finish()
@@ -128,6 +133,7 @@ class _Run:
 
     Attributes:
       guard: decides what to do about steps that are not finite.
+      profiling: traces some of the steps.
     """
 
     _journal: Journal
@@ -138,6 +144,8 @@ class _Run:
         self._console, self._until = console, until
         self.guard = Guard(config, training, self._go_back, console.warning)
         self._stopping = EarlyStopping(config, training)
+        self._plateau = Plateau(config, training, console.message)
+        self.profiling = Profiling(config, config.model_dir if self._replicas.is_chief else None)
         self._pace = Pace()
         self._evaluations: list[Evaluation] = []
         self._is_kept = written_epochs(config)
@@ -146,7 +154,7 @@ class _Run:
     @property
     def state(self) -> dict[str, Any]:
         """The variables that checkpoints must hold."""
-        return {**self.guard.state, **self._stopping.state}
+        return {**self.guard.state, **self._stopping.state, **self._plateau.state}
 
     def is_due(self, step: int) -> bool:
         """Returns whether a checkpoint is scheduled at a step, that is, made there however the run is interrupted.
@@ -181,6 +189,8 @@ class _Run:
             console.message(f"Resumed after step {journal.restored_step} of {self._total_steps}.")
         elif journal.begins_again:
             console.message("Nothing was saved yet: begins at step 0.")
+        for line in self.profiling.problems(journal.restored_step, self._total_steps):
+            console.warning(line)
         console.start(journal.restored_step, self._total_steps, config.epochs)
         for epoch in range(journal.restored_step // self._training.steps_per_epoch, config.epochs):
             if self._stopping.is_over:
@@ -194,7 +204,8 @@ class _Run:
         console.finish()
         result = make_result(config, self._training, self._evaluations[-1], best=journal.confirm_best(),
                              seconds=time.perf_counter() - begun, steps_per_second=self._pace.steps_per_second,
-                             resumed_from=journal.restored_step, nonfinite=self.guard.counts, ended=ended)
+                             resumed_from=journal.restored_step, nonfinite=self.guard.counts,
+                             ended={**ended, **self._plateau.result})
         journal.write_result(result)
         console.summary(result)
         return self._history(result)
@@ -207,8 +218,12 @@ class _Run:
         while first < training.steps_per_epoch:
             count = self._agree(self._next_count(first, epoch * training.steps_per_epoch))
             self.guard.before_call()
+            self.profiling.begin(training.steps_taken)
             with self._pace.measure(count):
                 calls = training.run(epoch, first, count)
+            for line in self.profiling.end(training.steps_taken):
+                self._console.message(line)
+            self._stop.limit_time(config.time_limit)  # Only now, so that each start gets at least this far.
             if config.on_nonfinite != "restore":  # With restore, `after_call` may drop some of them.
                 self._journal.write_reports(calls)
             calls = self.guard.after_call(calls)
@@ -231,7 +246,8 @@ class _Run:
                 self._config.on_nonfinite == "stop" or not self._has_finite_weights()):
             self.guard.not_finite(evaluation.step, resume_at=evaluation.step)
             evaluation = evaluate(self._training, epoch + 1)
-        self._stopping.note(evaluation.validation["data_loss"])
+        for counting in (self._stopping, self._plateau):  # Before any state is saved, as their counts are part of it.
+            counting.note(evaluation.validation["data_loss"])
         if self._evaluations and not self._is_kept(self._evaluations[-1].epoch):
             self._evaluations.pop()
         self._evaluations.append(evaluation)
@@ -264,6 +280,7 @@ class _Run:
         every = self._config.checkpoint_every
         if every is not None:
             ends.append(every - (epoch_start + first) % every)
+        ends += self.profiling.steps_to_edge(epoch_start + first)
         if self._until is not None and self._until > epoch_start + first:
             ends.append(self._until - epoch_start - first)
         return min(ends)
@@ -318,9 +335,10 @@ class _Run:
         training, replicas = self._training, self._replicas
         at = int(replicas.gather_numbers(self._journal.go_back())[0, 0])
         if at:
-            self._take_from_chief(tf.nest.flatten(training.state))
+            self._take_from_chief(tf.nest.flatten({**training.state, **self._plateau.state}))
         else:
             training.restart(training.program.step.model.initialize(self._config.seed), training.hyper)
+        self._plateau.use_rate(from_the_beginning=not at)
         return at
 
     def _agree_on_start(self) -> None:
@@ -331,6 +349,7 @@ class _Run:
         if chief[1] and journal.finished_result is None:
             journal.finished_result = {"completed": True}  # The chief has the rest of it.
         self._take_from_chief(tf.nest.flatten(self.state))
+        self._plateau.use_rate()
 
     def _take_from_chief(self, variables: list[tf.Variable]) -> None:
         arrays = [variable.numpy() for variable in variables]

@@ -21,7 +21,8 @@ from reglab.run.logs.tags import meanings
 from reglab.run.patience import rule
 from reglab.storage.json_values import for_json
 
-LATER: Final = ("label_smoothing", "ema", "decay_factor", "decay_every", "proximal", "standardize", "class_weights")
+LATER: Final = ("label_smoothing", "ema", "decay_factor", "decay_every", "decay_patience", "proximal", "standardize",
+                "class_weights")
 """Columns that the HParams page has only for runs that were given them."""
 LEAST_SHOWN: Final = 1e-8
 """The place of a strength of 0 on a log axis."""
@@ -38,6 +39,7 @@ def describe_run(config: Config, training: Training) -> dict[str, str]:
         rates += f", decoupled weight decay {config.resolved_weight_decay:g} on kernels"
     noise = f", {config.label_noise:.0%} of the training labels changed" if config.label_noise else ""
     return {
+        **wording.name(config),
         "Data": data.description + noise,
         **{name.title(): text for name, text in data.caution.items()},
         "Model": f"{step.model.describe()}, {step.model.size:,} parameters",
@@ -54,6 +56,7 @@ def describe_run(config: Config, training: Training) -> dict[str, str]:
         "Strategy": _strategy(replicas),
         "XLA": f"compiles {_compiled(replicas)}" if config.jit else "off (--jit=false)",
         "Seed": str(config.seed) if config.data_seed is None else f"{config.seed}, data {config.data_seed}",
+        **wording.time_limit(config),
         "Writing to": config.model_dir or "nothing (no model_dir)",
     }
 
@@ -81,11 +84,12 @@ def make_result(config: Config, training: Training, final: Evaluation, *,
     """Returns the contents of `result.json`: losses in nats, accuracies and sparsities as fractions, times in s.
 
     Args:
-      ended: what early stopping did, by name; empty without it.
+      ended: what early stopping and a plateau did, by name; empty without them.
     """
     replicas, data = training.program.replicas, training.source.about
     acting = proximal_terms(training.program.step)
     result: dict[str, Any] = {
+        **({} if config.name is None else {"name": config.name}),
         "completed": True, "epochs": final.epoch, "steps": final.step,
         "train": final.train, "validation": final.validation, "gap": final.gap,
         "sparsity": final.weights["sparsity/total"], "sparsity_threshold": SPARSITY_THRESHOLD,

@@ -8,8 +8,10 @@ previous handlers.
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Final
@@ -36,7 +38,7 @@ class EarlyStop(exit_codes.Ending, KeyboardInterrupt):
 
 
 class StopRequest:
-    """Tells whether a stop signal has come; true once it has.
+    """Tells whether a stop signal has come, or the time limit is reached; true from then on.
 
     Attributes:
       signal: the first signal, or None.
@@ -44,14 +46,30 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
+        self._began, self._seconds = time.monotonic(), math.inf
 
     def __bool__(self) -> bool:
-        return self.signal is not None
+        return self.signal is not None or self._is_late
 
     @property
     def name(self) -> str:
-        """The name of the signal; if there is none here, it came to another worker of the cluster."""
-        return self.signal.name if self.signal is not None else "a signal to another worker"
+        """The name of the signal, or --time_limit; if neither is here, another worker of the cluster is the reason."""
+        if self.signal is not None:
+            return self.signal.name
+        if self._is_late:
+            return "--time_limit"
+        return "a signal to another worker" if math.isinf(self._seconds) else "another worker"
+
+    def limit_time(self, seconds: float | None) -> None:
+        """Stops too once so many seconds have passed since the request was made; None sets no limit.
+
+        To be called where the work has got somewhere, so that the same command goes on however short its limit is.
+        """
+        self._seconds = math.inf if seconds is None else seconds
+
+    @property
+    def _is_late(self) -> bool:
+        return time.monotonic() - self._began >= self._seconds
 
     def receive(self, number: int, frame: FrameType | None = None) -> None:
         """Handles a signal: notes the first; a second Ctrl-C interrupts at once, saved or not."""

@@ -16,10 +16,19 @@ from reglab.core import penalties
 from reglab.inputs import exit_codes
 from reglab.inputs.exit_codes import advising
 from reglab.lab.grid import Grid, parse_grid
-from reglab.lab.seeds import VARY_HELP, check_vary
+from reglab.lab.refused import BY_SWEEP, check_refused
+from reglab.lab.seeds import VARY, VARY_HELP, check_vary
 from reglab.run.folder_names import own_folder
 from reglab.sweep.files import SweepFolder
-from reglab.sweep.options import check_folds, check_options, check_path, check_size, check_sweep, check_untested
+from reglab.sweep.options import (
+    SELECTIONS,
+    check_folds,
+    check_options,
+    check_path,
+    check_size,
+    check_sweep,
+    check_untested,
+)
 
 if TYPE_CHECKING:
     from reglab.data import Dataset
@@ -31,11 +40,11 @@ _EXTRA: Final[ExtraFlags] = {
     "learning_rate": (str, f"Learning rates: {_NUMBERS}", None),
     "penalize": (str, "Penalized kernels, choices separated by ; (each as in reglab.train).", None),
     "seeds": (int, "Seeds of each point, from --seed on.", 1),
-    "vary": (str, VARY_HELP, "weights"),
+    "vary": (VARY, VARY_HELP, "weights"),
     "folds": (int, "Cross-validate over this many folds of the training and validation examples; else the data's "
                    "validation part.", None),
-    "select": (str, "What chooses, on the validation part: data_loss (the lowest, never penalized) or accuracy (the "
-                    "highest).", "data_loss"),
+    "select": (SELECTIONS, "What chooses, on the validation part: data_loss (the lowest, never penalized) or accuracy "
+                           "(the highest).", "data_loss"),
     "lanes_per_call": (int, "Lanes that train together; else chosen by memory and speed.", None),
 }
 WITHOUT: Final = {"strategy", "rendezvous_timeout"}
@@ -55,6 +64,7 @@ def extra_flags() -> ExtraFlags:
 def _sweep_in_folder(given: CommandLine) -> int:
     config, values = given.config, given.values
     grid = parse_grid(config, **{name: values[name] for name in (*penalties.names(), "learning_rate", "penalize")})
+    check_refused(config, BY_SWEEP)
     check_options(values["seeds"], values["folds"], values["select"], values["lanes_per_call"])
     check_untested(config.validation_split == 0)
     check_size(config, grid, values["seeds"], values["folds"], values["lanes_per_call"])
@@ -126,7 +136,7 @@ def _tested(result: Mapping[str, Any]) -> list[str]:
     return [result["test"]["sentence"]] if result["test"] is not None else []
 
 
-main: Final = Command("reglab.sweep", PURPOSE, _sweep_in_folder, extra_flags, WITHOUT).main
+main: Final = Command("reglab.sweep", PURPOSE, _sweep_in_folder, extra_flags, WITHOUT, BY_SWEEP).main
 
 if __name__ == "__main__":
     run_process(main)

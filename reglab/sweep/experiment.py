@@ -16,6 +16,7 @@ from reglab.engine.sharing import shared_programs
 from reglab.engine.startup import start_devices
 from reglab.lab.grid import Grid
 from reglab.lab.lanes import LaneTrainer
+from reglab.lab.refused import BY_SWEEP, check_refused
 from reglab.lab.seeds import check_vary, order_seed
 from reglab.signals.stop import StopRequest, stop_request
 from reglab.storage.files import writing
@@ -93,6 +94,7 @@ def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = Non
     """
     if config.model_dir is None:
         raise ConfigError("a sweep needs a folder: give model_dir")
+    check_refused(config, BY_SWEEP)
     check_options(seeds, folds, selection, lanes_per_call)
     check_size(config, grid, seeds, folds, lanes_per_call)
     check_vary(vary, config, seeds)
@@ -116,6 +118,7 @@ def _sweep(plan: Plan, dataset: Dataset, data: Dataset | None, folder: SweepFold
     about = describe(plan, dataset, str(folder.path))
     console.header(about)
     with stop_request() as stop:
+        stop.limit_time(plan.shared.time_limit)
         began = time.perf_counter()
         chunks = runner.run(stop)
         result = sweep_dict(plan, chunks, None if plan.folds is None else fold_sizes(

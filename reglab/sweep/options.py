@@ -60,8 +60,8 @@ def check_path(grid: Grid, folds: int | None, lanes_per_call: int | None, vary: 
         raise ConfigError("--path trains the seeds of one point at a time, on the same batches: leave out --folds, "
                           "--lanes_per_call and --vary")
     if schedule != "constant":
-        raise ConfigError(f"--schedule={schedule}: --path trains until the objective has settled, so no schedule knows "
-                          "its last step: leave it out")
+        raise ConfigError(f"--schedule={schedule}: --path trains until the objective has settled, and a falling rate "
+                          "would settle it wherever it is: leave it out")
     varying = [name for name, values in grid.values.items() if len(values) > 1]
     if len(varying) != 1 or varying[0] not in grid.strengths:
         raise ConfigError(f"--path: {', '.join(f'--{name}' for name in varying) or 'nothing'} has several values; "

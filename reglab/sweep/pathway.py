@@ -20,6 +20,7 @@ from reglab.engine.assembly import arrays_of
 from reglab.engine.sharing import shared_programs
 from reglab.engine.startup import start_devices
 from reglab.lab.grid import Grid
+from reglab.lab.refused import BY_SWEEP, check_refused
 from reglab.signals.stop import stop_request
 from reglab.storage.files import writing
 from reglab.storage.ownership import owning
@@ -61,6 +62,7 @@ def path(config: Config, grid: Grid, *, seeds: int = 1, selection: str = "data_l
     """
     if config.model_dir is None:
         raise ConfigError("a path needs a folder: give model_dir")
+    check_refused(config, BY_SWEEP)
     check_options(seeds, None, selection, None)
     check_size(config, grid, seeds, None, seeds)
     check_path(grid, None, None, schedule=config.schedule)
@@ -84,6 +86,7 @@ def _path(plan: Plan, dataset: Dataset, folder: SweepFolder, console: Console) -
     about = {**describe(plan, dataset, str(folder.path)), "Training": _training(plan)}
     console.header(about)
     with stop_request() as stop:
+        stop.limit_time(plan.shared.time_limit)
         began = time.perf_counter()
         warm = walk.run(stop)
         cold_plan = dataclasses.replace(plan, shared=dataclasses.replace(

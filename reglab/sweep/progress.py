@@ -30,8 +30,9 @@ class Stopped(exit_codes.Ending, KeyboardInterrupt):
 
     exit_code = exit_codes.STOPPED
 
-    def __init__(self, signal_name: str, done: int, total: int, what: str) -> None:
-        super().__init__(f"stopped by {signal_name}, {done} of {total} {what} finished")
+    def __init__(self, signal_name: str, done: int, total: int, what: str, *, in_vain: bool = False) -> None:
+        more = f", none of them by this start: give a longer {signal_name} or fewer --lanes_per_call" if in_vain else ""
+        super().__init__(f"stopped by {signal_name}, {done} of {total} {what} finished{more}")
 
 
 def goes_on(folder: object) -> str:
@@ -49,6 +50,7 @@ class Progress:
         self._chunks = plan.chunks
         self._lane_steps = steps_per_epoch * plan.shared.epochs
         self._done = 0  # Chunks.
+        self._trained = 0  # Chunks, by this process.
         self._found = 0  # Lanes that were finished by an earlier process.
         self._losses: dict[str, float] = {}
         console.start(0, self._lane_steps * self._lanes)
@@ -60,7 +62,8 @@ class Progress:
           Stopped: a stop signal has arrived.
         """
         if self._stop and step < self._lane_steps:  # The last step is as good as a finished chunk.
-            raise Stopped(self._stop.name, self._done, len(self._chunks), "chunks")
+            raise Stopped(self._stop.name, self._done, len(self._chunks), "chunks",
+                          in_vain=self._stop.signal is None and self._trained == 0)
         lanes = len(self._chunks[self._done].lanes)
         self._console.progress(self._lane_steps * self._lanes_done + step * lanes,
                                1 + (step - 1) // self._steps_per_epoch, self._losses)
@@ -73,6 +76,7 @@ class Progress:
     def trained(self, chunks: Sequence[Mapping[str, Any]]) -> None:
         """To be called when a chunk is finished; `chunks` are the evaluations of all finished chunks."""
         self._done += 1
+        self._trained += 1
         is_last = self._done == len(self._chunks)
         if is_last or self._clock() - self._last_message >= MESSAGE_SECONDS:
             text, self._losses = best_so_far(self._plan, chunks)
@@ -131,6 +135,7 @@ def describe(plan: Plan, dataset: Dataset, path: str) -> dict[str, str]:
     lanes = len(plan.lanes) * len(plan.fold_numbers)
     noise = f", {config.label_noise:.0%} of the training labels changed" if config.label_noise else ""
     return {
+        **wording.name(config),
         "Data": dataset.description + noise,
         "Model": make_model(config, dataset.input_shape, dataset.classes).describe(),
         **strengths, "Penalized": "; ".join(grid.penalize),
@@ -143,5 +148,6 @@ def describe(plan: Plan, dataset: Dataset, path: str) -> dict[str, str]:
         "Training": f"batches of {config.batch_size}, {config.epochs} epochs",
         "Choice": "lowest validation data loss" if plan.selection == "data_loss" else "highest validation accuracy",
         "Device": f"{environment.device_name()}, {config.precision}{place_lanes(config).describe()}",
+        **wording.time_limit(config),
         "Writing to": path,
     }

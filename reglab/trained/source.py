@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 STATES: Final = ("best", "last")
 """The states of a run that can be used: that of lowest validation data loss, and that of its newest checkpoint."""
+SPLITS: Final = ("test", "validation", "train")
+"""The splits that a network can be evaluated on."""
 
 
 class Source(NamedTuple):

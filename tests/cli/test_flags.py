@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 import re
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 from absl import flags as absl_flags
 
 from reglab.cli import flags
-from reglab.config import Config, ConfigError
+from reglab.config import FLAGS, Config, ConfigError
 
 # A value of every field that is not its default, as one gives it and as it arrives.
 GIVEN: dict[str, tuple[str, Any]] = {
@@ -27,8 +26,16 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "summary_every": ("0", 0), "histograms": ("true", True), "on_nonfinite": ("skip", "skip"),
     "deterministic": ("true", True), "max_points": ("500", 500),
     "compile_cache": ("off", "off"), "model": ("cnn", "cnn"), "dropout": ("0.5", 0.5),
+    "label_smoothing": ("0.1", 0.1), "ema": ("0.99", 0.99), "decay_factor": ("0.5", 0.5), "decay_every": ("2", 2),
+    "decay_patience": ("4", 4), "patience": ("3", 3), "min_delta": ("0.01", 0.01), "name": ("first try", "first try"),
+    "time_limit": ("1h30m", 5400.0), "profile": ("100:20", "100:20"), "proximal": ("true", True),
+    "standardize": ("true", True), "class_weights": ("balanced", "balanced"), "label_column": ("class", "class"),
+    "test_split": ("0.25", 0.25),
 }
-FIELDS = {*Config(model="cnn", dropout=0.5).to_dict()}
+NEEDED: dict[str, dict[str, Any]] = {"decay_factor": {"schedule": "step"}, "decay_every": {"schedule": "step"},
+                                     "decay_patience": {"schedule": "plateau"}, "min_delta": {"patience": 3},
+                                     "label_column": {"dataset": "a.csv"}}
+FIELDS = {*FLAGS}
 
 
 def refusal(*argv: str) -> str:
@@ -46,8 +53,10 @@ def test_the_table_above_has_every_field() -> None:
 @pytest.mark.parametrize("name", sorted(GIVEN))
 def test_every_field_has_a_flag_of_its_name(name: str) -> None:
     text, value = GIVEN[name]
-    assert flags.parse([f"--{name}={text}"]).config == dataclasses.replace(Config(), **{name: value})
-    assert type(getattr(flags.parse([f"--{name}={text}"]).config, name)) is type(value)
+    needed = NEEDED.get(name, {})
+    parsed = flags.parse([f"--{name}={text}", *(f"--{other}={given}" for other, given in needed.items())]).config
+    assert parsed == Config(**needed, **{name: value})
+    assert type(getattr(parsed, name)) is type(value)
 
 
 def test_there_is_no_other_flag() -> None:
@@ -92,7 +101,8 @@ def test_what_cannot_be_used_is_named(argv: list[str], said: str) -> None:
 # Files.
 
 def test_a_configuration_file_is_replayed(tmp_path: pathlib.Path) -> None:
-    whole = Config(**{name: value for name, (_, value) in GIVEN.items() if name != "weight_decay"})
+    apart = {"weight_decay", "ema", "label_column", "decay_factor", "decay_every", "decay_patience"}  # Not with others.
+    whole = Config(**{name: value for name, (_, value) in GIVEN.items() if name not in apart})
     path = tmp_path / "config.json"
     path.write_text(whole.to_json())
     assert flags.parse([f"--config_file={path}"]).config == whole

@@ -41,6 +41,11 @@ BAD_VALUES: list[tuple[str, Any, str]] = [
     ("label_smoothing", 1.0, "less than 1"), ("label_smoothing", -0.1, "from 0"), ("ema", 0.0, "above 0"),
     ("patience", 0, "at least 1"), ("min_delta", -0.1, "at least 0"), ("min_delta", math.nan, "finite"),
     ("ema", 1.0, "below 1"), ("decay_factor", 1.0, "below 1"), ("decay_every", 0, "at least 1"),
+    ("decay_patience", 0, "at least 1"),
+    ("class_weights", "1=-1", "1=-1: "), ("label_column", "label", "only tables have columns"),
+    ("test_split", 1.0, "less than 1"),
+    ("time_limit", 0.5, "at least a second"), ("time_limit", math.nan, "at least a second"), ("name", " ", "a name"),
+    ("profile", "100", "100:20"), ("profile", "100:0", "100:20"), ("profile", "-1:5", "100:20"),
 ]
 
 
@@ -104,7 +109,7 @@ def test_a_decay_is_refused_without_a_schedule_that_decays() -> None:
 
 def test_no_field_was_forgotten_in_the_table_of_bad_values() -> None:
     # Any text or boolean is good.
-    free = {"data_dir", "model_dir", "jit", "deterministic", "histograms", "compile_cache", "proximal"}
+    free = {"data_dir", "model_dir", "jit", "deterministic", "histograms", "compile_cache", "standardize", "proximal"}
     assert {name for name, *_ in BAD_VALUES} | free == {*FLAGS}
 
 
