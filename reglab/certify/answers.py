@@ -8,7 +8,7 @@ from typing import Final
 
 from reglab.certify.certificate import Certificate
 from reglab.certify.stationarity import NEAR, Distance, over_all
-from reglab.console.format import number, percent
+from reglab.console.format import number, percent, trained_loss
 from reglab.core import penalties
 from reglab.core.terms import SPARSITY_THRESHOLD
 from reglab.inputs.texts import shown
@@ -21,7 +21,7 @@ _MOST_SHOWN: Final = 20
 def lines_of(found: Certificate) -> Iterator[str]:
     """Yields a certificate as lines of text."""
     told, terms = found.evaluation, [name for name in penalties.names() if name in found.evaluation.train]
-    loss = "smoothed_data_loss" if "smoothed_data_loss" in told.train else "data_loss"
+    loss = trained_loss(told.train) or "data_loss"
     parts = "".join(f" + {name} {number(told.train[name])}" for name in terms)
     yield (f"Objective   {number(told.train['total'])} = {loss.replace('_', ' ')} {number(told.train[loss])}{parts}, "
            "over the whole training part")

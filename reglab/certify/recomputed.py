@@ -70,7 +70,7 @@ def recompute(network: Network, step: Step, hyper: Hyperparameters, dataset: Dat
     scores, loss_rounding, accuracy_rounding = {}, {}, {}
     for split in SPLITS:
         logits, y = _logits(of_logits, dataset.splits[split]), dataset.splits[split].y
-        scores[split] = _scores(logits, y, step)
+        scores[split] = _scores(logits, y, step, dataset.weights_of_classes)
         rounding = _ROUNDING[network.config.precision] * max(1.0, float(np.abs(logits).max()))
         top = np.sort(logits, axis=1)[:, -2:]
         loss_rounding[split] = rounding
@@ -127,11 +127,12 @@ def _logits(network: Network, examples: Examples) -> npt.NDArray[np.float64]:
     return np.concatenate(parts).astype(np.float64)
 
 
-def _scores(logits: npt.NDArray[np.float64], y: npt.NDArray[np.int32], step: Step) -> dict[str, float]:
+def _scores(logits: npt.NDArray[np.float64], y: npt.NDArray[np.int32], step: Step,
+            of_classes: npt.NDArray[np.float64] | None) -> dict[str, float]:
     log_p = log_probabilities(logits)
     losses = -log_p[np.arange(len(y)), y]
     found: dict[str, Any] = {"data_loss": losses.mean(), "accuracy": np.mean(logits.argmax(axis=1) == y)}
-    if step.label_smoothing:
-        spread = -log_p.mean(axis=1)
-        found["smoothed_data_loss"] = np.mean((1 - step.label_smoothing) * losses + step.label_smoothing * spread)
+    if step.trained_loss != "data_loss":
+        smoothed = (1 - step.label_smoothing) * losses - step.label_smoothing * log_p.mean(axis=1)
+        found[step.trained_loss] = np.average(smoothed, weights=None if of_classes is None else of_classes[y])
     return {name: float(number) for name, number in found.items()}

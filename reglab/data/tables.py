@@ -156,7 +156,7 @@ def _read_parquet(file: IO[bytes]) -> Table:
         raise Unusable(f"it has more than {MOST_COLUMNS:,} columns: give an .npz file")
     _check_names(names)
     groups = [opened.metadata.row_group(k) for k in range(opened.metadata.num_row_groups)]
-    check_growth(max(8 * rows * len(names), sum(group.total_byte_size for group in groups)), size)
+    check_growth(max(4 * rows * len(names), sum(group.total_byte_size for group in groups)), size)
     kinds, texts = pyarrow.types, []
     for name, kind in zip(names, schema.types, strict=True):
         if kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_dictionary(kind):

@@ -50,10 +50,12 @@ def terms(views: Sequence[RunView]) -> Table:
         if penalty is not None:
             rows.append([view.label, cell(None if total is None else total - penalty),
                          *(cell(view.tags.get(f"penalty/{name}")) for name in names), cell(penalty), cell(total)])
-    smoothed = any(view.record.settings.get("label_smoothing") for view in views)
+    notes = [f"With {flag} the training loss is the {which} one." for flag, name, which in (
+        ("label smoothing", "label_smoothing", "smoothed"), ("class weights", "class_weights", "weighted"))
+             if any(view.record.settings.get(name) for view in views)]
     return Table("Objective at the end = training loss + penalties (nats)", [
         Column("run", False), Column("training loss"), *map(Column, names), Column("penalty"), Column("objective")],
-        rows, notes=["With label smoothing the training loss is the smoothed one."] if smoothed else [])
+        rows, notes=notes)
 
 
 def layers(view: RunView) -> Table:

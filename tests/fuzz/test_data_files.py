@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,6 +103,39 @@ NPZ = st.one_of(
 def test_npz(content: bytes, survives: Survives, folder: pathlib.Path) -> None:
     (folder / "fuzzed.npz").write_bytes(content)
     made = survives(lambda: load(str(folder / "fuzzed.npz")))
+    assert made is None or (isinstance(made, Dataset) and len(made.train) > 0)
+
+
+TEXTS = ["u,v,label\n1,2.5,a\n3,-1e9,b\n" * 2, "u;v\n1;0\n2;1\n", "\ufeffu\tv\n1\t0\n", "a,b,c\n,,\n"]
+CELLS = st.one_of(st.sampled_from(["", "1", "-0.5", "1e999", "nan", "NA", "inf", "x", '"', '"a,b"', "\x00", "True",
+                                   "1_0", "\u2028", "\x1b[2J", "9" * 400, "=1+1", "2026-01-01",
+                                   "None"]), st.text(max_size=4))
+TABLES = st.one_of(
+    damaged(*(text.encode() for text in TEXTS)), st.binary(max_size=200),
+    st.builds(lambda separator, rows: "\n".join(map(separator.join, rows)).encode(errors="replace"),
+              st.sampled_from([",", ";", "\t"]), st.lists(st.lists(CELLS, min_size=1, max_size=4), max_size=6)),
+    st.builds(lambda names, n: f"{','.join(names)}\n{('1,' * (len(names) - 1) + '0' + chr(10)) * n}".encode(
+        errors="replace"), st.lists(CELLS, min_size=1, max_size=5), st.integers(0, 5)))
+
+
+@given(content=TABLES, label=st.one_of(st.none(), st.none(), st.sampled_from(["u", "label", "v"])))
+def test_csv(content: bytes, label: str | None, survives: Survives, folder: pathlib.Path) -> None:
+    (folder / "fuzzed.csv").write_bytes(content)
+    made = survives(lambda: load(str(folder / "fuzzed.csv"), label_column=label, validation_split=0.5, test_split=0))
+    assert made is None or (isinstance(made, Dataset) and len(made.train) > 0 and np.isfinite(made.train.x).all())
+
+
+def parquet(**columns: Any) -> bytes:
+    file = io.BytesIO()
+    pandas.DataFrame(columns).to_parquet(file, index=False)
+    return file.getvalue()
+
+
+@given(content=damaged(parquet(u=[1, 2, 3, 4], v=[0.5, None, 2.5, 1.0], y=["a", "b", "a", "b"]),
+                       parquet(u=[True, False] * 3, y=[1, 2] * 3)))
+def test_parquet(content: bytes, survives: Survives, folder: pathlib.Path) -> None:
+    (folder / "fuzzed.parquet").write_bytes(content)
+    made = survives(lambda: load(str(folder / "fuzzed.parquet"), validation_split=0.5, test_split=0))
     assert made is None or (isinstance(made, Dataset) and len(made.train) > 0)
 
 
