@@ -141,7 +141,8 @@ def _check_against(config: Config, flag: str) -> None:
       ConfigError: it is not.
     """
     default = Config()
-    for name in ("optimizer", "activation", "penalize", "precision", "schedule", "warmup_steps", "clip_norm", "jit"):
+    for name in ("optimizer", "activation", "penalize", "precision", "schedule", "warmup_steps", "clip_norm", "jit",
+                 "standardize", "class_weights", "label_smoothing", "ema"):
         value = getattr(config, name)
         if value != getattr(default, name):
             raise ConfigError(f"--{name}={shown(value)} cannot be raced: with {flag} leave the flag out")
