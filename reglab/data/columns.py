@@ -37,7 +37,7 @@ def undivided_table(flag: str, path: str, name: str, table: Table, label_column:
       ConfigError: a column is missing, or has values that cannot be used.
     """
     if wanted is not None and label_column is not None and label_column not in table:
-        raise ConfigError(f"{flag} has no column {shown(label_column, 60)}, which has the labels of the run's data, but "
+        raise ConfigError(f"{flag} has no column {shown(label_column, 60)}, which has the labels of the run, but "
                           f"{shown(', '.join(table), 120)}")
     columns = columns_of(flag, table, label_column)
     if wanted is not None:
