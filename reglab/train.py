@@ -8,9 +8,10 @@ import sys
 from typing import Final
 
 from reglab.cli.commands import Command, run_process
+from reglab.cli.dry_run import DRY_RUN, data_here, show_plan
 from reglab.cli.flags import CommandLine
 from reglab.cli.preflight import preflight
-from reglab.cluster import find_cluster
+from reglab.cluster import Cluster, find_cluster
 from reglab.config import Config
 from reglab.core import penalties
 from reglab.inputs import exit_codes
@@ -29,10 +30,22 @@ def _train(given: CommandLine) -> int:
     config = given.config
     cluster = find_cluster(config)
     is_chief = cluster is None or cluster.is_chief
+    if given.values["dry_run"]:
+        return _plan(with_default_name(config), cluster, given.json) if is_chief else exit_codes.SUCCESS
     with own_folder(config) if is_chief else contextlib.nullcontext(with_default_name(config)) as config:
         if is_chief:
             check_folder(config)
         return _train_into(config, given.json)
+
+
+def _plan(config: Config, cluster: Cluster | None, as_json: bool) -> int:
+    check_folder(config)
+    dataset = data_here(config)
+    from reglab.engine.startup import quiet_tensorflow
+    quiet_tensorflow(whole_process=True)
+    from reglab.run.plan import plan_run
+
+    return show_plan(*plan_run(config, dataset, cluster), as_json)
 
 
 def _train_into(config: Config, as_json: bool) -> int:
@@ -52,7 +65,7 @@ def _train_into(config: Config, as_json: bool) -> int:
     return exit_codes.SUCCESS
 
 
-main: Final = Command("reglab.train", purpose, _train).main
+main: Final = Command("reglab.train", purpose, _train, DRY_RUN).main
 
 if __name__ == "__main__":
     run_process(main)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from reglab.cli import flags
+from reglab.cli.dry_run import DRY_RUN
 from reglab.compare import __main__ as compare
 from reglab.config import FLAGS, spelled
 from reglab.core import penalties
@@ -44,7 +45,10 @@ def flags_of_the_lab() -> Iterator[str]:
     yield from ("| flag of compare and sweep | default | meaning |", "|---|---|---|")
     for command, extra in (("compare", compare.EXTRA), ("sweep", sweep.extra_flags())):
         for name, (_, text, default) in extra.items():
-            yield _row(f"{command} `--{name}`", spelled(default), _cell(text))
+            if name not in DRY_RUN:
+                yield _row(f"{command} `--{name}`", spelled(default), _cell(text))
+    for name, (_, text, default) in DRY_RUN.items():
+        yield _row(f"these and train `--{name}`", spelled(default), _cell(text))
 
 
 def tags() -> Iterator[str]:

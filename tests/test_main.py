@@ -15,6 +15,7 @@ import reglab
 from reglab import train
 from reglab.__main__ import COMMANDS, main
 from reglab.cli import flags
+from reglab.cli.dry_run import DRY_RUN
 from reglab.inputs import exit_codes
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -41,7 +42,7 @@ def test_every_module_that_is_run_as_a_command_is_listed() -> None:
 
 def test_a_command_by_its_name_is_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--help"]) == exit_codes.SUCCESS
-    assert capsys.readouterr().out == flags.help_text("reglab.train", train.purpose()) + "\n"
+    assert capsys.readouterr().out == flags.help_text("reglab.train", train.purpose(), DRY_RUN) + "\n"
     assert main(["train", "--l1=-1"]) == exit_codes.BAD_INPUT
     assert capsys.readouterr().err.startswith("reglab: --l1=-1.0: give a finite number")
 

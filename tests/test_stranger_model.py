@@ -116,7 +116,8 @@ def test_its_words_and_layers_are_those_that_it_tells(dataset: Dataset) -> None:
     model = make_model(config(), (6,), 3)
     assert penalized_layers(model, "all") == ("logits",)
     assert penalized_layers(model, "gate|value") == ("value", "gate")
-    header = describe_run(config(), make_training(config(), dataset))
+    training = make_training(config(), dataset)
+    header = describe_run(config(), training.program, training.source.about)
     assert header["Model"] == "Gated 6-4-3, 60 parameters"
     with pytest.raises(ConfigError, match=r"--model=gate: choose one of mlp, .*gated; did you mean gated\?"):
         Config(model="gate")

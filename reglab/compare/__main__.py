@@ -13,6 +13,7 @@ import sys
 from typing import Any, Final
 
 from reglab.cli.commands import Command, run_process
+from reglab.cli.dry_run import DRY_RUN, data_here, show_plan
 from reglab.cli.flags import CommandLine, ExtraFlags
 from reglab.cli.preflight import preflight
 from reglab.compare.arms import arms_of, check_seeds
@@ -23,12 +24,13 @@ from reglab.inputs import exit_codes
 from reglab.inputs.exit_codes import advising
 from reglab.lab.refused import BY_COMPARE, check_refused
 from reglab.lab.seeds import VARY, VARY_HELP, check_vary
-from reglab.run.folder_names import own_folder
+from reglab.run.folder_names import own_folder, with_default_name
 from reglab.signals.stop import STARTS_AGAIN
 
 EXTRA: Final[ExtraFlags] = {
     "seeds": (int, "How many seeds, from --seed on; the data are the same.", 5),
     "vary": (VARY, VARY_HELP, "weights"),
+    **DRY_RUN,
     "preset": (tuple(PRESETS), "tutorial: labels with noise, memorized without a penalty; made for --dataset=digits "
                "and mnist. Ends with a verdict; exit code 4 if it is not as expected. Other flags override it.", None),
 }
@@ -50,18 +52,26 @@ def _flags_of_preset(given: CommandLine) -> list[str]:
 
 
 def _compare_in_folder(given: CommandLine) -> int:
-    preset = given.values["preset"]
+    preset, seeds, vary = (given.values[name] for name in ("preset", "seeds", "vary"))
     if preset is not None:
         check_preset(preset, given.config)
+    if given.values["dry_run"]:
+        return _plan(with_default_name(given.config, "compare"), seeds, vary, given.json)
     with own_folder(given.config, "compare") as config:
-        return _compare(config, given.values["seeds"], given.values["vary"], preset, given.json)
+        return _compare(config, seeds, vary, preset, given.json)
+
+
+def _plan(config: Config, seeds: int, vary: str, as_json: bool) -> int:
+    dataset = data_here(config, lanes=_checked_lanes(config, seeds, vary), replicas=False)
+    from reglab.engine.startup import quiet_tensorflow
+    quiet_tensorflow(whole_process=True)
+    from reglab.compare.plan import plan_comparison
+
+    return show_plan(*plan_comparison(config, seeds, vary, dataset), as_json)
 
 
 def _compare(config: Config, seeds: int, vary: str, preset: str | None, as_json: bool) -> int:
-    check_refused(config, BY_COMPARE)
-    lanes = len(arms_of(config)) * check_seeds(seeds, config.seed)
-    check_vary(vary, config, seeds)
-    dataset = preflight(config, lanes=lanes, replicas=False)
+    dataset = preflight(config, lanes=_checked_lanes(config, seeds, vary), replicas=False)
     # TensorFlow is imported only now, so that help, a bad flag and a folder in use are answered at once.
     from reglab.engine.startup import quiet_tensorflow
     quiet_tensorflow(whole_process=True)
@@ -83,6 +93,13 @@ def _compare(config: Config, seeds: int, vary: str, preset: str | None, as_json:
     if verdict is not None and not verdict["passed"]:
         return exit_codes.VERDICT_FAILED
     return exit_codes.DIVERGED if comparison.diverged else exit_codes.SUCCESS
+
+
+def _checked_lanes(config: Config, seeds: int, vary: str) -> int:
+    check_refused(config, BY_COMPARE)
+    lanes = len(arms_of(config)) * check_seeds(seeds, config.seed)
+    check_vary(vary, config, seeds)
+    return lanes
 
 
 def _show(result: dict[str, Any], folder: Any, console: Any) -> None:

@@ -91,7 +91,7 @@ def compare(config: Config, seeds: int = SEEDS, data: Dataset | None = None, *, 
     dataset = arrays_of(config, data)
     trainer = _Trainer(config, arms, seeds, vary, dataset, console)
     steps_per_epoch = total_steps(config, dataset) // config.epochs
-    about = _describe(config, dataset, arms, seeds, vary, trainer.placement)
+    about = describe(config, dataset, arms, seeds, vary, trainer.placement)
     console.header(about)
     began = time.perf_counter()
     curves = trainer.train()
@@ -155,8 +155,9 @@ def lanes_of(arms: tuple[Arm, ...], config: Config, seeds: int) -> list[Lane]:
             for arm in arms for i in range(seeds)]
 
 
-def _describe(config: Config, dataset: Dataset, arms: tuple[Arm, ...], seeds: int, vary: str,
-              placement: LanePlacement) -> dict[str, str]:
+def describe(config: Config, dataset: Dataset, arms: tuple[Arm, ...], seeds: int, vary: str,
+             placement: LanePlacement) -> dict[str, str]:
+    """Describes for people what will be compared; maps labels to texts."""
     noise = f", {100 * config.label_noise:g} % of the training labels changed" if config.label_noise else ""
     return {
         **wording.name(config),

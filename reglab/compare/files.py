@@ -31,12 +31,26 @@ from reglab.storage.files import move_whole, remove_known, write_atomically, wri
 from reglab.storage.locks import LOCK_NAMES
 from reglab.storage.ownership import owning
 
+_FIX: Final = "name a new or an empty folder"
 _PARTIAL: Final = ".partial"
 _RESULT: Final = "compare.json"
 _FILES: Final = ("compare.csv", "compare.png", "compare.svg", _RESULT)
 _CURVES: Final = tuple(f"{place}/{name}" for place in ("*/*", OVERVIEW)
                        for name in (WholeEventFile.NAME, f".{WholeEventFile.NAME}.tmp"))
 _OWN: Final = (*_FILES, *(f".{name}.tmp" for name in _FILES), *(f"tensorboard/{name}" for name in _CURVES))
+
+
+def check_free(folder: pathlib.Path) -> None:
+    """Checks that there is nothing in a folder, if it exists, but what an unfinished comparison left.
+
+    Raises:
+      ConfigError: there is.
+      OSError: the folder cannot be read.
+    """
+    found = sorted(set(os.listdir(folder)) - {_PARTIAL} - LOCK_NAMES) if folder.exists() else []
+    if found:
+        held = "a finished comparison" if _RESULT in found else found[0]
+        raise ConfigError(f"--model_dir={folder} already holds {held}: {_FIX}")
 
 
 class ComparisonFolder:
@@ -51,23 +65,20 @@ class ComparisonFolder:
         self._partial = self.path / _PARTIAL
         with contextlib.ExitStack() as stack:
             stack.enter_context(owning(self.path))
-            self._prepare(f"--model_dir={self.path}", "name a new or an empty folder")
+            self._prepare(f"--model_dir={self.path}")
             self._owned = stack.pop_all()
 
-    def _prepare(self, flag: str, fix: str) -> None:
+    def _prepare(self, flag: str) -> None:
         try:
             if (self._partial / _RESULT).exists():  # It was whole, but its process was killed while moving it in.
                 self._move_in()
-            found = sorted(set(os.listdir(self.path)) - {_PARTIAL} - LOCK_NAMES)
-            if found:
-                held = "a finished comparison" if _RESULT in found else found[0]
-                raise ConfigError(f"{flag} already holds {held}: {fix}")
+            check_free(self.path)
             left = remove_known(self._partial, _OWN)  # Left by a killed process.
             if left:
-                raise ConfigError(f"{flag} already holds {_PARTIAL}/{left[0]}: {fix}")
+                raise ConfigError(f"{flag} already holds {_PARTIAL}/{left[0]}: {_FIX}")
             self._partial.mkdir()
         except OSError as error:
-            raise ConfigError(f"{flag} cannot be written ({error.strerror}): {fix}") from None
+            raise ConfigError(f"{flag} cannot be written ({error.strerror}): {_FIX}") from None
 
     def write(self, comparison: Comparison) -> None:
         """Writes all files aside and moves them in, both with `compare.json` last: if that is there, so are the others.

@@ -243,7 +243,7 @@ class RunFlags(Mapping[str, Flag]):
         return len(_flags_with(penalties.registered()))
 
 
-registry.reserve({*flags_of(Fields), "config_file", "flagfile", "help", "json", "version"})
+registry.reserve({*flags_of(Fields), "config_file", "dry_run", "flagfile", "help", "json", "version"})
 FLAGS: Final = RunFlags()
 HANDLING_FIELDS: Final = frozenset(flag.name for flag in FLAGS.values() if flag.handling)
 """Fields that say where a run is kept and what it runs on, not what is trained: they may differ on resume."""

@@ -9,6 +9,7 @@ from typing import Final
 
 from reglab.config import Config, ConfigError
 from reglab.config.selection import make_model
+from reglab.core.models import Model
 from reglab.inputs.texts import shown
 
 _SLOTS: Final = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
@@ -28,6 +29,21 @@ def available_memory() -> int:
     return min(found, default=2**36)
 
 
+def memory_of(config: Config, model: Model, lanes: int = 1, batch: int = 0) -> dict[str, int]:
+    """Returns the bytes that training takes, by what takes them; only one lane's gradients are there at a time.
+
+    Args:
+      lanes: the number of lanes that train together.
+      batch: the largest number of examples that go through the network together; 0 leaves activations out.
+    """
+    item = 8 if config.precision == "float64" else 4
+    slots = _SLOTS[config.optimizer] + (config.ema is not None)
+    found = {"parameters": lanes * model.size, "slots": lanes * slots * model.size, "gradients": model.size,
+             # Each layer's product and nonlinearity; a training step keeps both too.
+             "activations": 2 * batch * model.activations}
+    return {name: item * count for name, count in found.items()}
+
+
 def check_memory(config: Config, *, input_shape: tuple[int, ...] | None = None, classes: int = 2,
                  lanes: int = 1) -> None:
     """Refuses a network whose parameters, gradients and slots alone exceed the memory.
@@ -41,8 +57,7 @@ def check_memory(config: Config, *, input_shape: tuple[int, ...] | None = None, 
     """
     model = make_model(config, input_shape, classes)
     parameters = model.size
-    item = 8 if config.precision == "float64" else 4
-    needed = item * parameters * (lanes * (1 + _SLOTS[config.optimizer] + (config.ema is not None)) + 1)
+    needed = sum(memory_of(config, model, lanes).values())
     if needed < 10**8:
         return
     # A GPU's memory is known only once TensorFlow runs, so here each counts as the largest there is.

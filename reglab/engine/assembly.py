@@ -176,6 +176,15 @@ def make_training(config: Config, data: Data, replicas: Replicas | None = None) 
     return Training(program, step.model.initialize(config.seed), make_hyperparameters(config, step), source)
 
 
+def make_program(config: Config, source: Source, replicas: Replicas) -> Program:
+    """Returns the program of a single run; nothing is traced, compiled or put on a device.
+
+    Raises:
+      ConfigError: `make_step` refuses.
+    """
+    return _program(config, make_step(config, source.about), source.layout, None, replicas)
+
+
 def make_lanes(config: Config, step: Step, weights: Weights, hyper: Hyperparameters, source: Source,
                placement: LanePlacement) -> LaneGroups:
     """Returns lanes that share `config`; every array in `weights` and `hyper` has a leading lane axis."""

@@ -33,9 +33,9 @@ def own_folder(config: Config, kind: str = "") -> Iterator[Config]:
             yield dataclasses.replace(config, model_dir=name)
 
 
-def with_default_name(config: Config) -> Config:
+def with_default_name(config: Config, kind: str = "") -> Config:
     """Returns `config` with the name that a new folder would get, if it names none; no folder is made."""
-    return config if config.model_dir else dataclasses.replace(config, model_dir=next(default_names(config)))
+    return config if config.model_dir else dataclasses.replace(config, model_dir=next(default_names(config, kind)))
 
 
 def default_names(config: Config, kind: str = "") -> Iterator[str]:

@@ -177,7 +177,7 @@ class _Run:
         self._agree_on_start()
         if journal.finished_result is None:
             self._training.prepare()
-        facts = describe_run(config, self._training)
+        facts = describe_run(config, self._training.program, self._training.source.about)
         console.header(facts)
         journal.write_header(facts)
         begun = time.perf_counter()

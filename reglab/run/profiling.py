@@ -11,15 +11,13 @@ import gzip
 import json
 import pathlib
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 import tensorflow as tf
 
 from reglab.config import Config
+from reglab.run.restart import PROFILE
 from reglab.storage.files import write_atomically, writing
-
-FOLDER: Final = "profile"
-"""The folder, in that of a run, where a profile is written."""
 
 
 class Profiling:
@@ -32,7 +30,7 @@ class Profiling:
     def __init__(self, config: Config, folder: str | None) -> None:
         first, count = profiled_steps(config.profile) if config.profile and folder else (0, 0)
         self._first, self._end = first, first + count
-        self._folder = pathlib.Path(folder or "") / FOLDER
+        self._folder = pathlib.Path(folder or "") / PROFILE
         self._is_on = False
 
     def problems(self, step: int, total_steps: int) -> list[str]:

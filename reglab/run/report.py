@@ -14,6 +14,7 @@ from reglab.core.terms import SPARSITY_THRESHOLD
 from reglab.data import DataFacts
 from reglab.engine import environment
 from reglab.engine.assembly import summary_interval
+from reglab.engine.program import Program
 from reglab.engine.replicas import Replicas
 from reglab.engine.training import Training
 from reglab.run.evaluation import Evaluation
@@ -28,9 +29,9 @@ LEAST_SHOWN: Final = 1e-8
 """The place of a strength of 0 on a log axis."""
 
 
-def describe_run(config: Config, training: Training) -> dict[str, str]:
+def describe_run(config: Config, program: Program, data: DataFacts) -> dict[str, str]:
     """Describes for people what will be trained; maps labels to texts."""
-    step, replicas, data = training.program.step, training.program.replicas, training.source.about
+    step, replicas = program.step, program.replicas
     numerics = f"{config.precision}{', deterministic' if config.deterministic else ''}"
     rates = f"learning rate {config.learning_rate:g}, {wording.schedule(config)}"
     if config.clip_norm is not None:
@@ -49,12 +50,12 @@ def describe_run(config: Config, training: Training) -> dict[str, str]:
         **wording.proximal(config),
         **wording.loss_and_average(config),
         **_unusual(config, data),
-        "Batches": f"{config.batch_size} examples, {training.steps_per_epoch:,} steps an epoch, "
+        "Batches": f"{config.batch_size} examples, {program.layout.steps_per_epoch:,} steps an epoch, "
                    f"{_plural(config.epochs, 'epoch')}",
         **rule(config),
         "Device": f"{environment.device_name()}, {numerics}",
         "Strategy": _strategy(replicas),
-        "XLA": f"compiles {_compiled(replicas)}" if config.jit else "off (--jit=false)",
+        "XLA": f"compiles {compiled(replicas)}" if config.jit else "off (--jit=false)",
         "Seed": str(config.seed) if config.data_seed is None else f"{config.seed}, data {config.data_seed}",
         **wording.time_limit(config),
         "Writing to": config.model_dir or "nothing (no model_dir)",
@@ -105,7 +106,7 @@ def make_result(config: Config, training: Training, final: Evaluation, *,
         "device": environment.device_name(), "precision": config.precision,
         "strategy": {"name": replicas.name, "replicas": replicas.count, "workers": replicas.workers,
                      "devices": list(replicas.devices), "collective": _collective(replicas)},
-        "xla": _compiled(replicas) if config.jit else None,
+        "xla": compiled(replicas) if config.jit else None,
         "versions": environment.versions(), "numerics": {
             **environment.numerics(), "xla": config.jit, "device": environment.device_name(),
             "replicas": replicas.count, "workers": replicas.workers, "devices": list(replicas.devices),
@@ -139,6 +140,16 @@ def about_tags(config: Config) -> str:
     return "\n".join(["| tag | in run | meaning |", "|---|---|---|", *rows])
 
 
+def penalties_by_layer(config: Config, step: Step) -> dict[str, dict[str, float]]:
+    """Maps each layer whose kernel is penalized to the strengths of its penalties, by name."""
+    found: dict[str, dict[str, float]] = {}
+    for name, strength in config.strengths.items():
+        for layer, number in strengths_by_layer(step.model, config.penalize, name, strength).items():
+            if number:
+                found.setdefault(layer, {})[name] = number
+    return found
+
+
 def penalized_kernels(config: Config, step: Step) -> list[str]:
     """Returns the layers whose kernels some term penalizes with a strength other than 0; if there are none, all layers
     that a term covers."""
@@ -170,7 +181,8 @@ def _collective(replicas: Replicas) -> str | None:
     return "TensorFlow's ring" if replicas.workers > 1 else "a sum on the first device"
 
 
-def _compiled(replicas: Replicas) -> str:
+def compiled(replicas: Replicas) -> str:
+    """Returns what XLA compiles, for people."""
     if replicas.name == "one_device":
         return "the whole training loop; not evaluation"
     return "gradient and update of each step; not the loop, the all-reduce and evaluation"

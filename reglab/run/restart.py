@@ -11,6 +11,8 @@ from reglab.run.checkpoints.files import own_files
 
 EVALUATIONS: Final = "evaluation"
 """The folder, in that of a run, where `reglab.evaluate` writes what it found."""
+PROFILE: Final = "profile"
+"""The folder, in that of a run, where a profile is written."""
 _FILES: Final = ("result.json", "metrics.jsonl", "data.json", "run.json", "config.json")
 
 
@@ -25,7 +27,7 @@ def move_aside(folder: pathlib.Path, event_files: Iterable[pathlib.Path]) -> pat
     """
     best = folder / "checkpoints" / "best"
     moving = [*event_files, *own_files(folder / "checkpoints"), *own_files(best), best / "best.json",
-              folder / EVALUATIONS, *(folder / name for name in _FILES)]
+              folder / EVALUATIONS, folder / PROFILE, *(folder / name for name in _FILES)]
     moving = [path for path in moving if os.path.lexists(path)]
     if not moving:
         return None

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from reglab.cli.commands import Command, run_process
+from reglab.cli.dry_run import DRY_RUN, data_here, show_plan
 from reglab.cli.flags import CommandLine, ExtraFlags
 from reglab.cli.preflight import preflight
 from reglab.config import Config
@@ -18,7 +19,7 @@ from reglab.inputs.exit_codes import advising
 from reglab.lab.grid import Grid, parse_grid
 from reglab.lab.refused import BY_SWEEP, check_refused
 from reglab.lab.seeds import VARY, VARY_HELP, check_vary
-from reglab.run.folder_names import own_folder
+from reglab.run.folder_names import own_folder, with_default_name
 from reglab.sweep.files import SweepFolder
 from reglab.sweep.options import (
     SELECTIONS,
@@ -45,6 +46,7 @@ _EXTRA: Final[ExtraFlags] = {
                    "validation part.", None),
     "select": (SELECTIONS, "What chooses, on the validation part: data_loss (the lowest, never penalized) or accuracy "
                            "(the highest).", "data_loss"),
+    **DRY_RUN,
     "lanes_per_call": (int, "Lanes that train together; else chosen by memory and speed.", None),
 }
 WITHOUT: Final = {"strategy", "rendezvous_timeout"}
@@ -73,14 +75,33 @@ def _sweep_in_folder(given: CommandLine) -> int:
         check_path(grid, values["folds"], values["lanes_per_call"], values["vary"], config.schedule)
     else:
         check_sweep(grid)
-    with own_folder(config, "path" if values["path"] else "sweep") as config:
+    kind = "path" if values["path"] else "sweep"
+    if values["dry_run"]:
+        return _plan(with_default_name(config, kind), grid, values, given.json)
+    with own_folder(config, kind) as config:
         return _sweep(config, grid, values, given.json)
+
+
+def _plan(config: Config, grid: Grid, values: Mapping[str, Any], as_json: bool) -> int:
+    kind = "path" if values["path"] else "sweep"
+    folder = SweepFolder(str(config.model_dir), config.resume, kind)
+    dataset = data_here(config, **_lanes_checked(grid, values))
+    check_folds(values["folds"], dataset)
+    from reglab.engine.startup import quiet_tensorflow
+    quiet_tensorflow(whole_process=True)
+    from reglab.sweep.dry_run import plan_sweep
+
+    return show_plan(*plan_sweep(config, grid, values, dataset, folder, kind), as_json)
+
+
+def _lanes_checked(grid: Grid, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {"lanes": values["lanes_per_call"] or 1, "penalize": grid.penalize, "strengths": grid.strengths,
+            "replicas": False}
 
 
 def _sweep(config: Config, grid: Grid, values: Mapping[str, Any], as_json: bool) -> int:
     SweepFolder(str(config.model_dir), config.resume, "path" if values["path"] else "sweep")  # Refused, if it is.
-    dataset = preflight(config, lanes=values["lanes_per_call"] or 1, penalize=grid.penalize, strengths=grid.strengths,
-                        replicas=False)
+    dataset = preflight(config, **_lanes_checked(grid, values))
     if dataset is not None:
         check_folds(values["folds"], dataset)
     # TensorFlow is imported only now, so that help, a bad flag, a bad file and a folder in use are answered at once.

@@ -68,24 +68,12 @@ class SweepFolder:
                               "folder, or use --resume=auto to go on with it")
 
     def open(self, plan: Mapping[str, Any], data: str | None = None, *, has_test: bool = False) -> None:
-        """Makes the folder that of `plan`, or checks that it is.
-
-        Args:
-          data: the digest of the data.
-          has_test: whether the data have a test part.
+        """Makes the folder that of `plan`, or checks that it is; arguments as for `check`.
 
         Raises:
           ConfigError: the folder belongs to another plan, or cannot be written.
         """
-        plan = {"kind": self._kind, **plan, "data": data}
-        if self.plan is not None:
-            # An older reglab did not note its data, and used the test part for validation.
-            noted = self.plan.get("data", None if has_test else data)
-            differences = different_fields(plan, {**self.plan, "data": noted})
-            if differences:
-                raise ConfigError(f"--model_dir={self.path} holds another {self._kind} ({'; '.join(differences)}): "
-                                  f"name another folder, or give the flags of that {self._kind}")
-        self.digest = plan_digest(plan)
+        plan = self.check(plan, data, has_test=has_test)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self.write_json("plan.json", plan)  # First, since a folder without it does not count as a sweep's.
@@ -97,6 +85,27 @@ class SweepFolder:
         except OSError as error:
             raise ConfigError(f"--model_dir={self.path} cannot be written ({error.strerror}): "
                               "name a folder you may write to") from None
+
+    def check(self, plan: Mapping[str, Any], data: str | None = None, *, has_test: bool = False) -> dict[str, Any]:
+        """Checks that the folder is that of `plan`, or of none; returns the contents of its `plan.json`.
+
+        Args:
+          data: the digest of the data.
+          has_test: whether the data have a test part.
+
+        Raises:
+          ConfigError: the folder belongs to another plan.
+        """
+        plan = {"kind": self._kind, **plan, "data": data}
+        if self.plan is not None:
+            # An older reglab did not note its data, and used the test part for validation.
+            noted = self.plan.get("data", None if has_test else data)
+            differences = different_fields(plan, {**self.plan, "data": noted})
+            if differences:
+                raise ConfigError(f"--model_dir={self.path} holds another {self._kind} ({'; '.join(differences)}): "
+                                  f"name another folder, or give the flags of that {self._kind}")
+        self.digest = plan_digest(plan)
+        return plan
 
     def read_part(self, name: str, part: Mapping[str, Any], warn: Callable[[str], None]) -> dict[str, Any] | None:
         """Returns the evaluations of a finished part, or None if there are none; `warn` gets a line if its file is bad.

@@ -21,7 +21,8 @@ CONFIG = Config(hidden=(5, 4), batch_size=8, epochs=1, jit=False)
 
 def described(dataset: Dataset, **fields: Any) -> dict[str, str]:
     config = dataclasses.replace(CONFIG, **fields)
-    return describe_run(config, make_training(config, dataset))
+    training = make_training(config, dataset)
+    return describe_run(config, training.program, training.source.about)
 
 
 def test_the_header_tells_what_will_be_trained(dataset: Dataset) -> None:
