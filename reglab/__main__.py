@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "launch": ("reglab.launch.__main__", "Start a cluster of workers on this machine, to try one out."),
 }
 """Maps each name to a module with a `main`, and its purpose in a line. Only the requested module is imported."""
+_FLAGS: Final = ("--help", "--version", "--completion")
 
 
 def main(argv: list[str]) -> int:
@@ -41,12 +42,13 @@ def main(argv: list[str]) -> int:
 
 
 def _answer(argv: list[str]) -> int:
-    if argv and argv[0].lstrip("-").startswith("completion"):
+    if argv and argv[0].startswith("--completion"):
         print(completion(argv[0].partition("=")[2], {name: (purpose, _offers(module))
                                                      for name, (module, purpose) in COMMANDS.items()}), end="")
         return exit_codes.SUCCESS
     if argv and argv[0] not in ("--help", "-help", "-h"):
-        raise ConfigError(f"there is no command '{shown(argv[0], 60)}'{did_you_mean(argv[0], COMMANDS) or ';'} "
+        known = _FLAGS if argv[0].startswith("-") else COMMANDS
+        raise ConfigError(f"there is no command '{shown(argv[0], 60)}'{did_you_mean(argv[0], known) or ';'} "
                           "python -m reglab lists the commands")
     print("usage: python -m reglab COMMAND [--flag=value ...], or reglab COMMAND ...\n")
     for name, (_, purpose) in COMMANDS.items():

@@ -50,6 +50,7 @@ def test_a_command_by_its_name_is_the_command(capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(("argv", "said"), [
     (["trian"], "there is no command 'trian'; did you mean train? python -m reglab lists the commands"),
     (["Sweep", "--l1=1"], "there is no command 'Sweep'; did you mean sweep? "),
+    (["--verison"], "did you mean --version?"),
     (["xyzzy"], "there is no command 'xyzzy'; python -m reglab lists the commands"),
     (["--l1=1"], "there is no command '--l1=1'; python -m reglab lists"), ([""], "there is no command ''; "),
     (["a\nb"], r"there is no command 'a\nb'; "), (["x" * 10**6], "(1,000,000 characters)'; python -m")])

@@ -48,9 +48,9 @@ class Arguments(flags.FlagValues):
         return rest[1:]
 
     def spellings(self) -> list[str]:
-        """Returns what may follow --: the name of each flag and, for booleans, also no<name> to set it to false."""
+        """Returns what may follow --: each flag, for booleans also no<name>, and version, which is answered earlier."""
         names = [name for name in self if len(name) > 1]
-        return [*names, *(f"no{name}" for name in names if self[name].boolean)]
+        return [*names, *(f"no{name}" for name in names if self[name].boolean), "version"]
 
     def read_flags_from_files(self, argv: Sequence[str], force_gnu: bool = True) -> list[str]:
         """Replaces flag files by the arguments in them. absl calls this before it parses anything."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Iterable
 from typing import Final
@@ -14,6 +15,7 @@ _MOST_ITEMS: Final = 40
 _MOST_NESTED: Final = 2
 _MOST_COMPARED: Final = 40
 _LIKE: Final = 0.6  # As in `difflib.get_close_matches`.
+_DIGITS: Final = {"one": "1", "two": "2"}
 _LIKE_WHERE_SHORT: Final = 0.5  # One letter of two agrees.
 
 
@@ -70,6 +72,8 @@ def did_you_mean(word: str, known: Iterable[str], mark: str = "") -> str:
     from difflib import SequenceMatcher  # Slow to import, and only needed for a refusal.
 
     word, known = word[:_MOST_COMPARED].lower(), list(known)
+    for spelled, digit in _DIGITS.items():  # As in lone and l_two.
+        word = re.sub(f"^([a-z])_?{spelled}$", rf"\g<1>{digit}", word)
     near = [name for name in known if len(word) > 1 and word == "".join(part[:1] for part in name.split("_"))]
     if not near and word:
         matcher = SequenceMatcher(b=word)

@@ -18,7 +18,10 @@ def refusal(argument: str) -> str:
 @pytest.mark.parametrize(("argument", "hint"), [
     ("--l3=1", "did you mean --l1?"), ("--optimzer=sgd", "did you mean --optimizer?"),
     ("--nojti", "did you mean --nojit?"), ("--batch-size=8", "did you mean --batch_size?"),
-    ("--lr=1", "did you mean --learning_rate?"),
+    ("--lr=1", "did you mean --learning_rate?"), ("--lone=1", "did you mean --l1?"),
+    ("--l_two=1", "did you mean --l2?"), ("--verison", "did you mean --version?"),
+    ("--decay_pateince=1", "did you mean --decay_patience?"),
+    ("--schedule=cosin", "did you mean cosine?"), ("--optimiser=sgd", "did you mean --optimizer?"),
     ("--optimizer=adma", "choose one of adam, sgd, momentum, adamw; did you mean adam?"),
     ("--dataset=mnsit", "or give the path of an .npz, .csv or .parquet file; did you mean mnist?"),
     ("--precision=float", "; did you mean float32?"), ("--flagfiles=x", "did you mean --flagfile?")])
