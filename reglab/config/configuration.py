@@ -41,8 +41,9 @@ class Config(Fields):
     `None` means "not given": `data_seed` then takes `seed`, `weight_decay` what the optimizer is known for,
     `train_size` everything, `clip_norm` no clipping, `patience` all epochs, `num_devices` all there are, `cpu_devices`
     one, `checkpoint_every` once an epoch, `max_points` no bound, `model_dir` no files (the commands choose
-    `runs/<time>-<name>`), `compile_cache` what `REGLAB_COMPILE_CACHE` says or else `reglab` in the user's cache folder.
-    `class_weights`, also a mapping from classes to weights, then weighs all examples alike.
+    `runs/<time>-<name>`), `compile_cache` what `REGLAB_COMPILE_CACHE` says or else `reglab` in the user's cache folder,
+    `test_split` 0.2 of a table and 0 of other files, `label_column` the column of the usual name or the last,
+    `class_weights` (also a mapping from classes to weights) the same weight for all examples.
     `checkpoint_every` and `summary_every` count steps, `evaluate_every` epochs, `patience` evaluations,
     `rendezvous_timeout` seconds.
 

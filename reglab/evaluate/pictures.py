@@ -12,8 +12,8 @@ from reglab.console.format import percent
 from reglab.evaluate.report import class_name, title
 from reglab.lab.plots.style import BLUE, figure, numbers
 
-_LONG: Final = 4
-"""The length from which names below the picture are turned."""
+_MOST_BELOW: Final = 40
+"""The most characters of names below the picture that are not turned."""
 _MOST_NUMBERS: Final = 20
 """The most classes for which the counts are written into the fields."""
 
@@ -36,7 +36,7 @@ def confusion_picture(result: Mapping[str, Any], directory: str | os.PathLike[st
                     axis.text(column, row, f"{count:,}", ha="center", va="center", fontsize=8,
                               color="white" if shares[row, column] > 0.6 else "black")
             names = [_name(result, k) for k in range(len(counts))]
-            axis.set_xticks(range(len(counts)), names, rotation=0 if max(map(len, names)) < _LONG else 90)
+            axis.set_xticks(range(len(counts)), names, rotation=90 if sum(map(len, names)) > _MOST_BELOW else 0)
             axis.set_yticks(range(len(counts)), names)
         axis.set_xlabel("predicted class")
         axis.set_ylabel("true class")

@@ -90,7 +90,9 @@ class RunDirectory:
         theirs = known_data(self.path, self.run_file, self.warnings) if self.exists else None
         if theirs is not None and theirs["digest"] != facts["digest"]:
             older = ("; an earlier reglab trained it, which validated on the test part, as --validation_split=0 does"
-                     if has_two_splits(theirs) and not facts.get("validated_on_test") else "")
+                     if has_two_splits(theirs) and not facts.get("validated_on_test") else
+                     "; an earlier reglab trained it, which had a class for every number from 0 to the largest label"
+                     if "class_names" in facts and facts["classes"] < theirs.get("classes", 0) else "")
             raise ConfigError(f"--model_dir={self.path} holds a run on other data (digest {theirs['digest']}, here "
                               f"{facts['digest']}): name another folder, or put the data back{older}")
         self.run_file = dataclasses.replace(self.run_file, data=facts)

@@ -129,7 +129,7 @@ def _sweep(plan: Plan, dataset: Dataset, data: Dataset | None, folder: SweepFold
             write_outputs(folder, plan, chunks, result, runner.steps_per_epoch, about)
         with shared_programs():
             winners = train_winners(plan, result, folder, data, console, stop)
-        result["test"] = tested_winner(winners, folder, dataset)
+        result |= {"test": tested_winner(winners, folder, dataset), **dataset.caution}
         folder.write_json("sweep.json", result)
     folder.check_results()
     return Sweep(plan, result, folder, winners)

@@ -137,6 +137,7 @@ def describe(plan: Plan, dataset: Dataset, path: str) -> dict[str, str]:
     return {
         **wording.name(config),
         "Data": dataset.description + noise,
+        **{name.title(): text for name, text in dataset.caution.items()},
         "Model": make_model(config, dataset.input_shape, dataset.classes).describe(),
         **strengths, "Penalized": "; ".join(grid.penalize),
         "Learning rate": f"{rates}, {wording.schedule(config)}, {config.optimizer}",
