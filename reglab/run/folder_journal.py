@@ -27,7 +27,8 @@ from reglab.run.logs.pages import table
 from reglab.run.logs.points import SPLITS
 from reglab.run.logs.rhythm import Rhythm, written_epochs
 from reglab.run.logs.summaries import MetricsFile, RunWriter
-from reglab.run.logs.tags import ABOUT_FOUND, ABOUT_RUN, ABOUT_TAGS, gap_tags, kernel_tag, split_tags
+from reglab.run.logs.tags import ABOUT_FOUND, ABOUT_RUN, ABOUT_TAGS, FIRST_LAYER, gap_tags, kernel_tag, split_tags
+from reglab.run.logs.tiles import first_layer_png
 from reglab.run.opening import open_folder
 from reglab.run.report import about_tags, hyperparameters
 from reglab.run.run_directory import RunDirectory
@@ -91,6 +92,12 @@ class FolderJournal(Journal):
         """Writes histograms, unless the evaluation of the same weights was not written."""
         if self._wrote_evaluation:
             self._writer("train").histograms(step, {kernel_tag(layer): kernel for layer, kernel in kernels.items()})
+
+    def write_first_layer(self, step: int, kernel: np.ndarray, input_shape: tuple[int, ...]) -> None:
+        """Writes the picture to the Images page, once."""
+        if FIRST_LAYER not in self._told and (png := first_layer_png(kernel, input_shape)) is not None:
+            self._told.add(FIRST_LAYER)
+            self._writer("validation").pictures(step, {FIRST_LAYER: png})
 
     def confirm_best(self) -> dict[str, Any] | None:
         """Returns `best` after its state was read back, and saved again if it was damaged."""

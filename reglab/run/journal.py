@@ -44,6 +44,9 @@ class Journal:
     def write_histograms(self, step: int, kernels: Mapping[str, np.ndarray]) -> None:
         """Writes the distribution of every kernel, by layer."""
 
+    def write_first_layer(self, step: int, kernel: np.ndarray, input_shape: tuple[int, ...]) -> None:
+        """Writes a picture of the first layer's kernel, if inputs of this shape are images."""
+
     def confirm_best(self) -> dict[str, Any] | None:
         """Returns `best` after its state was read back, with `"lost": true` if that is damaged beyond repair."""
         return self.best

@@ -206,9 +206,15 @@ class _Run:
                              seconds=time.perf_counter() - begun, steps_per_second=self._pace.steps_per_second,
                              resumed_from=journal.restored_step, nonfinite=self.guard.counts,
                              ended={**ended, **self._plateau.result})
+        self._write_first_layer()
         journal.write_result(result)
         console.summary(result)
         return self._history(result)
+
+    def _write_first_layer(self) -> None:
+        training = self._training
+        for kernel in [*training.program.step.model.kernels(training.weights().parameters).values()][:1]:
+            self._journal.write_first_layer(training.steps_taken, kernel, training.source.about.input_shape)
 
     def _train_epoch(self, epoch: int) -> None:
         """Takes the remaining steps of one epoch, in calls; then evaluates and saves a checkpoint if they are due."""

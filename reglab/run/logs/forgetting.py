@@ -6,11 +6,11 @@ from reglab.run.logs.event_points import PAGES, EventRecord, read_event_records
 from reglab.run.logs.metric_lines import read_metric_lines
 from reglab.run.logs.points import SPLITS, Key
 from reglab.run.logs.records import framed
-from reglab.run.logs.tags import ABOUT_FOUND, ABOUT_RUN
+from reglab.run.logs.tags import ABOUT_FOUND, ABOUT_RUN, FIRST_LAYER
 from reglab.run.run_directory import RunDirectory
 from reglab.storage.files import write_atomically
 
-_OF_WHOLE_RUN = PAGES | {ABOUT_FOUND, ABOUT_RUN}
+_OF_WHOLE_RUN = PAGES | {ABOUT_FOUND, ABOUT_RUN, FIRST_LAYER}
 """The tags that tell of the run as a whole, its number of epochs among them."""
 
 

@@ -22,8 +22,9 @@ ACCURACY_GAP: Final = "generalization/accuracy_gap"
 ABOUT_FOUND: Final = "about/found"
 ABOUT_RUN: Final = "about/run"
 ABOUT_TAGS: Final = "about/tags"
+FIRST_LAYER: Final = "about/first_layer"
 _KERNEL: Final = "weights/"
-EVALUATED: Final = ("epoch/", "generalization/", _KERNEL, ABOUT_FOUND)
+EVALUATED: Final = ("epoch/", "generalization/", _KERNEL, ABOUT_FOUND, FIRST_LAYER)
 """How the tags begin that are written after an epoch, about the weights that its updates have made."""
 
 _Number = TypeVar("_Number")  # Or an array of them.
@@ -78,6 +79,8 @@ def meanings(names: Sequence[str]) -> list[Meaning]:
         Meaning("`zeros/<layer>`, `zeros/total`", "train, validation", "with `--proximal`: fraction of kernel entries "
                                                                        "that are exactly 0"),
         Meaning("`weights/<layer>/kernel`", "train", "with `--histograms`: the distribution of the kernel's entries"),
+        Meaning(f"`{FIRST_LAYER}`", "validation", "if inputs are images: each unit's weights as one, at the end; "
+                                                  "white is 0, orange positive, blue negative"),
         Meaning("`learning_rate`, `perf/…`", "train", "the schedule, and steps and examples a second"),
         Meaning("`updates/left_out`", "train", "with `--on_nonfinite=skip` or `restore`: how many updates so far"),
     ]
