@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from typing import Final
 
@@ -12,6 +13,7 @@ from reglab.cli.dry_run import DRY_RUN, data_here, show_plan
 from reglab.cli.flags import CommandLine
 from reglab.cli.preflight import preflight
 from reglab.cluster import Cluster, find_cluster
+from reglab.cluster.alone import check_alone
 from reglab.config import Config
 from reglab.core import penalties
 from reglab.inputs import exit_codes
@@ -28,6 +30,7 @@ def purpose() -> str:
 
 def _train(given: CommandLine) -> int:
     config = given.config
+    check_alone(config, os.environ)
     cluster = find_cluster(config)
     is_chief = cluster is None or cluster.is_chief
     if given.values["dry_run"]:
@@ -65,7 +68,7 @@ def _train_into(config: Config, as_json: bool) -> int:
     return exit_codes.SUCCESS
 
 
-main: Final = Command("reglab.train", purpose, _train, DRY_RUN).main
+main: Final = Command("reglab.train", purpose, _train, DRY_RUN, together=True).main
 
 if __name__ == "__main__":
     run_process(main)

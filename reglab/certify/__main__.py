@@ -14,6 +14,7 @@ from reglab.cli import flags
 from reglab.cli.commands import run_command, run_process
 from reglab.cli.completion import offers_of
 from reglab.cli.preflight import preflight
+from reglab.cluster.alone import is_the_one
 from reglab.config import ConfigError
 from reglab.core import penalties
 from reglab.inputs import exit_codes
@@ -115,6 +116,8 @@ def _rerun(argv: list[str]) -> int:
     if len(folders) != 1 or unknown:
         raise ConfigError(f"certify rerun {' '.join(unknown or folders)}: give the folder of one run, and nothing else "
                           "but --json")
+    if not is_the_one("reglab.certify rerun"):
+        return exit_codes.SUCCESS
     folder = kept_folder(folders[0])
     config, _ = kept_config(folder), last_step(folder)
     dataset = preflight(config)

@@ -19,6 +19,7 @@ from reglab import __version__
 from reglab.cli import flags
 from reglab.cli.arguments import UnknownFlag
 from reglab.cli.completion import Offers, offers_of
+from reglab.cluster.alone import is_the_one
 from reglab.config import ConfigError
 from reglab.console.stream import SafeStream
 from reglab.inputs import exit_codes
@@ -48,6 +49,7 @@ class Command:
       before: returns flags to insert before the given ones, which it gets parsed; for instance those of a preset.
       folder_first: whether the folder of a run may come first, in place of --model_dir.
       operands: the arguments that are no flags, as the help names them; empty if it takes none.
+      together: whether the workers of a cluster do its work together; if not, worker 0 does it (`cluster.alone`).
     """
 
     module: str
@@ -60,6 +62,7 @@ class Command:
     before: Callable[[flags.CommandLine], list[str]] = lambda given: []
     folder_first: bool = False
     operands: str = ""
+    together: bool = False
 
     def main(self, argv: list[str]) -> int:
         """Does what the command line says and returns the exit code (see `exit_codes`)."""
@@ -75,6 +78,8 @@ class Command:
             print(flags.help_text(command, purpose, self._extra, self.hidden, trains=self.trains))
             return exit_codes.SUCCESS
         before = self.before(given)
+        if not self.together and not is_the_one(self.module):
+            return exit_codes.SUCCESS
         return self.work(self._parsed([*before, *argv]) if before else given)
 
     @property

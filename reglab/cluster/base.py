@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+from collections.abc import Mapping
 from typing import Final
 
 from reglab.inputs.texts import shown
@@ -20,11 +21,15 @@ class Cluster:
       addresses: host:port of each worker, the chief first.
       index: the index of this process among them.
       source: where the cluster is described, "TF_CONFIG" or "Slurm".
+      job: what tells it from other clusters that may use the same ports; empty if its ports are its own.
+      shifts: what a worker may add to its port, in this order, if that is taken.
     """
 
     addresses: tuple[str, ...]
     index: int
     source: str
+    job: str = ""
+    shifts: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
@@ -55,6 +60,25 @@ class Cluster:
     def _local_indices(self) -> list[int]:
         hosts = [split_address(address)[0] for address in self.addresses]
         return [i for i, host in enumerate(hosts) if host == hosts[self.index]]
+
+    def choices(self, index: int) -> list[str]:
+        """Returns the address of a worker, and then those that it may have if the port is taken."""
+        host, _, port = self.addresses[index].rpartition(":")
+        return [f"{host}:{int(port) + shift}" for shift in (0, *self.shifts)]
+
+    def settled(self, chosen: Mapping[int, int]) -> Cluster:
+        """Returns the cluster with the addresses that were agreed on.
+
+        Args:
+          chosen: for workers, by index, which of their `choices` it is; for all others it is the first.
+
+        Raises:
+          IndexError: there is no such worker or choice.
+        """
+        addresses = list(self.addresses)
+        for index, choice in chosen.items():
+            addresses[index] = self.choices(index)[choice]
+        return dataclasses.replace(self, addresses=tuple(addresses), shifts=())
 
     def tf_config(self) -> str:
         """Returns the JSON for `os.environ["TF_CONFIG"]`, in the same form whatever the source of the cluster.

@@ -1,23 +1,19 @@
-"""The chief's side of the rendezvous (`reglab/cluster/rendezvous.py`), and the messages of both sides."""
+"""The chief's side of the rendezvous (`reglab/cluster/rendezvous.py`)."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import selectors
 import socket
 import time
 from typing import Any, Final
 
 from reglab.cluster.base import Cluster
+from reglab.cluster.messages import LONGEST, PROTOCOL, has_left, heard_message, message
 from reglab.inputs import exit_codes
 from reglab.inputs.texts import shown
 from reglab.signals.stop import EarlyStop, StopRequest
 from reglab.storage.reading import is_number
-
-PROTOCOL: Final = "reglab-rendezvous-1"
-LONGEST: Final = 65_536
-"""The largest size of a message in bytes: enough for the indices of ten thousand missing workers."""
 
 GOODBYE: Final = 2.0
 """Seconds for released workers to hang up, and for the chief to answer a worker that was told to stop."""
@@ -34,23 +30,6 @@ class RendezvousError(exit_codes.Ending, RuntimeError):
     exit_code = exit_codes.PEER_LOST
 
 
-def message(**fields: Any) -> bytes:
-    """Returns a message, which is one line of JSON."""
-    return json.dumps(fields).encode() + b"\n"
-
-
-def heard_message(line: bytes) -> Any:
-    """Parses a message; anyone who knows the port may have sent it.
-
-    Raises:
-      ValueError: it is not JSON, or is nested too deeply.
-    """
-    try:
-        return json.loads(line)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-
-
 def absent(cluster: Cluster, missing: list[int], timeout: float, what: str = "did not appear") -> RendezvousError:
     """Returns the error to raise when the time is up."""
     names = ", ".join(cluster.name(i) for i in missing)
@@ -61,16 +40,17 @@ def absent(cluster: Cluster, missing: list[int], timeout: float, what: str = "di
 class Gathering:
     """The chief's part: records which workers are there, and tells them what they need to know."""
 
-    def __init__(self, cluster: Cluster, server: socket.socket, digest: str, stop: StopRequest) -> None:
+    def __init__(self, cluster: Cluster, server: socket.socket, choice: int, digest: str, stop: StopRequest) -> None:
         self._cluster, self._server, self._digest, self._stop = cluster, server, digest, stop
         self._heard: dict[socket.socket, bytes] = {}  # The incomplete line received from each open connection.
         self._present: dict[socket.socket, int] = {}  # The connections that are workers, with their indices.
         self._seen: set[int] = set()
+        self._chosen = {0: choice}  # For each worker seen, which of its choices of a port it took.
         self._asked = False  # Whether a worker has reported a stop signal.
         self._deadline = float("inf")
 
-    def run(self, timeout: float) -> None:
-        """Waits for all workers, releases them and hangs up."""
+    def run(self, timeout: float) -> Cluster:
+        """Waits for all workers, releases them and hangs up; returns the cluster with the ports agreed on."""
         self._bound_deadline(timeout)
         with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
             stack.callback(self._hang_up)
@@ -90,10 +70,16 @@ class Gathering:
                 raise
             selector.unregister(self._server)
             self._server.close()
-            self._tell(missing=[])
+            self._tell(missing=[], chosen=self._moved())
             end = time.monotonic() + GOODBYE
             while self._present and (left := end - time.monotonic()) > 0:
                 self._listen_once(selector, left)
+        return self._cluster.settled(self._chosen)
+
+    def _moved(self) -> dict[int, list[int]]:
+        """Returns who took another choice than the first, by choice, which is short for thousands of workers."""
+        others = sorted(set(self._chosen.values()) - {0})
+        return {choice: [i for i, its in self._chosen.items() if its == choice] for choice in others}
 
     def _heed_signals(self) -> None:
         """Stops all workers that are there if a stop signal has come to any of them."""
@@ -150,17 +136,17 @@ class Gathering:
         """Handles a message, first a worker's hello, later perhaps a stop; returns False if it is not from a worker."""
         if connection in self._present:
             self._asked = self._asked or bool(said["stop"])
-        elif said["protocol"] != PROTOCOL:
+        elif said["protocol"] != PROTOCOL or said["job"] != self._cluster.job:
             return False
         else:
             self._admit(said, connection)
         return True
 
     def _admit(self, hello: dict[str, Any], connection: socket.socket) -> None:
-        cluster, index, left = self._cluster, hello["index"], hello["left"]
-        if type(index) is not int or type(hello["size"]) is not int or not is_number(left):
+        cluster, index, left, choice = self._cluster, hello["index"], hello["left"], hello["choice"]
+        if not all(type(number) is int for number in (index, hello["size"], choice)) or not is_number(left):
             raise ValueError("no worker speaks like that")
-        twin = next((other for other, i in self._present.items() if i == index), None)
+        twin = next((other for other, i in self._present.items() if i == index and not has_left(other)), None)
         self._present[connection] = index
         self._seen.add(index)
         self._bound_deadline(left)
@@ -175,6 +161,9 @@ class Gathering:
         if hello["digest"] != self._digest:
             raise RendezvousError(f"{cluster.name(index)} was started to run something else than the chief: start all "
                                   "workers with the same flags, files and versions")
+        if not 0 <= choice <= len(cluster.shifts):
+            raise ValueError("no worker has such a choice")
+        self._chosen[index] = choice
 
     def _drop(self, connection: socket.socket) -> None:
         del self._heard[connection]

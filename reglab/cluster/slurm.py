@@ -19,10 +19,13 @@ from reglab.inputs.texts import shown
 _FIRST_SPECIAL_STEP: Final = 2**32 - 16
 
 # Below the ports that Linux uses for outgoing connections (from 32768), and 16 apart for the tasks of one node, so that
-# jobs and steps sharing a node rarely collide. A node with more than 16 tasks reaches into the next range.
+# jobs and steps sharing a node rarely collide. A node with more than 16 tasks reaches into the next range. Where a port
+# is taken after all, its task looks `_STRIDE` places further, a few times: away from the neighbours, jobs of about now.
 _FIRST_PORT: Final = 20_000
 _SPACING: Final = 16
 _PLACES: Final = 750
+_STRIDE: Final = 173
+_CHOICES: Final = 12
 
 _MOST_CHARACTERS: Final = 2**16
 _MOST_IN_NAME: Final = 255
@@ -36,7 +39,7 @@ def cluster_from_slurm(environ: Mapping[str, str]) -> Cluster | None:
     """Returns the tasks of the `srun` that started this process; None if none did, or if it started a single task.
 
     Each task listens on its own port, numbered on each node from `REGLAB_PORT` or, if that is unset, from a port
-    computed from the job and step numbers.
+    computed from the job and step numbers, or from another one if that is taken (see `rendezvous.py`).
 
     Raises:
       ConfigError: a variable is missing or malformed, or the tasks are not distributed in blocks.
@@ -55,7 +58,7 @@ def cluster_from_slurm(environ: Mapping[str, str]) -> Cluster | None:
         raise ConfigError(f"{count_variable}={shown(counts_text, 80)} does not place {size} tasks on "
                           f"{node_variable}={shown(nodes_text, 80)}: start reglab with srun, and change no SLURM_ "
                           "variable")
-    port = _port(environ)
+    port, *others = _ports(environ)
     places = [(node, rank) for node, count in enumerate(counts) for rank in range(count)]
     index = _number(environ, "SLURM_PROCID")
     place = _number(environ, "SLURM_NODEID"), _number(environ, "SLURM_LOCALID")
@@ -65,7 +68,16 @@ def cluster_from_slurm(environ: Mapping[str, str]) -> Cluster | None:
     if index >= size or places[index] != place:
         raise ConfigError(f"SLURM_PROCID={index} is task {place[1]} of node {place[0]} (SLURM_LOCALID, SLURM_NODEID), "
                           "so the tasks do not fill one node after the other: add --distribution=block to srun")
-    return Cluster(tuple(f"{nodes[node]}:{port + rank}" for node, rank in places), index, "Slurm")
+    addresses = tuple(f"{nodes[node]}:{port + rank}" for node, rank in places)
+    return Cluster(addresses, index, "Slurm", _step_name(environ) if others else "", tuple(n - port for n in others))
+
+
+def idle_tasks(environ: Mapping[str, str]) -> int:
+    """Returns how many further tasks the job has if `srun` did not start this process, which trains without them."""
+    tasks = environ.get("SLURM_NTASKS", "")
+    if not environ.get("SLURM_JOB_ID") or _in_step(environ) or not tasks.isdecimal() or len(tasks) > 9:
+        return 0
+    return max(0, int(tasks) - 1)
 
 
 def gpus_are_bound(environ: Mapping[str, str]) -> bool:
@@ -144,15 +156,22 @@ def _in_step(environ: Mapping[str, str]) -> bool:
     return step.isdecimal() and len(step) <= 18 and int(step) < _FIRST_SPECIAL_STEP
 
 
-def _port(environ: Mapping[str, str]) -> int:
-    """Returns the port of the first task on each node, the same in all tasks."""
+def _step_name(environ: Mapping[str, str]) -> str:
+    """Names the step among all of its cluster: no other has its numbers, and a requeued job counts its starts."""
+    return ".".join(environ.get(name, "")[:64] for name in (
+        "SLURM_CLUSTER_NAME", "SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_STEPID", "SLURM_RESTART_COUNT"))
+
+
+def _ports(environ: Mapping[str, str]) -> list[int]:
+    """Returns the ports that the first task on each node may have, the same in all tasks, the preferred one first."""
     if environ.get("REGLAB_PORT"):
         port = _number(environ, "REGLAB_PORT")
         if not 1024 <= port < 65536:
             raise ConfigError(f"REGLAB_PORT={port}: give the first of some free ports, from 1024 to 65535")
-        return port
+        return [port]
     job, step = _number(environ, "SLURM_JOB_ID"), _number(environ, "SLURM_STEP_ID", "SLURM_STEPID")
-    return _FIRST_PORT + _SPACING * ((job * 7 + step) % _PLACES)  # 7: room for a job's steps before the next job's.
+    place = job * 7 + step  # 7: room for a job's steps before the next job's.
+    return [_FIRST_PORT + _SPACING * ((place + i * _STRIDE) % _PLACES) for i in range(_CHOICES)]
 
 
 def _first(environ: Mapping[str, str], *variables: str) -> tuple[str, str]:

@@ -33,7 +33,7 @@ def multi_worker(config: Config, cluster: Cluster, gpus: Sequence[Any], stop: St
       RendezvousError: a worker of the cluster did not appear.
       EarlyStop: one of the workers that had appeared received a stop signal.
     """
-    wait_for_peers(cluster, config.rendezvous_timeout, _digest(config), stop)
+    cluster = wait_for_peers(cluster, config.rendezvous_timeout, _digest(config), stop)
     os.environ["TF_CONFIG"] = cluster.tf_config()
     # All workers were there a moment ago. If one dies now, TensorFlow waits for it and ignores all signals.
     faulthandler.dump_traceback_later(config.rendezvous_timeout + 30, exit=True, file=2)

@@ -16,6 +16,7 @@ from reglab.cli.arguments import Arguments, UnknownFlag
 from reglab.cli.commands import run_command, run_process
 from reglab.cli.completion import Offer, Offers
 from reglab.cluster import Cluster
+from reglab.cluster.alone import is_the_one
 from reglab.config import ConfigError
 from reglab.inputs import exit_codes
 from reglab.inputs.texts import did_you_mean, shown
@@ -59,6 +60,8 @@ def _main(argv: list[str]) -> int:
     values = _parse(argv[:split])
     if values.help:
         print(USAGE)
+        return exit_codes.SUCCESS
+    if not is_the_one("reglab.launch"):
         return exit_codes.SUCCESS
     return launch(values.module, argv[split + 1:], values.workers, values.grace)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import signal
 import socket
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent import futures
 
 import pytest
 
@@ -23,6 +25,13 @@ Outcome = RendezvousError | tuple[float, float]  # what was raised, or when it c
 def free_addresses(count: int) -> tuple[str, ...]:
     """Not in the range of outgoing connections, one of which could take the port in the meantime."""
     return tuple(f"127.0.0.1:{port}" for port in _free_ports(count))
+
+
+def hello(**said: bytes) -> bytes:
+    """The first line of worker 1, saying something else in places."""
+    fields = {"protocol": b'"reglab-rendezvous-2"', "job": b'""', "digest": b'"same"', "index": b"1", "size": b"2",
+              "left": b"9", "choice": b"0"} | said
+    return b"{%b}\n" % b", ".join(b'"%b": %b' % (name.encode(), value) for name, value in fields.items())
 
 
 def port_of(address: str) -> int:
@@ -126,8 +135,8 @@ def test_a_taken_port_shows_at_once(meet):
 def test_a_worker_started_twice_on_two_hosts(meet, monkeypatch):
     """The second runs elsewhere: here, without its own port to open."""
     addresses = free_addresses(3)
-    monkeypatch.setattr("reglab.cluster.rendezvous._listen", lambda cluster: socket.create_server(
-        ("127.0.0.1", port_of(addresses[0]) if cluster.is_chief else 0)))
+    monkeypatch.setattr("reglab.cluster.rendezvous._listen", lambda cluster: (socket.create_server(
+        ("127.0.0.1", port_of(addresses[0]) if cluster.is_chief else 0)), 0))
     for outcome in meet(addresses, [0, 0, 0.3], indices=[0, 1, 1]):
         assert str(outcome).startswith(f"worker 1 ({addresses[1]}) was started twice, at 127.0.0.1 and 127.0.0.1: ")
 
@@ -136,8 +145,8 @@ def test_a_worker_started_twice_on_two_hosts(meet, monkeypatch):
     b"", b"\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
     b"\xff\x00" * 100_000, b"[]\n",
     b'{"index": 1}\n', b'{"protocol": "other", "index": 1}\n', b"[" * 60_000 + b"\n",
-    *(b'{"protocol": "reglab-rendezvous-1", "digest": "", "index": %b, "size": 2, "left": %b}\n' % said for said in (
-        (b'"a"', b"9"), (b"[]", b"9"), (b"1.5", b"9"), (b"1", b"9" * 4000), (b"1", b"NaN"), (b"1", b'"x"')))])
+    hello(job=b'"another"'), hello(index=b'"a"'), hello(index=b"[]"), hello(index=b"1.5"), hello(left=b"9" * 4000),
+    hello(left=b"NaN"), hello(left=b'"x"'), hello(choice=b"1"), hello(choice=b"-1"), hello(choice=b"null")])
 def test_strangers_are_ignored(meet, noise):
     addresses = free_addresses(2)
     outcomes: list[Outcome] = []
@@ -242,7 +251,7 @@ def test_a_worker_that_was_released_before_the_chief_heard_of_its_signal_goes_on
                 heard = b""
                 while b"stop" not in heard:
                     heard += connection.recv(1000)
-                connection.sendall(b'{"missing": []}\n')
+                connection.sendall(b'{"missing": [], "chosen": {}}\n')
                 connection.recv(1000)
 
     stop = StopRequest()
@@ -262,8 +271,59 @@ def test_what_a_stranger_says_is_quoted_in_one_short_line(meet):
     workers.start()
     time.sleep(0.1)
     with socket.create_connection(("127.0.0.1", port_of(addresses[0]))) as stranger:
-        stranger.sendall(b'{"protocol": "reglab-rendezvous-1", "index": 1, "size": %b, "left": 3}\n'
-                         % (b"9" * 4000))
+        stranger.sendall(hello(size=b"9" * 4000))
         workers.join()
     assert "says that it is worker 1 of (a whole number of some 4,000 digits)" in str(outcomes[0])
     assert len(str(outcomes[0])) <= 500 and "\n" not in str(outcomes[0])
+
+
+# Where reglab itself chose the ports, a taken one is no error.
+
+def of_job(job: str, addresses: tuple[str, ...], index: int, shift: int) -> Cluster:
+    return Cluster(addresses, index, "Slurm", job, (shift,))
+
+
+def settle(clusters: Sequence[Cluster]) -> list[Cluster]:
+    """What each worker of one or more jobs takes with it when it leaves; the chiefs are there first."""
+    with futures.ThreadPoolExecutor(len(clusters)) as pool:
+        def start(cluster: Cluster) -> futures.Future[Cluster]:
+            time.sleep(0 if cluster.is_chief else 0.3)
+            return pool.submit(wait_for_peers, cluster, 20, "same")
+        return [future.result() for future in [start(cluster) for cluster in clusters]]
+
+
+@pytest.fixture
+def shifted() -> tuple[tuple[str, str], int]:
+    """Two addresses, and what leads from their ports to two others that are free."""
+    with contextlib.ExitStack() as stack:
+        for port in range(20_500, 31_000, 10):
+            with contextlib.suppress(OSError):
+                for other in (port, port + 1, port + 4, port + 5):
+                    stack.enter_context(socket.create_server(("", other)))
+                return (f"127.0.0.1:{port}", f"127.0.0.1:{port + 1}"), 4
+    raise AssertionError("no free ports")
+
+
+@pytest.mark.parametrize("taken", [(1,), (0, 1)])
+def test_all_agree_on_another_port_for_one_that_is_taken(shifted, taken):
+    addresses, shift = shifted
+    with contextlib.ExitStack() as stack:
+        for index in taken:  # By a server that answers nobody.
+            stack.enter_context(socket.create_server(("", port_of(addresses[index]))))
+        met = settle([of_job("a", addresses, index, shift) for index in range(2)])
+    expected = [port_of(address) + shift * (index in taken) for index, address in enumerate(addresses)]
+    assert [[port_of(address) for address in cluster.addresses] for cluster in met] == [expected] * 2
+
+
+def test_two_jobs_whose_ports_collide_do_not_meet(shifted):
+    addresses, shift = shifted
+    met = settle([of_job(job, addresses, index, shift) for index in range(2) for job in "ab"])
+    assert met[0].addresses == met[2].addresses and met[1].addresses == met[3].addresses
+    assert met[0].addresses[0] != met[1].addresses[0]
+
+
+def test_a_taken_port_without_another_choice_says_where_it_was_set(shifted):
+    addresses, shift = shifted
+    with socket.create_server(("", port_of(addresses[1]))), socket.create_server(("", port_of(addresses[1]) + shift)), \
+            pytest.raises(RendezvousError, match=r"worker 1 \(.*\) cannot open its port .* set another in REGLAB_PORT"):
+        wait_for_peers(of_job("a", addresses, 1, shift), 5)
