@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 _STEPS: Final = (1, 2, 2.5, 5, 10)
+_WHOLE_STEPS: Final = (1, 2, 5, 10)
 _WIDE: Final = 20.0
 """From this ratio of the largest to the smallest value on, an axis of losses is logarithmic."""
 
@@ -54,9 +55,7 @@ def linear(values: Sequence[float], *, from_zero: bool = False, whole: bool = Fa
         low, high = min(low, 0.0), max(high, 0.0)
     if high - low < 1e-9 * max(abs(low), abs(high), 1e-12):
         low, high = (low - abs(low) * 0.1 - 1e-9 - 0.01 * percent, high + abs(high) * 0.1 + 1e-9 + 0.01 * percent)
-    step = _step((high - low) / 4)
-    if whole:
-        step = max(1.0, math.ceil(step))
+    step = max(1.0, _step((high - low) / 4, _WHOLE_STEPS)) if whole else _step((high - low) / 4, _STEPS)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     scale = 100 if percent else 1
     decimals = max(0, -math.floor(math.log10(scale * step) + 1e-9)) + (round(scale * step, 12) % 1 != 0 and
@@ -94,6 +93,6 @@ def named(places: Sequence[float], names: Sequence[str], most: int = 6) -> Axis:
     return Axis(low - margin, high + margin, False, list(zip(places, names, strict=True))[::every])
 
 
-def _step(rough: float) -> float:
+def _step(rough: float, steps: Sequence[float]) -> float:
     power = 10.0 ** math.floor(math.log10(rough))
-    return next(step * power for step in _STEPS if step * power >= rough * (1 - 1e-9))
+    return next(step * power for step in steps if step * power >= rough * (1 - 1e-9))

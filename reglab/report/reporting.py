@@ -88,7 +88,8 @@ def report(*folders: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
         sections = [*([section_of_runs(runs)] if runs else []), *(
             (section_of_comparison if record.kind == "compare" else section_of_sweep)(record, name)
             for record, name in zip(experiments, names, strict=True))]
-        lead = f"{_counted(runs, experiments)}, as they stood on {time.strftime('%d %B %Y at %H:%M')}".lstrip("0")
+        stood = "it stood" if len(runs) + len(experiments) == 1 else "they stood"
+        lead = f"{_counted(runs, experiments)}, as {stood} on {time.strftime('%d %B %Y at %H:%M').lstrip('0')}"
         write_report(path, page("reglab report", lead, sections))
     return Report(path, tuple(sections), runs, experiments)
 

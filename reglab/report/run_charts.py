@@ -34,7 +34,7 @@ def run_pictures(views: Sequence[RunView]) -> Pictures | None:
     in_epochs = all(view.steps_per_epoch for view in views)
     pictures = [picture for panel in PANELS if (picture := _picture(panel, views, in_epochs)) is not None]
     colored = sorted((view for view in views if view.hue is not None), key=lambda view: view.letter)
-    key = [(key_mark(view.hue), view.label) for view in colored]
+    key = [(key_mark(view.hue), view.label if len(views) > 1 else "validation part") for view in colored]
     grey = sum(view.hue is None for view in views)
     notes = []
     if grey:

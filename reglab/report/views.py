@@ -28,6 +28,7 @@ class RunView:
       name: how it is called.
       curves, evaluations: as read from its folder.
       hue: the number of its color, or None for grey.
+      is_alone: whether it is the only run.
       problems: a line for each damaged file.
     """
 
@@ -36,12 +37,13 @@ class RunView:
     curves: Curves
     evaluations: Evaluations
     hue: int | None
+    is_alone: bool
     problems: Sequence[str]
 
     @property
     def letter(self) -> str:
-        """The letter at the end of its lines; empty for grey ones."""
-        return "" if self.hue is None else LETTERS[self.hue]
+        """The letter at the end of its lines; empty for grey ones, and where there are no others."""
+        return "" if self.hue is None or self.is_alone else LETTERS[self.hue]
 
     @property
     def label(self) -> str:
@@ -90,7 +92,7 @@ def view_runs(records: Sequence[Record]) -> list[RunView]:
     hues = {at: hue for hue, at in enumerate(colored)}
     read = set(ranked[:MOST_CURVES])
     names = names_of(records)
-    return [_view(record, names[at], hues.get(at), at in read) for at, record in enumerate(records)]
+    return [_view(record, names[at], hues.get(at), at in read, len(records) == 1) for at, record in enumerate(records)]
 
 
 def names_of(records: Sequence[Record]) -> list[str]:
@@ -104,7 +106,8 @@ def _loss(record: Record) -> float:
     return float("inf") if loss is None else loss
 
 
-def _view(record: Record, name: str, hue: int | None, with_curves: bool) -> RunView:
+def _view(record: Record, name: str, hue: int | None, with_curves: bool, is_alone: bool) -> RunView:
     curves, problems = read_curves_or_line(record.folder) if with_curves else (_NO_CURVES, [])
     evaluations = read_evaluations(record.folder)
-    return RunView(record, name, curves, evaluations, hue, [*record.problems, *problems, *evaluations.problems])
+    return RunView(record, name, curves, evaluations, hue, is_alone,
+                   [*record.problems, *problems, *evaluations.problems])

@@ -16,7 +16,6 @@ import pytest
 import tensorflow as tf
 
 import reglab
-from reglab import data
 from reglab.config import ACTIVATIONS, ConfigError
 from reglab.config.selection import make_model
 from reglab.core.models import Model
@@ -28,6 +27,7 @@ from reglab.export.inputs import inputs_like
 from reglab.export.kinds import KINDS, check_packages, chosen, default_name
 from reglab.export.metadata import metadata_of
 from reglab.trained.network import Network
+from tests.records.made import make_run
 from tests.stranger_model import Gated
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -67,31 +67,30 @@ def largest_difference(network: Network, name: str, path: pathlib.Path) -> float
     return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", sorted({*ACTIVATIONS} - {"relu"}))  # The networks below have relu.
 @pytest.mark.parametrize("name", formats("onnx", "tflite"))
 def test_every_activation(name: str, activation: str, tmp_path: pathlib.Path) -> None:
     network = network_of(reglab.Config(hidden=(5, 4), activation=activation, dropout=0.5), (2, 3))
     assert largest_difference(network, name, tmp_path / f"a{KINDS[name].suffix}") < TOLERANCE
 
 
-@pytest.mark.parametrize("config", [
-    reglab.Config(hidden=()), reglab.Config(hidden=(4,), precision="float64"),
-    reglab.Config(hidden=(4,), model="cnn", dropout=0.2), reglab.Config(model="cnn", precision="float64", hidden=())],
-    ids=["softmax", "float64", "cnn", "cnn in float64"])
-@pytest.mark.parametrize("standardized", [False, True])
+@pytest.mark.parametrize(("config", "standardized"), [
+    (reglab.Config(hidden=()), False), (reglab.Config(hidden=(4,), precision="float64"), True),
+    (reglab.Config(model="cnn", precision="float64", hidden=(4,), dropout=0.2), True)],
+    ids=["softmax", "standardized in float64", "standardized cnn in float64"])
 @pytest.mark.parametrize("name", formats("onnx", "tflite"))
 def test_every_network(name: str, standardized: bool, config: reglab.Config, tmp_path: pathlib.Path) -> None:
     network = network_of(config, (5, 7), standardized)
     assert largest_difference(network, name, tmp_path / f"a{KINDS[name].suffix}") < TOLERANCE
 
 
-@pytest.mark.parametrize("name", formats("keras", "onnx", "tflite"))
+@pytest.mark.parametrize("name", formats("onnx", "tflite"))
 def test_colors_are_channels(name: str, tmp_path: pathlib.Path) -> None:
     network = network_of(reglab.Config(hidden=(4,), model="cnn"), (6, 4, 3))
     assert largest_difference(network, name, tmp_path / f"a{KINDS[name].suffix}") < TOLERANCE
 
 
-@pytest.mark.parametrize("name", formats())
+@pytest.mark.parametrize("name", formats("keras", "onnx", "tflite"))
 def test_a_model_without_keras_layers_is_exported_or_refused(name: str, tmp_path: pathlib.Path) -> None:
     gated: Model = Gated.configured(reglab.Config(hidden=(4,)), (2, 3), 3)
     weights: Weights = map_arrays(tf.Variable, gated.initialize(0))
@@ -215,8 +214,6 @@ def test_a_missing_package_is_told_before_tensorflow_is_imported(model_dir: path
     assert not (model_dir / "model.onnx").exists()
 
 
-def test_data_of_python_are_not_looked_for(tmp_path: pathlib.Path) -> None:
-    mine = data.from_arrays(np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2)
-    reglab.fit(reglab.Config(hidden=(), epochs=1, jit=False, summary_every=0, model_dir=str(tmp_path / "run")),
-               data=mine)
-    assert reglab.export(tmp_path / "run", format="npz").compared_on == "64 random inputs"
+def test_other_data_under_the_name_of_the_runs_are_not_used(tmp_path: pathlib.Path) -> None:
+    folder = make_run(tmp_path / "run")  # Of arrays from Python, as their digest tells, though it says digits.
+    assert inputs_like(network_of(reglab.Config(), (8, 8)), folder).text == "64 random inputs"

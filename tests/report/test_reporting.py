@@ -73,7 +73,7 @@ def test_one_run(tmp_path: pathlib.Path) -> None:
     layers = next(line for line in text.splitlines() if line.split()[:1] == ["dense_0"])
     assert layers.split() == ["dense_0", "0.2500", "0.1250", "25.00", "5.000", "50.00", "%"]
     objective = next(line for line in text.splitlines() if "1.250" in line)
-    assert objective.split() == ["A", "a", "0.5000", "0.2500", "0.5000", "0.7500", "1.250"]
+    assert objective.split() == ["a", "0.5000", "0.2500", "0.5000", "0.7500", "1.250"]
     assert [tag for tag, attributes in page.tags if tag == "svg" and "role" in attributes] == ["svg"] * 5
     assert "--l1" in page.text and "--hidden" not in page.text, "only what is not the default"
 
