@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from reglab.config import Config, ConfigError
     from reglab.evaluate.evaluating import evaluate
     from reglab.export.exporting import export
+    from reglab.interactive.fitting import fit
+    from reglab.interactive.history import History
     from reglab.lab.grid import Grid
     from reglab.predict.predicting import predict
     from reglab.report.reporting import report
-    from reglab.run.loop import Diverged, History, Interrupted, PeerLost, fit
+    from reglab.run.loop import Diverged, Interrupted, PeerLost
     from reglab.runs.listing import runs
     from reglab.sweep.experiment import sweep
 
@@ -32,6 +34,7 @@ __all__ = ["Config", "ConfigError", "Diverged", "Grid", "History", "Interrupted"
            "export", "fit", "predict", "report", "runs", "sweep"]
 __getattr__, __dir__ = offer(__name__, {
     "reglab.config": ("Config", "ConfigError"), "reglab.lab.grid": ("Grid",),
-    "reglab.run.loop": ("Diverged", "History", "Interrupted", "PeerLost", "fit"),
+    "reglab.interactive.fitting": ("fit",), "reglab.interactive.history": ("History",),
+    "reglab.run.loop": ("Diverged", "Interrupted", "PeerLost"),
 }, modules=("compare", "data", "evaluate", "export", "predict", "report", "runs", "sweep"),
    light=("reglab.config", "reglab.lab.grid"))

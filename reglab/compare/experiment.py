@@ -12,7 +12,7 @@ from reglab.compare.results import tabulate
 from reglab.config import Config, wording
 from reglab.config.selection import make_model
 from reglab.config.strengths import in_words
-from reglab.console import Console
+from reglab.console import Console, console_for
 from reglab.core.penalties.by_name import as_dict
 from reglab.core.terms import SPARSITY_THRESHOLD
 from reglab.data import Dataset
@@ -64,7 +64,7 @@ class Comparison:
 
 
 def compare(config: Config, seeds: int = SEEDS, data: Dataset | None = None, *, vary: str = "weights",
-            console: Console | None = None) -> Comparison:
+            progress: bool = False, console: Console | None = None) -> Comparison:
     """Trains with no penalty, each alone and all together, from `seeds` seeds each, in one program on the same batches.
 
     Data, their order and the initial weights of a seed are the same in all arms, so differences are paired.
@@ -76,7 +76,8 @@ def compare(config: Config, seeds: int = SEEDS, data: Dataset | None = None, *, 
       data: the data to use instead of `config.dataset`.
       vary: "weights", or "order" to give each seed its own order of the data as well; the seeds then train one after
         another.
-      console: shows the progress; by default nothing is shown.
+      progress: whether to show the progress on standard output, in a notebook as one text that changes in place.
+      console: shows the progress instead.
 
     Raises:
       ConfigError: something in the configuration cannot be used, or there is no penalty.
@@ -85,7 +86,7 @@ def compare(config: Config, seeds: int = SEEDS, data: Dataset | None = None, *, 
     check_refused(config, BY_COMPARE)
     check_seeds(seeds, config.seed)
     check_vary(vary, config, seeds)
-    console = console or Console()
+    console = console_for(console, progress)
     arms = arms_of(config)
     start_devices(config.compile_cache, console.warning)
     dataset = arrays_of(config, data)

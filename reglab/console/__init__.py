@@ -10,6 +10,7 @@ import sys
 from typing import TextIO
 
 from reglab.console.base import Console
+from reglab.console.notebook import NotebookConsole, notebook_display
 from reglab.console.plain import PlainConsole
 from reglab.console.table import EpochRow
 
@@ -18,9 +19,10 @@ __all__ = ["Console", "EpochRow", "console_for", "open_console"]
 
 def console_for(console: Console | None, progress: bool) -> Console:
     """Returns what shows the progress of a call from Python: `console`, or one on standard output, or a silent one."""
-    if console is not None:
-        return console
-    return open_console(sys.stdout) if progress else Console()
+    if console is not None or not progress:
+        return console or Console()
+    show = notebook_display()
+    return open_console(sys.stdout) if show is None else NotebookConsole(show)
 
 
 def open_console(stream: TextIO | None) -> Console:

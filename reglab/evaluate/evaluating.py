@@ -24,7 +24,7 @@ from reglab.storage.files import misplaced, write_atomically, writing
 from reglab.storage.json_values import for_json
 from reglab.storage.ownership import owning
 from reglab.storage.reading import Missing, Unreadable, read_object
-from reglab.trained.network import read_network
+from reglab.trained.network import Network, read_network
 from reglab.trained.scores import Tally
 from reglab.trained.source import read_source, run_folder, usable_place
 
@@ -37,11 +37,11 @@ class Evaluated:
 
     Attributes:
       result: the contents of `evaluation.json`.
-      folder: the folder that holds it and the pictures.
+      folder: the folder that holds it and the pictures; None if nothing was written.
     """
 
     result: dict[str, Any]
-    folder: pathlib.Path
+    folder: pathlib.Path | None
 
     def __repr__(self) -> str:
         return f"<{self.result['sentences'][0]}>"
@@ -93,20 +93,30 @@ def look(folder: pathlib.Path, subject: Subject, *, state: str = "best",
         elif not _may_hold(place, subject, network.step):
             raise ConfigError(f"--output={place} exists already: name another folder, or remove it")
         earlier = [one for one in read_looks(folder) if one["digest"] == subject.digest]
-        tally = Tally(network.classes)
-        for part in subject.batches():
-            tally.add(network.logits(part.x), part.y)
-        result = for_json({
-            "run": str(folder), "state": state, "step": network.step, "data": subject.data, "split": subject.split,
-            "is_own": subject.is_own, "digest": subject.digest, **_named(tally.scores(), network.class_names),
-            "looks_before": earlier,
-            "folder": str(place)})
+        result = for_json({"run": str(folder), **_scored(network, subject, state), "looks_before": earlier,
+                           "folder": str(place)})
         _note(folder, {"digest": subject.digest, "data": subject.data, "split": subject.split, "step": network.step,
                        "state": state, "time": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
                        "by": by}, result, once)
         result["sentences"] = sentences(result)
         _write(place, result)
     return Evaluated(result, place)
+
+
+def evaluated(network: Network, subject: Subject) -> Evaluated:
+    """Evaluates a network in its final state; nothing is written, and no look is noted."""
+    result = for_json({"run": None, **_scored(network, subject, "last"), "looks_before": [], "is_noted": False,
+                       "folder": None})
+    result["sentences"] = sentences(result)[:2]  # The third is about looks.
+    return Evaluated(result, None)
+
+
+def _scored(network: Network, subject: Subject, state: str) -> dict[str, Any]:
+    tally = Tally(network.classes)
+    for part in subject.batches():
+        tally.add(network.logits(part.x), part.y)
+    return {"state": state, "step": network.step, "data": subject.data, "split": subject.split,
+            "is_own": subject.is_own, "digest": subject.digest, **_named(tally.scores(), network.class_names)}
 
 
 def _named(scores: dict[str, Any], names: Sequence[ClassName] | None) -> dict[str, Any]:

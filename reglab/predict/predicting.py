@@ -70,7 +70,17 @@ def predict(model_dir: str | os.PathLike[str], x: npt.ArrayLike, *, state: str =
     folder = run_folder(model_dir)
     source, inputs = read_source(folder), np.asarray(x)
     check_inputs("x", inputs.shape, inputs.dtype, source)
-    parts = list(_parts("x", inputs, read_network(folder, state), source))
+    return predictions(inputs, read_network(folder, state), source)
+
+
+def predictions(x: npt.NDArray[Any], network: Network, source: Source) -> Predictions:
+    """Does what `predict` does, with a network at hand.
+
+    Raises:
+      ConfigError: the network does not take inputs like these.
+    """
+    check_inputs("x", x.shape, x.dtype, source)
+    parts = list(_parts("x", x, network, source))
     nothing = Part(np.empty(0, np.int32), np.empty([0, source.classes], np.float32))
     classes, probabilities = (np.concatenate(arrays) for arrays in zip(*(parts or [nothing]), strict=True))
     labels = _labels(source)

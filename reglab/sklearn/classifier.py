@@ -22,7 +22,7 @@ from reglab.sklearn.parameters import Parameters, configured, documented
 from reglab.trained.scores import log_probabilities
 
 if TYPE_CHECKING:
-    from reglab.run.loop import History
+    from reglab.interactive.history import History
 
 _NUMBERS: Final = (np.float64, np.float32)
 _MOST_SEED: Final = 2**31 - 1

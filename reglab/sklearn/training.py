@@ -12,7 +12,8 @@ from reglab.config import Config
 from reglab.data import Dataset, Examples, steps_per_epoch
 from reglab.data.sampling import split
 from reglab.engine.sharing import ProgramCache, shared_programs
-from reglab.run.loop import History, fit
+from reglab.interactive.fitting import fit
+from reglab.interactive.history import History
 from reglab.trained.from_history import network_of
 
 JIT_STEPS: Final = 5000

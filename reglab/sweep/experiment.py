@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reglab.config import Config, ConfigError
-from reglab.console import Console
+from reglab.console import Console, console_for
 from reglab.data import Dataset
 from reglab.engine.assembly import arrays_of, total_steps
 from reglab.engine.sharing import shared_programs
@@ -67,7 +67,7 @@ class Sweep:
 
 def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = None, selection: str = "data_loss",
           lanes_per_call: int | None = None, vary: str = "weights", data: Dataset | None = None,
-          console: Console | None = None) -> Sweep:
+          progress: bool = False, console: Console | None = None) -> Sweep:
     """Trains every point of `grid` from `seeds` seeds and chooses among the points as described in `choice`.
 
     Chunks of this sweep that `config.model_dir` already holds are not trained again: if killed at any time, the same
@@ -84,7 +84,8 @@ def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = Non
       lanes_per_call: how many lanes train together; by default chosen by memory and speed.
       vary: "weights", or "order" to give each seed its own order of the data as well.
       data: the data to use instead of `config.dataset`.
-      console: shows the progress; by default nothing is shown.
+      progress: whether to show the progress on standard output, in a notebook as one text that changes in place.
+      console: shows the progress instead.
 
     Raises:
       ConfigError: something cannot be used, or the folder holds something else.
@@ -99,7 +100,7 @@ def sweep(config: Config, grid: Grid, *, seeds: int = 1, folds: int | None = Non
     check_size(config, grid, seeds, folds, lanes_per_call)
     check_vary(vary, config, seeds)
     check_sweep(grid)
-    console, shared = console or Console(), shared_config(config, grid.checked(config))
+    console, shared = console_for(console, progress), shared_config(config, grid.checked(config))
     with owning(config.model_dir), writing(config.model_dir, tensorflow=False):
         folder = SweepFolder(config.model_dir, config.resume)
         start_devices(config.compile_cache, console.warning)

@@ -14,7 +14,7 @@ import time
 from typing import Any, NamedTuple
 
 from reglab.config import Config, ConfigError
-from reglab.console import Console
+from reglab.console import Console, console_for
 from reglab.data import Dataset
 from reglab.engine.assembly import arrays_of
 from reglab.engine.sharing import shared_programs
@@ -49,7 +49,7 @@ class Path(NamedTuple):
 
 
 def path(config: Config, grid: Grid, *, seeds: int = 1, selection: str = "data_loss", data: Dataset | None = None,
-         console: Console | None = None) -> Path:
+         progress: bool = False, console: Console | None = None) -> Path:
     """Trains the points of `grid`, in which only one penalty may vary, warm and cold; the arguments are as for `sweep`.
 
     As in `sweep`, the points chosen among the cold starts are trained once more, alone, and the best of them is finally
@@ -68,7 +68,7 @@ def path(config: Config, grid: Grid, *, seeds: int = 1, selection: str = "data_l
     check_path(grid, None, None, schedule=config.schedule)
     shared = dataclasses.replace(shared_config(config, grid.checked(config)), evaluate_every=1)
     with owning(config.model_dir), writing(config.model_dir, tensorflow=False):
-        folder, console = SweepFolder(config.model_dir, config.resume, "path"), console or Console()
+        folder, console = SweepFolder(config.model_dir, config.resume, "path"), console_for(console, progress)
         if folder.plan is not None and "settled" not in folder.plan:
             raise ConfigError(f"--model_dir={folder.path} holds a path of an earlier reglab, which did not compare "
                               "points after equal work: name another folder")

@@ -10,9 +10,22 @@ import tensorflow as tf
 from reglab.config.selection import make_model
 from reglab.core.models.base import parameter_dtype
 from reglab.core.parameters import Weights, map_arrays
+from reglab.data.facts import Columns
 from reglab.data.standardization import Standardization
 from reglab.run.outcome import History
 from reglab.trained.network import Network
+from reglab.trained.source import Source
+
+
+def source_of(history: History) -> Source:
+    """Returns what a run tells of its network."""
+    data = history.data
+    shape, names, standardization = tuple(data["input_shape"]), data.get("class_names"), data.get("standardization")
+    columns = data.get("columns")
+    return Source(history.config, shape, data["divisor"], data["classes"], data["dtype"], data,
+                  None if names is None else tuple(names),
+                  None if standardization is None else Standardization.from_dict(standardization, math.prod(shape)),
+                  None if columns is None else Columns(columns["label"], tuple(columns["features"])))
 
 
 def network_of(history: History, *, precision: str | None = None) -> Network:
@@ -21,15 +34,11 @@ def network_of(history: History, *, precision: str | None = None) -> Network:
     Args:
       precision: what it computes in, as `Config.precision`; None: as in training.
     """
-    config, data = history.config, history.data
-    if precision is not None:
-        config = dataclasses.replace(config, precision=precision)
-    shape, standardization = tuple(data["input_shape"]), data.get("standardization")
-    model = make_model(config, shape, data["classes"])
+    source, last = source_of(history), history.evaluations[-1]
+    config = history.config if precision is None else dataclasses.replace(history.config, precision=precision)
+    model = make_model(config, source.input_shape, source.classes)
     weights = map_arrays(lambda array: tf.constant(array, parameter_dtype(config.precision)),
                          Weights(history.parameters, history.buffers))
-    names = data.get("class_names")
-    validation = {name: history.evaluations[-1].validation[name] for name in ("data_loss", "accuracy")}
-    return Network(config, model, weights, shape, data["divisor"], data["classes"], history.evaluations[-1].step,
-                   validation, None if names is None else tuple(names),
-                   None if standardization is None else Standardization.from_dict(standardization, math.prod(shape)))
+    validation = {name: last.validation[name] for name in ("data_loss", "accuracy")}
+    return Network(config, model, weights, source.input_shape, source.divisor, source.classes, last.step, validation,
+                   source.class_names, source.standardization)

@@ -39,8 +39,8 @@ _SETTINGS: Final = {
 
 
 @contextlib.contextmanager
-def figure(directory: str | os.PathLike[str], name: str, **of_subplots: Any) -> Iterator[tuple[Any, Any]]:
-    """Yields a figure and axes [rows, columns] to draw on; saves them as `name`.png and `name`.svg at the end."""
+def drawing_board(**of_subplots: Any) -> Iterator[tuple[Any, Any]]:
+    """Yields a figure and axes [rows, columns] to draw on, in the look of all pictures."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -49,10 +49,22 @@ def figure(directory: str | os.PathLike[str], name: str, **of_subplots: Any) -> 
         drawing = Figure(figsize=of_subplots.pop("figsize"), layout="constrained")
         FigureCanvasAgg(drawing)
         yield drawing, drawing.subplots(squeeze=False, **of_subplots)
+
+
+@contextlib.contextmanager
+def figure(directory: str | os.PathLike[str], name: str, **of_subplots: Any) -> Iterator[tuple[Any, Any]]:
+    """Yields a figure and axes [rows, columns] to draw on; saves them as `name`.png and `name`.svg at the end."""
+    with drawing_board(**of_subplots) as (drawing, axes):
+        yield drawing, axes
         for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
-            picture = io.BytesIO()
-            drawing.savefig(picture, format=suffix, metadata=metadata)
-            write_atomically(pathlib.Path(directory) / f"{name}.{suffix}", picture.getvalue())
+            write_atomically(pathlib.Path(directory) / f"{name}.{suffix}", rendered(drawing, suffix, metadata))
+
+
+def rendered(drawing: Any, suffix: str, metadata: Mapping[str, Any] | None = None) -> bytes:
+    """Returns a figure as the contents of a file."""
+    picture = io.BytesIO()
+    drawing.savefig(picture, format=suffix, metadata=metadata)
+    return picture.getvalue()
 
 
 def curve_style(split: str, color: str) -> dict[str, Any]:
