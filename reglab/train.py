@@ -24,8 +24,8 @@ from reglab.run.run_directory import check_folder
 
 def purpose() -> str:
     """Returns what the command does, in a sentence."""
-    titles = " and ".join(penalty.title for penalty in penalties.registered())
-    return f"Train one network on cross-entropy plus {titles} penalties of its Dense kernels."
+    *titles, last = (penalty.title for penalty in penalties.registered())
+    return f"Train one network on cross-entropy plus {', '.join(titles)} and {last} penalties of its Dense kernels."
 
 
 def _train(given: CommandLine) -> int:

@@ -77,7 +77,8 @@ def by_numpy(data: Dataset, strength: float) -> np.ndarray:
 def test_its_flag_has_help_and_its_strengths_are_checked() -> None:
     text = flags.help_text("reglab.train", "")
     assert "  --negative            Strength of the penalty of negative weights. Default: 0." in text
-    assert "data loss + l1 * sum |W| + l2 * sum W^2 + negative * sum max(-W, 0)" in text
+    assert ("data loss + l1 * sum |W| + l2 * sum W^2 + group_l1 * sum sqrt(size) ||W_g|| "
+            "+ negative * sum max(-W, 0)") in text
     config = flags.parse(["--negative=logits=0.02;dense_0=1e-3"]).config
     assert Config.from_dict(config.to_dict()) == config != Config()
     assert "negative" not in Config().to_dict()
@@ -115,7 +116,8 @@ def test_its_gradient_is_that_of_the_tape(dataset: Dataset) -> None:
     tapes = tape.gradient(total, parameters)
     _, data, _ = step.data_gradient(parameters, batch)
     for layer, gradient in step.penalty_gradient(parameters, hyper).items():
-        np.testing.assert_allclose(data[layer]["kernel"] + gradient, tapes[layer]["kernel"], rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(data[layer]["kernel"] + gradient["kernel"], tapes[layer]["kernel"], rtol=1e-12,
+                                   atol=1e-15)
 
 
 def test_it_is_an_arm_of_a_comparison_and_an_axis_of_a_sweep_and_of_a_path(tmp_path: pathlib.Path,

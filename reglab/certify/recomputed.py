@@ -18,7 +18,7 @@ from reglab.config.selection import make_model
 from reglab.core.parameters import Parameters, map_arrays
 from reglab.core.penalties import value
 from reglab.core.step import Hyperparameters, Step
-from reglab.core.terms import SPARSITY_THRESHOLD, Term
+from reglab.core.terms import SPARSITY_THRESHOLD
 from reglab.data import Dataset, Examples
 from reglab.run.evaluation import Evaluation
 from reglab.trained.network import Network
@@ -88,24 +88,20 @@ def steps_an_epoch(network: Network, dataset: Dataset) -> int:
 
 def of_weights(parameters: Parameters, step: Step, hyper: Hyperparameters) -> dict[str, float]:
     """Computes by tag each penalty in all, by term and by layer, each norm, and that of the penalties' gradient."""
-    kernels = step.model.kernels(parameters)
     found: dict[str, float] = {}
     for term in step.terms:
-        of_layers = {layer: _of_layer(term, layer, kernels, hyper) for layer in term.layers}
+        strengths = dict(zip(term.layers, hyper.strengths[term.name].numpy(), strict=True))
+        values = {layer: value(term.penalty, step.covered(term, layer, parameters)).numpy()
+                  for layer in step.model.kernel_layers}
+        of_layers = {layer: float(strengths[layer] * values[layer]) for layer in term.layers}
         found |= {f"penalty/{layer}/{term.name}": number for layer, number in of_layers.items()}
         found[f"penalty/{term.name}"] = sum(of_layers.values())
-        found |= {f"norm/{layer}/{term.name}": float(term.penalty.norm(value(term.penalty, kernel).numpy()))
-                  for layer, kernel in kernels.items()}
+        found |= {f"norm/{layer}/{term.name}": float(term.penalty.norm(of_layer)) for layer, of_layer in values.items()}
     found["penalty/total"] = sum(found[f"penalty/{term.name}"] for term in step.terms)
-    squares = [float(tf.reduce_sum(tf.square(sum(term.gradient(kernels, hyper.strengths[term.name], layer)
-                                                 for term in step.terms if layer in term.layers))))
-               for layer in step.penalized_layers]
+    gradients = dataclasses.replace(step, terms=tuple(term._replace(proximal=False) for term in step.terms)
+                                    ).penalty_gradient(parameters, hyper)
+    squares = [float(tf.reduce_sum(tf.square(gradient))) for gradient in tf.nest.flatten(gradients)]
     return {**found, "gradient_norm/penalty": float(np.sqrt(sum(squares)))}
-
-
-def _of_layer(term: Term, layer: str, kernels: Mapping[str, tf.Tensor], hyper: Hyperparameters) -> float:
-    at = term.layers.index(layer)
-    return float(term._replace(layers=(layer,)).value(kernels, hyper.strengths[term.name][at:at + 1], tf.float64))
 
 
 def _counts(network: Network, step: Step) -> dict[str, float]:

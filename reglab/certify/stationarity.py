@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -12,9 +12,10 @@ import tensorflow as tf
 
 from reglab.certify.recomputed import chunk, steps_an_epoch
 from reglab.core.models import EVALUATION
-from reglab.core.parameters import Parameters, map_arrays
+from reglab.core.models.base import ArrayInfo
+from reglab.core.parameters import Parameters, map_arrays, replaced
 from reglab.core.step import Batch, Hyperparameters, Step
-from reglab.core.terms import SPARSITY_THRESHOLD
+from reglab.core.terms import SPARSITY_THRESHOLD, Term
 from reglab.data import Dataset, Examples, epoch_order
 from reglab.trained.network import Network
 
@@ -78,11 +79,10 @@ def distances(network: Network, step: Step, hyper: Hyperparameters, gradient: Pa
     """
     found = {}
     for array in step.model.arrays:
-        if array.role == "kernel":
-            weights, of_data = network.parameters[array.layer][array.name], gradient[array.layer][array.name]
-            found[array.path] = _of_kernel(step, hyper, array.layer, weights, of_data)
-        elif array.role != "buffer":
-            found[array.path] = Distance(None, *_largest_and_mean(gradient[array.layer][array.name].numpy()))
+        terms = [term for term in step.terms if array.layer in term.layers
+                 and (array.role == "kernel" or (array.role == "bias" and term.penalty.covers_bias))]
+        if array.role != "buffer":
+            found[array.path] = _of_array(step, hyper, array, terms, network.parameters, gradient)
     return found
 
 
@@ -96,36 +96,47 @@ def clipped_share(network: Network, step: Step, hyper: Hyperparameters, dataset:
     for first in range(0, min(steps, _MOST_BATCHES) * config.batch_size, config.batch_size):
         batch = dataset.train.take(order[first:first + config.batch_size])
         gradient = data_gradient(network, step, batch, dataset.weights_of_classes, len(batch))
-        kernels = step.model.kernels(gradient)
-        total = step.model.with_kernels(gradient, {layer: kernels[layer] + added
-                                                   for layer, added in of_penalties.items()})
+        total = replaced(gradient, {layer: {name: gradient[layer][name] + added for name, added in arrays.items()}
+                                    for layer, arrays in of_penalties.items()})
         norms.append(float(tf.linalg.global_norm(tf.nest.flatten(total))))
     return float(np.mean(np.array(norms) > step.clip_norm))
 
 
-def _of_kernel(step: Step, hyper: Hyperparameters, layer: str, w: tf.Tensor, of_data: tf.Tensor) -> Distance:
-    # Smooth penalties first: then the least subgradients of the others may be taken one after the other.
-    terms = sorted(step.terms, key=lambda term: not term.penalty.is_smooth)
-    strengths = {term: hyper.strengths[term.name][term.layers.index(layer)] for term in terms if layer in term.layers}
-
-    def least(w: tf.Tensor) -> Floats:
-        found = of_data
-        for term, strength in strengths.items():
-            found = term.penalty.least_subgradient(w, found, strength)
-        sizes: Floats = np.abs(found.numpy())
-        return sizes
-
-    here = least(w)
-    given = {term: float(strength) for term, strength in strengths.items() if float(strength)}
+def _of_array(step: Step, hyper: Hyperparameters, array: ArrayInfo, terms: Sequence[Term], parameters: Parameters,
+              of_data: Parameters) -> Distance:
+    """Returns the distance of an array that these terms are of."""
+    w = parameters[array.layer][array.name].numpy()
+    here = _least(step, hyper, array, parameters, of_data)
+    given = {term: float(hyper.strengths[term.name][term.layers.index(array.layer)]) for term in terms}
+    given = {term: strength for term, strength in given.items() if strength}
     kinked = [strength for term, strength in given.items() if not term.penalty.is_smooth]
     if not given:
         return Distance(None, *_largest_and_mean(here))
     strength = max(kinked or given.values())
-    near, is_zero, is_small = here <= NEAR * strength, w.numpy() == 0, np.abs(w.numpy()) <= SPARSITY_THRESHOLD
-    would_be_zero = is_small & ~is_zero & (least(tf.where(is_small, 0.0, w)) <= NEAR * strength) if kinked else \
-        np.zeros_like(near)
+    near, is_zero, is_small = here <= NEAR * strength, w == 0, np.abs(w) <= SPARSITY_THRESHOLD
+    if kinked:
+        with_zeros = map_arrays(lambda part: tf.where(tf.abs(part) <= SPARSITY_THRESHOLD, tf.zeros_like(part), part),
+                                {array.layer: parameters[array.layer]})
+        at_zero = _least(step, hyper, array, replaced(parameters, with_zeros), of_data)
+        would_be_zero = is_small & ~is_zero & (at_zero <= NEAR * strength)
+    else:
+        would_be_zero = np.zeros_like(near)
     return Distance(strength, *_largest_and_mean(here), float(near.mean()), float((is_zero & near).mean()),
                     float((would_be_zero & ~near).mean()), float((~near & ~would_be_zero).mean()))
+
+
+def _least(step: Step, hyper: Hyperparameters, array: ArrayInfo, parameters: Parameters, of_data: Parameters) -> Floats:
+    """Returns the sizes of the entries of the least subgradient of the total in an array."""
+    found = of_data
+    # Smooth penalties first: then the least subgradients of the others may be taken one after the other.
+    for term in sorted(step.terms, key=lambda term: not term.penalty.is_smooth):
+        if array.layer in term.layers:
+            strength = hyper.strengths[term.name][term.layers.index(array.layer)]
+            w, gradient = (step.covered(term, array.layer, arrays) for arrays in (parameters, found))
+            least = term.penalty.least_subgradient(w, gradient, strength)
+            found = replaced(found, {array.layer: step.uncovered(term, array.layer, least, parameters)})
+    sizes: Floats = np.abs(found[array.layer][array.name].numpy())
+    return sizes
 
 
 def _largest_and_mean(entries: Any) -> tuple[float, float]:

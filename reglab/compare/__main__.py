@@ -41,9 +41,8 @@ WITHOUT: Final = {"strategy", "rendezvous_timeout", "resume", "checkpoint_every"
 def purpose() -> str:
     """Returns what the command does, in a sentence."""
     alone = [f"{penalty.title} alone" for penalty in penalties.registered()]
-    together = {1: "", 2: " and both"}.get(len(alone), " and all of them")
-    return (f"Compare no penalty, {', '.join(alone)}{together}, over several seeds, in one program on the same "
-            "batches.")
+    return (f"Compare no penalty, {', '.join(alone)} and together, those that are given, over several seeds, in one "
+            "program on the same batches.")
 
 
 def _flags_of_preset(given: CommandLine) -> list[str]:

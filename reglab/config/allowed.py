@@ -8,6 +8,7 @@ DATASETS: Final = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
 TABLES: Final = (".csv", ".parquet")
 DATA_FILES: Final = (".npz", *TABLES)
 """The endings of files of data."""
+GROUPS: Final = ("outgoing", "incoming")
 OPTIMIZERS: Final = ("adam", "sgd", "momentum", "adamw")
 SCHEDULES: Final = ("constant", "cosine", "step", "plateau")
 SCHEDULES_OF_ALL_EPOCHS: Final = ("cosine",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from reglab.core.lazily import tf
@@ -24,6 +25,11 @@ class Weights(NamedTuple):
 def map_arrays(function: Any, *structures: Any) -> Any:
     """Applies `function` to the arrays at the same place in equal structures."""
     return tf.nest.map_structure(function, *structures)
+
+
+def replaced(parameters: Parameters, arrays: Mapping[str, Mapping[str, Any]]) -> Parameters:
+    """Returns the parameters with some arrays, given by layer and name, in place of those that were there."""
+    return {layer: {**old, **arrays[layer]} if layer in arrays else old for layer, old in parameters.items()}
 
 
 def global_norm(parameters: Parameters) -> tf.Tensor:

@@ -22,20 +22,20 @@ not be stationary points of the total.
 from __future__ import annotations
 
 import dataclasses
-import functools
+import itertools
 import math
-import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypedDict
 
 import tensorflow as tf
 
 from reglab.core.averaging import first_average, next_average
+from reglab.core.covering import apart, joined
 from reglab.core.losses import SMOOTHED, WEIGHTED, correct, cross_entropy, smoothed_cross_entropy
 from reglab.core.models import EVALUATION, Mode, Model
 from reglab.core.models.random import threefry
 from reglab.core.optimizers import Optimizer, Slots, Update, clip_by_global_norm
-from reglab.core.parameters import Buffers, Parameters, Weights, global_norm, map_arrays
+from reglab.core.parameters import Buffers, Parameters, Weights, global_norm, map_arrays, replaced
 from reglab.core.terms import Term, kernel_sums, sums_of
 
 
@@ -116,7 +116,7 @@ class Step:
 
     @property
     def penalized_layers(self) -> tuple[str, ...]:
-        """The layers whose kernels some term covers."""
+        """The layers that some term covers."""
         return tuple(layer for layer in self.model.kernel_layers if any(layer in term.layers for term in self.terms))
 
     def mode(self, batch: Batch, seed: tf.Tensor = (), at: tf.Tensor | int = 0,
@@ -146,9 +146,8 @@ class Step:
                   mode: Mode | None = None) -> Objective:
         """Computes the objective in its plain form, with which all other functions here must agree."""
         data_loss, _ = self.data_loss(parameters, batch, buffers, mode)
-        kernels = self.model.kernels(parameters)
-        penalties = {term.name: term.value(kernels, hyper.strengths[term.name], data_loss.dtype)
-                     for term in self.terms}
+        penalties = {term.name: term.value([self.covered(term, layer, parameters) for layer in term.layers],
+                                           hyper.strengths[term.name], data_loss.dtype) for term in self.terms}
         total = data_loss + sum(penalties.values())
         return Objective(data_loss, penalties, total)
 
@@ -164,12 +163,27 @@ class Step:
             data_loss, after = self.data_loss(parameters, batch, buffers, mode)
         return data_loss, tape.gradient(data_loss, parameters), after
 
-    def penalty_gradient(self, parameters: Parameters, hyper: Hyperparameters) -> dict[str, tf.Tensor]:
-        """Computes Σ λ·∇Ω(W) over the terms that act by their gradient, for each kernel they cover, by layer."""
-        kernels = self.model.kernels(parameters)
-        found = {layer: [term.gradient(kernels, hyper.strengths[term.name], layer) for term in self.terms
-                         if layer in term.layers and not term.proximal] for layer in self.penalized_layers}
-        return {layer: functools.reduce(operator.add, gradients) for layer, gradients in found.items() if gradients}
+    def covered(self, term: Term, layer: str, parameters: Parameters) -> tf.Tensor:
+        """Returns the array W of a layer that the penalty of a term is of, from parameters or a structure like them."""
+        return joined(term.penalty, self.model.kernels(parameters)[layer], self.model.biases(parameters).get(layer))
+
+    def uncovered(self, term: Term, layer: str, w: tf.Tensor, parameters: Parameters) -> dict[str, tf.Tensor]:
+        """Inverts `covered`: maps the names of the layer's arrays to their parts of `w`, shaped as in `parameters`."""
+        kernel, bias = self.model.kernels(parameters)[layer], self.model.biases(parameters).get(layer)
+        of_kernel, of_bias = apart(term.penalty, w, kernel, bias)
+        return {self.model.kernel_names[layer]: of_kernel,
+                **({} if of_bias is None else {self.model.bias_names[layer]: of_bias})}
+
+    def penalty_gradient(self, parameters: Parameters, hyper: Hyperparameters) -> Parameters:
+        """Computes Σ λ·∇Ω(W) over the terms that act by their gradient, by layer and name of the arrays they cover."""
+        found: Parameters = {}
+        for layer, term in itertools.product(self.penalized_layers, self.terms):
+            if layer in term.layers and not term.proximal:
+                gradient = term.gradient(self.covered(term, layer, parameters), hyper.strengths[term.name], layer)
+                of_layer = found.setdefault(layer, {})
+                for name, part in self.uncovered(term, layer, gradient, parameters).items():
+                    of_layer[name] = of_layer[name] + part if name in of_layer else part
+        return found
 
     def update(self, state: State, gradients: Parameters, hyper: Hyperparameters,
                buffers: Buffers | None = None) -> State:
@@ -204,10 +218,9 @@ class Step:
                  "step": new["step"]}, tf.where(finite, data_loss, tf.constant(math.nan, data_loss.dtype)))
 
     def _total_gradient(self, parameters: Parameters, gradients: Parameters, hyper: Hyperparameters) -> Parameters:
-        of_data = self.model.kernels(gradients)
-        return self.model.with_kernels(gradients, {
-            layer: of_data[layer] + of_penalty
-            for layer, of_penalty in self.penalty_gradient(parameters, hyper).items()})
+        return replaced(gradients, {
+            layer: {name: gradients[layer][name] + of_penalty for name, of_penalty in arrays.items()}
+            for layer, arrays in self.penalty_gradient(parameters, hyper).items()})
 
     def _descend(self, state: State, gradients: Parameters, hyper: Hyperparameters, buffers: Buffers | None) -> State:
         if self.clip_norm is not None:
@@ -223,16 +236,22 @@ class Step:
         return {"parameters": parameters, "buffers": buffers, "slots": slots, "step": state["step"] + 1}
 
     def _apply_proximal(self, update: Update, hyper: Hyperparameters) -> Update:
-        names, moved = self.model.kernel_names, self.model.kernels(update.parameters)
-        kernels = dict(moved)
+        before = after = update.parameters
         for term in self.terms:
             for layer in term.layers if term.proximal else ():
-                kernels[layer] = term.apply_proximal(kernels, hyper.strengths[term.name], layer,
-                                                     update.rates(layer, names[layer]))
-        moves = {layer: {names[layer]: kernels[layer] - moved[layer]} for layer in kernels
-                 if kernels[layer] is not moved[layer]}
-        return update._replace(parameters=self.model.with_kernels(update.parameters, kernels),
-                               slots=self.optimizer.displaced(update.slots, moves))
+                w = term.apply_proximal(self.covered(term, layer, after), hyper.strengths[term.name], layer,
+                                        self._rates(term, layer, update))
+                after = replaced(after, {layer: self.uncovered(term, layer, w, after)})
+        moves = {layer: {name: array - before[layer][name] for name, array in arrays.items()
+                         if array is not before[layer][name]} for layer, arrays in after.items()}
+        return update._replace(parameters=after, slots=self.optimizer.displaced(update.slots, moves))
+
+    def _rates(self, term: Term, layer: str, update: Update) -> tf.Tensor:
+        """The rates of the array that a term is of in a layer, as one array like it, or as a scalar."""
+        of_kernel = update.rates(layer, self.model.kernel_names[layer])
+        if not of_kernel.shape.rank or not term.penalty.covers_bias or layer not in self.model.bias_names:
+            return of_kernel
+        return joined(term.penalty, of_kernel, update.rates(layer, self.model.bias_names[layer]))
 
     def accuracy(self, parameters: Parameters, batch: Batch, buffers: Buffers | None = None,
                  mode: Mode | None = None) -> tf.Tensor:
@@ -252,7 +271,9 @@ class Step:
     def measure_kernels(self, parameters: Parameters) -> tuple[tf.Tensor, ...]:
         """Computes the sums over each kernel that `sums_of(self.terms)` lists: [layers] for each sum."""
         sums = sums_of(self.terms)
-        of_layers = [kernel_sums(sums, kernel) for kernel in self.model.kernels(parameters).values()]
+        biases = self.model.biases(parameters)
+        of_layers = [kernel_sums(sums, kernel, biases.get(layer))
+                     for layer, kernel in self.model.kernels(parameters).items()]
         return tuple(tf.unstack(tf.stack(of_layers, axis=1)))
 
     @property

@@ -109,7 +109,7 @@ def make_step(config: Config, data: DataFacts) -> Step:
     schedule = functools.partial(scheduled, schedule=config.schedule, warmup_steps=config.warmup_steps,
                                  total_steps=total_steps(config, data), **_decay(config, data))
     terms = make_terms(model, [config.penalize],
-                       {name: [strength] for name, strength in config.strengths.items()}, proximal=config.proximal)
+                       {name: [strength] for name, strength in config.strengths.items()}, config)
     return Step(model, terms, optimizer, schedule, config.clip_norm, skip_nonfinite=config.on_nonfinite != "stop",
                 label_smoothing=config.label_smoothing, average_decay=config.ema,
                 weighted=data.is_weighted)
@@ -123,20 +123,20 @@ def _decay(config: Config, data: HasSizes) -> dict[str, Any]:
 
 
 def make_terms(model: Model, penalize: Sequence[str],
-               strengths: Mapping[str, Sequence[Strength]] | None = None, *,
-               proximal: bool = False) -> tuple[Term, ...]:
+               strengths: Mapping[str, Sequence[Strength]] | None = None,
+               config: Config | None = None) -> tuple[Term, ...]:
     """Returns the terms of a program that serves every combination of the given `penalize` patterns and strengths.
 
     Args:
       strengths: maps a penalty's name to its strengths; a missing name means 0. A penalty that is not standing and
         whose strengths are all 0 gets no term: see `Penalty.is_standing`.
-      proximal: whether penalties that are not smooth act by their proximal operator.
+      config: says how penalties act; by default as in `Config()`.
 
     Raises:
       ConfigError: a pattern matches no layer, or a strength names a layer that does not exist.
     """
-    terms = []
-    for penalty in penalties.registered():
+    terms, config = [], config or Config()
+    for penalty in (registered.configured(config) for registered in penalties.registered()):
         given = [strength for strength in (strengths or {}).get(penalty.name, ()) if not is_zero(strength)]
         if penalty.is_standing or given:
             # The layers do not depend on the value of a plain number, so 0.0 stands for all plain numbers.
@@ -144,7 +144,7 @@ def make_terms(model: Model, penalize: Sequence[str],
             covered = {layer for kind in kinds for pattern in penalize
                        for layer in strengths_by_layer(model, pattern, penalty.name, kind)}
             terms.append(Term(penalty, tuple(layer for layer in model.kernel_layers if layer in covered),
-                              proximal and not penalty.is_smooth))
+                              config.proximal and not penalty.is_smooth))
     return tuple(terms)
 
 

@@ -123,8 +123,7 @@ class LaneTrainer:
         check_memory(shared, input_shape=dataset.input_shape, classes=dataset.classes, lanes=count)
         self._shared, self._dataset, self._count = shared, dataset, count
         step = make_step(shared, dataset)
-        self._step = dataclasses.replace(step, terms=make_terms(step.model, penalize, strengths,
-                                                                   proximal=shared.proximal))
+        self._step = dataclasses.replace(step, terms=make_terms(step.model, penalize, strengths, shared))
         self._groups: LaneGroups | None = None
         self._pace = Pace()
         self._order_seed = shared.resolved_data_seed

@@ -110,11 +110,9 @@ def look(training: Training, epoch: int, first: int, lane: int | None = None) ->
     data_loss, gradients = _one(training.data_gradient(epoch, first), lane)
     hyper: Hyperparameters = _one(map_arrays(lambda array: array.numpy(), training.hyper), lane)
     with np.errstate(all="ignore"):
-        penalty = {layer: gradient.numpy() for layer, gradient in
-                   functions.penalty_gradient(parameters, hyper).items()}
-        kernels = functions.model.kernels(gradients)
-        total = functions.model.with_kernels(gradients, {layer: kernel + penalty.get(layer, 0)
-                                                            for layer, kernel in kernels.items()})
+        penalty = map_arrays(lambda gradient: gradient.numpy(), functions.penalty_gradient(parameters, hyper))
+        total = {layer: {name: array + penalty.get(layer, {}).get(name, 0) for name, array in arrays.items()}
+                 for layer, arrays in gradients.items()}
         norm, of_penalty, of_data = _norm(total), _norm(penalty), _norm(gradients)
     layers = [layer for layer, arrays in total.items() if not _finite(arrays)]
     if layers:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from reglab.config import Config, wording
+from reglab.config import FLAGS, Config, wording
 from reglab.config.selection import strengths_by_layer
 from reglab.config.strengths import in_words, is_zero
 from reglab.core.step import Step
@@ -22,8 +22,8 @@ from reglab.run.logs.tags import meanings
 from reglab.run.patience import rule
 from reglab.storage.json_values import for_json
 
-LATER: Final = ("label_smoothing", "ema", "decay_factor", "decay_every", "decay_patience", "proximal", "standardize",
-                "class_weights")
+LATER: Final = ("label_smoothing", "ema", "decay_factor", "decay_every", "decay_patience", "proximal", "groups",
+                "standardize", "class_weights")
 """Columns that the HParams page has only for runs that were given them."""
 LEAST_SHOWN: Final = 1e-8
 """The place of a strength of 0 on a log axis."""
@@ -44,7 +44,7 @@ def describe_run(config: Config, program: Program, data: DataFacts) -> dict[str,
         "Data": data.description + noise,
         **{name.title(): text for name, text in data.caution.items()},
         "Model": f"{step.model.describe()}, {step.model.size:,} parameters",
-        "Penalized": f"{', '.join(penalized_kernels(config, step))} (kernels only): " + ", ".join(
+        "Penalized": f"{', '.join(penalized_kernels(config, step))} ({_covered(step)}): " + ", ".join(
             f"{name} = {in_words(strength)}" for name, strength in config.strengths.told.items()),
         "Optimizer": f"{config.optimizer}, {rates}",
         **wording.proximal(config),
@@ -131,7 +131,7 @@ def hyperparameters(config: Config) -> dict[str, Any]:
             "hidden": ",".join(map(str, config.hidden)) or "none",
             # Only if they are not the default, so that the pages of existing runs stay as they are.
             **({"model": config.model, "dropout": config.dropout} if config.model != "mlp" or config.dropout else {}),
-            **{name: getattr(config, name) for name in LATER if getattr(config, name) not in (None, 0.0)}}
+            **{name: getattr(config, name) for name in LATER if getattr(config, name) != FLAGS[name].default}}
 
 
 def about_tags(config: Config) -> str:
@@ -162,6 +162,12 @@ def penalized_kernels(config: Config, step: Step) -> list[str]:
 def proximal_terms(step: Step) -> list[str]:
     """Returns the names of the penalties that act by their proximal operator."""
     return [term.name for term in step.terms if term.proximal]
+
+
+def _covered(step: Step) -> str:
+    """Returns which arrays of a layer the terms are of."""
+    with_bias = [term.name for term in step.terms if term.penalty.covers_bias]
+    return "kernels only" if not with_bias else f"kernels; {', '.join(with_bias)} with the bias of each unit"
 
 
 def _strategy(replicas: Replicas) -> str:

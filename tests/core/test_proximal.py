@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from reglab.core.covering import joined
 from reglab.core.models.mlp import MLP
 from reglab.core.optimizers import SGD, Adam, Optimizer, Update
 from reglab.core.parameters import Parameters, Weights, map_arrays
 from reglab.core.penalties import get
+from reglab.core.penalties.group_l1 import GroupL1
 from reglab.core.step import Batch, Hyperparameters, State, Step, initial_state, over_lanes, stack_lanes
 from reglab.core.terms import Term
 
@@ -25,16 +27,18 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "adamw": Adam(weight_decay=DECAY, decayed={"logits": "kernel"}, epsilon=EPSILON)}
 
 
-def made_step(optimizer: Optimizer, *, clip_norm: float | None = None, skip: bool = False,
-              proximal: bool = True) -> Step:
-    """Softmax regression in float64 with L1 and L2 at a constant rate."""
-    terms = (Term(get("l1"), ("logits",), proximal), Term(get("l2"), ("logits",)))
+def made_step(optimizer: Optimizer, *, clip_norm: float | None = None, skip: bool = False, proximal: bool = True,
+              groups: str | None = None) -> Step:
+    """Softmax regression in float64 with L1, L2 and perhaps groups, at a constant rate."""
+    terms = (Term(get("l1"), ("logits",), proximal), Term(get("l2"), ("logits",)),
+             *(() if groups is None else (Term(GroupL1(groups), ("logits",), proximal),)))
     return Step(MLP((FEATURES,), (), CLASSES, dtype=tf.float64), terms, optimizer, lambda rate, step: rate, clip_norm,
                 skip)
 
 
-def hyper(rate: float, l1: float = L1, l2: float = L2) -> Hyperparameters:
-    return Hyperparameters({"l1": tf.constant([l1], tf.float64), "l2": tf.constant([l2], tf.float64)},
+def hyper(rate: float, l1: float = L1, l2: float = L2, group_l1: float = 0.0) -> Hyperparameters:
+    strengths = {"l1": l1, "l2": l2, "group_l1": group_l1}
+    return Hyperparameters({name: tf.constant([strength], tf.float64) for name, strength in strengths.items()},
                            tf.constant(rate, tf.float64))
 
 
@@ -84,6 +88,30 @@ def test_training_settles_at_a_stationary_point_of_the_objective(name: str) -> N
     assert residual(step, parameters, given, DECAY if name == "adamw" else 0.0) <= 1e-10
     kernel = parameters["logits"]["kernel"].numpy()
     assert not np.any(kernel[DEAD]) and 0.3 < np.mean(kernel == 0) < 0.9
+
+
+@pytest.mark.parametrize(("name", "groups", "l1"), [("momentum", "incoming", 0.0), ("adam", "outgoing", 0.01),
+                                                    ("adam", "incoming", 0.001)])
+def test_training_settles_with_groups_too(name: str, groups: str, l1: float) -> None:
+    """The sparse group lasso: least norm of a subgradient of all, of which groups of 0 are the last to take."""
+    step, given = made_step(OPTIMIZERS[name], groups=groups), hyper(RATES[name], l1, group_l1={
+        "outgoing": 0.04, "incoming": 0.13}[groups])
+    parameters = trained(step, 2500, given)["parameters"]
+    _, gradients, _ = step.data_gradient(parameters, batch())
+    l1_term, _, group = step.terms
+    kernel, bias = parameters["logits"]["kernel"], parameters["logits"]["bias"]
+    smooth = gradients["logits"]["kernel"] + 2 * L2 * kernel
+    after_l1 = l1_term.penalty.least_subgradient(kernel, smooth, given.strengths["l1"][0])
+    left = group.penalty.least_subgradient(
+        joined(group.penalty, kernel, bias), joined(group.penalty, after_l1, gradients["logits"]["bias"]),
+        given.strengths["group_l1"][0])
+    assert np.abs(left).max() <= 1e-8
+    zeros = ~np.any(kernel, axis={"outgoing": 1, "incoming": 0}[groups])
+    assert 1 <= np.sum(zeros) < len(zeros)
+    if groups == "incoming":
+        np.testing.assert_array_equal(bias.numpy()[zeros], 0)
+    else:
+        assert np.abs(gradients["logits"]["bias"]).max() <= 1e-8 and zeros[DEAD]
 
 
 class PlainRates(Adam):

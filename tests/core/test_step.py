@@ -166,7 +166,7 @@ def test_the_step_adds_lambda1_sign_and_two_lambda2_weights_to_kernels_and_nothi
 
 def test_a_kernel_entry_at_exactly_zero_gets_no_penalty_gradient(make_step: MakeStep) -> None:
     gradient = make_step().penalty_gradient(some_parameters(), HYPER)
-    assert [gradient[layer].numpy()[0, 0] for layer in LAYERS] == [0, 0, 0]
+    assert [gradient[layer]["kernel"].numpy()[0, 0] for layer in LAYERS] == [0, 0, 0]
 
 
 @pytest.mark.parametrize(("penalize", "chosen"), [("hidden", [0, 1]), ("logits", [2]), ("dense_1", [1])])
@@ -181,12 +181,12 @@ def test_layers_not_penalized_get_no_penalty_in_value_gradient_or_report(
     report = report_of(step, initial_state(step, Weights(parameters)), some_batch(), hyper)
     reported = {tag.split("/")[1]: value for tag, value in report.items() if re.fullmatch("penalty/.*/l1", tag)}
     assert_same(reported, by_layer)
-    pull = {layer: g.numpy() for layer, g in step.penalty_gradient(parameters, hyper).items()}
+    pull = {layer: g["kernel"].numpy() for layer, g in step.penalty_gradient(parameters, hyper).items()}
     norm = np.sqrt(sum(np.square(g).sum() for g in pull.values()))
     np.testing.assert_allclose(report["gradient_norm/penalty"], norm, rtol=1e-13)
 
 
-@pytest.mark.parametrize("name", penalties.names())
+@pytest.mark.parametrize("name", penalties.standing())
 def test_each_penalty_alone_reaches_the_gradient(make_step: MakeStep, name: str) -> None:
     step, parameters, batch = make_step(), some_parameters(), some_batch()
     other = HYPER._replace(strengths={**{other: tf.zeros([3], tf.float64) for other in HYPER.strengths},

@@ -26,7 +26,7 @@ CONFIGS = [{}, {"hidden": (64,)}, {"activation": "tanh"}, {"l2": "logits=1e-3"},
            {"schedule": "cosine"}, {"schedule": "cosine", "epochs": 7}, {"warmup_steps": 5}, {"precision": "float64"},
            {"precision": "bfloat16"}, {"dropout": 0.5}, {"model": "cnn"}, {"on_nonfinite": "skip"},
            {"batch_size": 7}, {"train_size": 100},
-           {"proximal": True}]
+           {"proximal": True}, {"group_l1": 1e-3}, {"group_l1": 1e-3, "groups": "incoming"}]
 
 
 def of(**fields: Any) -> str:

@@ -200,11 +200,14 @@ class Model(abc.ABC):
         """Maps each layer to its kernel, taken from the parameters or from a structure like them."""
         return {layer: parameters[layer][name] for layer, name in self.kernel_names.items()}
 
-    def with_kernels(self, parameters: Parameters, kernels: Mapping[str, Any]) -> Parameters:
-        """Returns the parameters with the kernels of the given layers replaced."""
-        names = self.kernel_names
-        return {layer: {**arrays, names[layer]: kernels[layer]} if layer in kernels else arrays
-                for layer, arrays in parameters.items()}
+    @property
+    def bias_names(self) -> dict[str, str]:
+        """Maps each layer with a bias to its name."""
+        return {array.layer: array.name for array in self.arrays if array.role == "bias"}
+
+    def biases(self, parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """Maps each layer with a bias to it, taken from the parameters or from a structure like them."""
+        return {layer: parameters[layer][name] for layer, name in self.bias_names.items()}
 
 
 def parameter_dtype(precision: str) -> str:

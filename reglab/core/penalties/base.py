@@ -7,7 +7,7 @@ modules that define penalties import it through `reglab.core.lazily`.
 from __future__ import annotations
 
 import abc
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from reglab.core.lazily import np, tf
 
@@ -43,6 +43,16 @@ class Penalty(abc.ABC):
     is_standing: ClassVar[bool] = False
     degree: ClassVar[float | None] = None
     slope: ClassVar[float | None] = None
+
+    @property
+    def covers_bias(self) -> bool:
+        """Whether W is the kernel of a layer together with its bias, as `core.covering` joins them."""
+        return False
+
+    def configured(self, settings: Any) -> Penalty:
+        """Returns the penalty as the fields of a `Config` have it; itself if none concerns it."""
+        del settings
+        return self
 
     @abc.abstractmethod
     def terms(self, w: tf.Tensor) -> tf.Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from reglab.core.penalties.base import Penalty
+from reglab.core.penalties.group_l1 import GroupL1
 from reglab.core.penalties.l1 import L1
 from reglab.core.penalties.l2 import L2
 
@@ -71,3 +72,4 @@ def get(name: str) -> Penalty:
 
 register(L1())
 register(L2())
+register(GroupL1())  # After L1: the order in which proximal operators act.
