@@ -104,8 +104,8 @@ class Fields:
         False, "Have penalties with a kink at 0 act by their proximal operator, at the rates of the optimizer, instead "
         "of by a subgradient: the entries they hold at 0 are then exactly 0.", later=True)
     groups: str = _OBJECTIVE.flag(
-        "outgoing", "Of penalties on groups of weights: outgoing (the weights that leave a unit or an input) or incoming "
-        "(those that reach a unit, with its bias).", one_of(*allowed.GROUPS), later=True)
+        "outgoing", "Of penalties on groups of weights: outgoing (what leaves a unit or an input) or incoming (what "
+        "reaches a unit, with its bias).", one_of(*allowed.GROUPS), later=True)
 
     label_smoothing: float = _OBJECTIVE.flag(
         0.0, "Part of each label that training spreads evenly over all classes: it then minimizes the smoothed data "
