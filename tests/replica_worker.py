@@ -137,7 +137,8 @@ def left_out() -> dict[str, Any]:
 
 def proximal() -> dict[str, Any]:
     """How far two replicas with a proximal operator are from one device, and whether they have the same zeros."""
-    config = dataclasses.replace(ELASTIC, epochs=2, proximal=True, l1=1e-2, ema=None)
+    config = dataclasses.replace(ELASTIC, epochs=2, proximal=True, l1=1e-2, ema=None, standardize=False,
+                                 class_weights=None)
     one, two = (flat(reglab.fit(dataclasses.replace(config, strategy=strategy, num_devices=count)).parameters)
                 for strategy, count in (("one_device", None), ("mirrored", 2)))
     return {"difference": float(np.abs(one - two).max()), "same zeros": bool(np.array_equal(one == 0, two == 0)),

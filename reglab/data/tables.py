@@ -15,7 +15,7 @@ import numpy.typing as npt
 from reglab.config import ConfigError
 from reglab.config.memory import available_memory
 from reglab.data.unpacking import check_growth
-from reglab.inputs.paths import Unusable, open_regular, reason
+from reglab.inputs.paths import Unusable, check_text, open_regular, reason
 from reglab.inputs.texts import one_line, shown
 
 Table = dict[str, npt.NDArray[Any]]
@@ -23,6 +23,7 @@ Table = dict[str, npt.NDArray[Any]]
 
 MOST_COLUMNS: Final = 20_000
 _MOST_HEADER: Final = 2**22
+_MOST_NAME: Final = 1000
 _CSV_GROWTH: Final = 16
 """How many times the size of a CSV file its contents take in memory, roughly and at most, while they are read."""
 _NO_VALUE: Final = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>", "#N/A"})
@@ -119,7 +120,7 @@ def _check_names(names: list[str]) -> None:
     """Checks the names of the columns.
 
     Raises:
-      Unusable: one is empty or there twice, or they are numbers.
+      Unusable: one is empty, there twice, too long or not printable, or they are numbers.
     """
     if not names or names == [""]:
         raise Unusable("it is empty")
@@ -127,6 +128,10 @@ def _check_names(names: list[str]) -> None:
         if not name or name.startswith("__index_level_"):
             raise Unusable(f"its column {k + 1} has no name, as the index that pandas writes: leave it out "
                            "(index=False), or name it")
+        try:
+            check_text(name, _MOST_NAME)
+        except Unusable as error:
+            raise Unusable(f"its column {k + 1} is called {shown(name, 60)}, and {error}") from None
     if len(names) - sum(map(is_number, names)) <= 1 < len(names) or is_number(names[0]) and len(names) == 1:
         raise Unusable(f"its first line is {shown(', '.join(names), 60)}: put a line with the names of the columns "
                        "before it")

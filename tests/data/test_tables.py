@@ -81,6 +81,7 @@ def test_labels_are_read_as_they_are(read):
     (ROWS, "IT cannot be read (its first line is 0, 0.0, a: put a line with the names of the columns before it)"),
     (",v,w\n" + ROWS, "IT cannot be read (its column 1 has no name, as the index that pandas writes"),
     ("v,v,w\n" + ROWS, "IT cannot be read (two columns are called v"),
+    ("u,v\x1b[2J,w\n" + ROWS, "IT cannot be read (its column 2 is called v\\x1b[2J, and it holds the control"),
     ("u,v\n" + ROWS, "IT cannot be read (its first line has 2 names, and the others have more values)"),
     ("u,v,w\n" + ROWS + "1,2,a,4\n", "IT cannot be read (Error tokenizing data. C error: Expected 3 fields in line 22"),
     ("u,v,w\n" + ROWS + "1,2\n", "IT: column w has no label in row 21 (1 of 21 rows are without)"),

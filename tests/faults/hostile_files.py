@@ -27,7 +27,8 @@ def make_files(folder: pathlib.Path) -> pathlib.Path:
     for name, text in texts.items():
         (folder / name).write_text(text)
     (folder / "binary.json").write_bytes(bytes(range(256)) * 100)
-    for name in ("pipe", "pipe.npz"):
+    _tables(folder)
+    for name in ("pipe", "pipe.npz", "pipe.csv", "pipe.parquet"):
         os.mkfifo(folder / name)
     (folder / "folder.npz").mkdir()
     (folder / "loop").symlink_to("loop")
@@ -44,6 +45,19 @@ def make_files(folder: pathlib.Path) -> pathlib.Path:
     for name in ("train-images-idx3-ubyte", "train-images-idx3-ubyte.gz", "cifar-10-python.tar.gz"):
         os.mkfifo(folder / "pipes" / name)
     return folder
+
+
+def _tables(folder: pathlib.Path) -> None:
+    """Tables that have no end, no numbers, no order, or far too much of something."""
+    for name, text in {"wide.csv": "," * 10 ** 6, "quoted.csv": 'a,b\n"' + "x" * 20_000_000,
+                       "texts.csv": "a,b\n" + "x,y\n" * 9, "control.csv": "a\x1b[2J,b\n" + "1,2\n" * 50,
+                       "ragged.csv": "a,b\n1,2\n1,2,3\n",
+                       "label.csv": "a,b\n" + "1,\x1b[2J\n" * 50, "zeros.csv": "\0" * 10 ** 6}.items():
+        (folder / name).write_text(text)
+    with open(folder / "endless.csv", "wb") as file:
+        file.write(b"a,b\n")
+        file.truncate(1 << 42)
+    (folder / "torn.parquet").write_bytes(b"PAR1" + b"\xff" * 1000 + struct.pack("<I", 2 ** 31 - 1) + b"PAR1")
 
 
 def _archives() -> dict[str, dict[str, bytes]]:

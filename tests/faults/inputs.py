@@ -66,7 +66,9 @@ _TRAIN: Final[Mapping[str, tuple[str, ...]]] = {
                                                                "missing.flags", "deep.flags", "many1.flags")},
     **{f"dataset={name}": (f"--dataset={name}",) for name in (
         "bomb.npz", "claims.npz", "pickled.npz", "empty.npz", "folder.npz", "pipe.npz", "s3://x/y.npz", "nan.npz",
-        "crossed.npz", "zeros.npz", "itself.npz", "huge_label.npz")},
+        "crossed.npz", "zeros.npz", "itself.npz", "huge_label.npz",
+        "wide.csv", "quoted.csv", "texts.csv", "control.csv", "ragged.csv", "label.csv", "zeros.csv", "endless.csv",
+        "pipe.csv", "torn.parquet", "pipe.parquet")},
     **{f"{name} in data_dir={place}": (f"--dataset={name}", f"--data_dir={place}") for name, place in (
         ("mnist", "bomb"), ("mnist", "claims"), ("cifar10", "bomb"), ("cifar10", "claims"), ("cifar10", "pickle"),
         ("mnist", "rows"), ("cifar10", "rows"), ("mnist", "empty"), ("mnist", "pipes"),
