@@ -21,6 +21,7 @@ from reglab.export import __main__ as export
 from reglab.inputs.patterns import BadPattern, compile_pattern
 from reglab.lab.grid import parse_grid, parse_numbers, parse_patterns
 from reglab.launch import __main__ as launch
+from reglab.report import __main__ as report
 from reglab.sweep import __main__ as sweep
 from reglab.sweep.options import check_options, check_size
 
@@ -86,6 +87,7 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], Any], list[str]]] = {
     "train": (parse_train, []), "sweep": (parse_sweep, list(sweep.extra_flags())),
     "compare": (parse_compare, list(compare.EXTRA)), "benchmark": (parse_benchmark, list(benchmark.extra_flags())),
     "export": (lambda argv: flags.parse_own(argv, export.FLAGS).values, list(export.FLAGS)),
+    "report": (lambda argv: flags.parse_own(argv, report.FLAGS, has_operands=True).values, list(report.FLAGS)),
     "launch": (launch._parse, ["workers", "module", "grace"])}
 
 
@@ -100,7 +102,7 @@ def arguments(names: list[str]) -> st.SearchStrategy[list[str]]:
 @given(data=st.data())
 def test_flags(command: str, data: st.DataObject, survives: Survives) -> None:
     parse, own = COMMANDS[command]
-    names = own if command in ("export", "launch") else [*FLAGS, *own]
+    names = own if command in ("export", "report", "launch") else [*FLAGS, *own]
     argv = data.draw(arguments(names))
     made = survives(lambda: parse(argv))
     if isinstance(made, Config):
