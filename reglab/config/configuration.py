@@ -43,7 +43,7 @@ class Config(Fields):
     one, `checkpoint_every` once an epoch, `max_points` no bound, `model_dir` no files (the commands choose
     `runs/<time>-<name>`), `compile_cache` what `REGLAB_COMPILE_CACHE` says or else `reglab` in the user's cache folder,
     `test_split` 0.2 of a table and 0 of other files, `label_column` the column of the usual name or the last,
-    `class_weights` (also a mapping from classes to weights) the same weight for all examples.
+    `drop_columns` none, `class_weights` (also a mapping from classes to weights) the same weight for all examples.
     `checkpoint_every` and `summary_every` count steps, `evaluate_every` epochs, `patience` evaluations,
     `rendezvous_timeout` seconds.
 
@@ -71,8 +71,9 @@ class Config(Fields):
             for number in numbers(value):
                 if problem := beyond(number, self.precision):
                     require(False, name, value, problem)
-        require(self.label_column is None or self.dataset.endswith(allowed.TABLES), "label_column", self.label_column,
-                "only tables have columns: give a .csv or .parquet file as --dataset, or leave it out")
+        for name in ("label_column", "drop_columns"):
+            require(getattr(self, name) is None or self.dataset.endswith(allowed.TABLES), name, getattr(self, name),
+                    "only tables have columns: give a .csv or .parquet file as --dataset, or leave it out")
         for number in () if self.class_weights in (None, BALANCED) else read_weights(self.class_weights).values():
             if problem := beyond(number, self.precision):
                 require(False, "class_weights", self.class_weights, problem)

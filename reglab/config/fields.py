@@ -54,6 +54,8 @@ class Fields:
         later=True)
     data_dir: str | None = _DATA.flag(
         None, "Folder of the data set's standard files; else Keras downloads and caches them.", path, handling=True)
+    drop_columns: str | None = _DATA.flag(
+        None, "Columns of a table that are no features, such as id,name.", text, later=True)
     train_size: int | None = _DATA.flag(
         None, "Train on a class-stratified sample of this many examples.",
         between(1, allowed.MOST_COUNT, "give a positive number of examples, or leave it out for all"))

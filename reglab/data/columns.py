@@ -19,7 +19,7 @@ from reglab.inputs.texts import did_you_mean, shown
 USUAL_LABELS: Final = ("label", "target", "class", "y")
 """The names by which a column is taken for the label if none is named, whatever their case."""
 _MOST_COMPARED: Final = 1000
-_ADVICE: Final = "give numbers (such as pandas.get_dummies makes of texts), or leave the column out"
+_ADVICE: Final = "give numbers (such as pandas.get_dummies makes of texts), or leave it out with --drop_columns"
 
 
 def undivided_table(flag: str, path: str, name: str, table: Table, label_column: str | None = None,

@@ -27,7 +27,7 @@ from reglab.inputs.texts import shown
 
 def load(dataset: str, *, data_dir: str | os.PathLike[str] | None = None, train_size: int | None = None,
          label_noise: float = 0.0, validation_split: float = 0.2, test_split: float | None = None,
-         label_column: str | None = None, seed: int = 0) -> Dataset:
+         label_column: str | None = None, drop_columns: str | None = None, seed: int = 0) -> Dataset:
     """Reads a data set.
 
     Args:
@@ -44,6 +44,7 @@ def load(dataset: str, *, data_dir: str | os.PathLike[str] | None = None, train_
         is 0.2 of a table, and 0 of other data.
       label_column: the column of a table that has the labels; None is the one called label, target, class or y (in any
         case), else the last.
+      drop_columns: columns of a table that are no features, separated by commas.
       seed: of the splits, the subset and the noise.
 
     Raises:
@@ -52,7 +53,7 @@ def load(dataset: str, *, data_dir: str | os.PathLike[str] | None = None, train_
     return load_configured(Config(
         dataset=dataset, data_dir=None if data_dir is None else os.fspath(data_dir), train_size=train_size,
         label_noise=label_noise, validation_split=validation_split, test_split=test_split, label_column=label_column,
-        data_seed=seed))
+        drop_columns=drop_columns, data_seed=seed))
 
 
 def load_configured(config: Config) -> Dataset:
@@ -61,7 +62,8 @@ def load_configured(config: Config) -> Dataset:
     Raises:
       ConfigError: a file is missing or damaged, or the data do not fit the flags.
     """
-    return _made(config, load_undivided(config.dataset, config.data_dir, config.label_column))
+    return _made(config, load_undivided(config.dataset, config.data_dir, config.label_column,
+                                        drop_columns=config.drop_columns))
 
 
 def check_batch_size(config: Config, data: DataFacts) -> None:
@@ -101,7 +103,7 @@ def prepared(config: Config, data: Dataset) -> Dataset:
 
 
 def load_undivided(dataset: str, data_dir: str | None = None, label_column: str | None = None,
-                   features: Sequence[str] | None = None) -> Undivided:
+                   features: Sequence[str] | None = None, drop_columns: str | None = None) -> Undivided:
     """Reads the parts of a data set as its files have them; the arguments are those of `load`.
 
     Args:
@@ -114,7 +116,8 @@ def load_undivided(dataset: str, data_dir: str | None = None, label_column: str 
     if dataset.endswith(".npz"):
         return undivided_arrays(flag, name, read_npz(dataset))
     if dataset.endswith(TABLES):
-        return undivided_table(flag, dataset, name, read_table(flag, dataset), label_column, features)
+        dropped = [column.strip() for column in (drop_columns or "").split(",") if column.strip()]
+        return undivided_table(flag, dataset, name, read_table(flag, dataset, dropped), label_column, features)
     if dataset == "digits":
         return load_digits()
     FLAGS["dataset"].check(dataset)

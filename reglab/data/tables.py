@@ -7,6 +7,7 @@ import io
 import os
 import pathlib
 import warnings
+from collections.abc import Sequence
 from typing import IO, Any, Final
 
 import numpy as np
@@ -16,7 +17,7 @@ from reglab.config import ConfigError
 from reglab.config.memory import available_memory
 from reglab.data.unpacking import check_growth
 from reglab.inputs.paths import Unusable, check_text, open_regular, reason
-from reglab.inputs.texts import one_line, shown
+from reglab.inputs.texts import did_you_mean, one_line, shown
 
 Table = dict[str, npt.NDArray[Any]]
 """Maps the name of each column to its values [rows]: numbers, truth values, or Python objects such as texts."""
@@ -24,12 +25,13 @@ Table = dict[str, npt.NDArray[Any]]
 MOST_COLUMNS: Final = 20_000
 _MOST_HEADER: Final = 2**22
 _MOST_NAME: Final = 1000
+_MOST_COMPARED: Final = 1000
 _CSV_GROWTH: Final = 16
 """How many times the size of a CSV file its contents take in memory, roughly and at most, while they are read."""
 _NO_VALUE: Final = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>", "#N/A"})
 
 
-def read_table(flag: str, path: str) -> Table:
+def read_table(flag: str, path: str, dropped: Sequence[str] = ()) -> Table:
     """Reads a file whose name ends in .csv or .parquet.
 
     A CSV file is text in UTF-8 with the names of the columns on its first line; commas, semicolons or tabs separate
@@ -37,16 +39,17 @@ def read_table(flag: str, path: str) -> Table:
 
     Args:
       flag: how messages begin, such as `--dataset=my.csv`.
+      dropped: the columns to leave out, whatever they hold.
 
     Raises:
       ConfigError: the file cannot be read, is not such a table, is too large, or a package for it is not installed.
     """
     read = _read_parquet if path.endswith(".parquet") else _read_csv
     try:
-        with open_regular(os.path.expanduser(path)) as file:
-            table = read(file)
-    except FileNotFoundError:
-        raise ConfigError(f"{flag}: there is no such file") from None
+        with _opened(flag, path) as file:
+            table = read(file, dropped)
+    except ConfigError:
+        raise
     except ImportError as error:
         raise ConfigError(f"{flag}: {pathlib.Path(path).suffix} files are read by {error.name}, which is not "
                           "installed: pip install 'reglab[tables]'") from None
@@ -58,6 +61,16 @@ def read_table(flag: str, path: str) -> Table:
     if not len(next(iter(table.values()))):
         raise ConfigError(f"{flag} has no rows: give a table with at least one example")
     return table
+
+
+def _opened(flag: str, path: str) -> IO[bytes]:
+    try:
+        return open_regular(os.path.expanduser(path))
+    except FileNotFoundError:
+        raise ConfigError(f"{flag}: there is no such file: give the path of a .csv or .parquet file") from None
+    except (OSError, Unusable) as error:
+        raise ConfigError(f"{flag} cannot be read ({one_line(reason(error), 300)}): give the path of a .csv or "
+                          ".parquet file") from None
 
 
 def texts_of(path: str, column: str) -> npt.NDArray[Any]:
@@ -77,7 +90,7 @@ def is_no_value(text: str) -> bool:
     return text.strip() in _NO_VALUE
 
 
-def _read_csv(file: IO[bytes]) -> Table:
+def _read_csv(file: IO[bytes], dropped: Sequence[str]) -> Table:
     import pandas
 
     size, free = os.fstat(file.fileno()).st_size, available_memory()
@@ -91,8 +104,25 @@ def _read_csv(file: IO[bytes]) -> Table:
             frame = pandas.read_csv(file, sep=separator, header=0, names=names, index_col=False, low_memory=False,
                                     skipinitialspace=True)
         except pandas.errors.ParserWarning:
-            raise Unusable(f"its first line has {len(names):,} names, and the others have more values") from None
-    return {name: _as_array(frame[name]) for name in names}
+            raise Unusable(f"its first line has {len(names):,} names, and the others have more values: name each column"
+                           ) from None
+    return {name: _as_array(frame[name]) for name in _kept(names, dropped)}
+
+
+def _kept(names: list[str], dropped: Sequence[str]) -> list[str]:
+    """Returns the names that are not dropped.
+
+    Raises:
+      ConfigError: one that is dropped is not among them, or none is left.
+    """
+    for name in dropped:
+        if name not in names:
+            raise ConfigError(f"--drop_columns={shown(name, 60)}: there is no such column, but "
+                              f"{shown(', '.join(names), 120)}{did_you_mean(name, names[:_MOST_COMPARED])}")
+    kept = [name for name in names if name not in set(dropped)]
+    if not kept:
+        raise ConfigError(f"--drop_columns={shown(', '.join(dropped), 120)} leaves no column: drop fewer")
+    return kept
 
 
 def _as_array(column: Any) -> npt.NDArray[Any]:
@@ -106,7 +136,7 @@ def _header(file: IO[bytes]) -> tuple[list[str], str]:
     file.seek(0)
     line = start.lstrip(b"\xef\xbb\xbf\r\n").partition(b"\n")[0]
     if len(line) == _MOST_HEADER:
-        raise Unusable(f"its first line has more than {_MOST_HEADER:,} bytes")
+        raise Unusable(f"its first line has more than {_MOST_HEADER:,} bytes: put the names of the columns on it")
     separator = max(",;\t", key=lambda one: line.count(one.encode()))
     if line.count(separator.encode()) >= MOST_COLUMNS:
         raise Unusable(f"it has more than {MOST_COLUMNS:,} columns: give an .npz file")
@@ -123,7 +153,7 @@ def _check_names(names: list[str]) -> None:
       Unusable: one is empty, there twice, too long or not printable, or they are numbers.
     """
     if not names or names == [""]:
-        raise Unusable("it is empty")
+        raise Unusable("it is empty: give a table with a row for each example")
     for k, name in enumerate(names):
         if not name or name.startswith("__index_level_"):
             raise Unusable(f"its column {k + 1} has no name, as the index that pandas writes: leave it out "
@@ -131,7 +161,7 @@ def _check_names(names: list[str]) -> None:
         try:
             check_text(name, _MOST_NAME)
         except Unusable as error:
-            raise Unusable(f"its column {k + 1} is called {shown(name, 60)}, and {error}") from None
+            raise Unusable(f"its column {k + 1} is called {shown(name, 60)}, and {error}: rename it") from None
     if len(names) - sum(map(is_number, names)) <= 1 < len(names) or is_number(names[0]) and len(names) == 1:
         raise Unusable(f"its first line is {shown(', '.join(names), 60)}: put a line with the names of the columns "
                        "before it")
@@ -149,7 +179,7 @@ def is_number(text: str) -> bool:
         return False
 
 
-def _read_parquet(file: IO[bytes]) -> Table:
+def _read_parquet(file: IO[bytes], dropped: Sequence[str]) -> Table:
     import pyarrow
     from pyarrow import parquet
 
@@ -162,16 +192,16 @@ def _read_parquet(file: IO[bytes]) -> Table:
     _check_names(names)
     groups = [opened.metadata.row_group(k) for k in range(opened.metadata.num_row_groups)]
     check_growth(max(4 * rows * len(names), sum(group.total_byte_size for group in groups)), size)
-    kinds, texts = pyarrow.types, []
-    for name, kind in zip(names, schema.types, strict=True):
+    kinds, texts, kept = pyarrow.types, [], _kept(names, dropped)
+    for name, kind in ((name, schema.field(name).type) for name in kept):
         if kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_dictionary(kind):
             texts.append(name)
         elif not (kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_boolean(kind)):
             raise Unusable(f"its column {shown(name, 60)} is of type {shown(str(kind), 60)}: give numbers, texts for "
                            "the label, or leave it out")
     # As a dictionary, a long text that is repeated a million times stays one text.
-    found = parquet.ParquetFile(file, read_dictionary=texts).read()
-    return {name: _of_arrow(found.column(name), name in texts) for name in names}
+    found = parquet.ParquetFile(file, read_dictionary=texts).read(kept)
+    return {name: _of_arrow(found.column(name), name in texts) for name in kept}
 
 
 def _of_arrow(column: Any, is_text: bool) -> npt.NDArray[Any]:

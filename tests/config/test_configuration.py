@@ -44,6 +44,7 @@ BAD_VALUES: list[tuple[str, Any, str]] = [
     ("ema", 1.0, "below 1"), ("decay_factor", 1.0, "below 1"), ("decay_every", 0, "at least 1"),
     ("decay_patience", 0, "at least 1"),
     ("class_weights", "1=-1", "1=-1: "), ("label_column", "label", "only tables have columns"),
+    ("drop_columns", "id", "only tables have columns"),
     ("test_split", 1.0, "less than 1"),
     ("time_limit", 0.5, "at least a second"), ("time_limit", math.nan, "at least a second"), ("name", " ", "a name"),
     ("profile", "100", "100:20"), ("profile", "100:0", "100:20"), ("profile", "-1:5", "100:20"),

@@ -55,6 +55,18 @@ def test_which_column_is_the_label(read, header, given, label, features):
     assert made.columns == (label, features)
 
 
+def test_columns_that_are_dropped_may_hold_anything(read, tmp_path):
+    frame = FRAME.assign(id="x", when=pandas.Timestamp("2026-01-01"))[["id", "u", "when", "v", "w"]]
+    frame.to_parquet(tmp_path / "mine.parquet", index=False)
+    made = read(frame.to_csv(index=False), drop_columns="id, when")
+    assert made.columns == ("w", ("u", "v")) and made.digest == read("u,v,w\n" + ROWS).digest
+    assert load(str(tmp_path / "mine.parquet"), drop_columns="when,id").digest == made.digest
+    assert read("u,v,w\n" + ROWS, drop_columns="uu") == (
+        "--drop_columns=uu: there is no such column, but u, v, w; did you mean u?")
+    assert read("u,v,w\n" + ROWS, drop_columns="u,v,w").startswith("--drop_columns=u, v, w leaves no column")
+    assert read("u,v,w\n" + ROWS, drop_columns="w", label_column="w").startswith("--label_column=w: IT has no such")
+
+
 def test_a_fifth_of_a_table_is_its_test_part_stratified_and_by_the_data_seed(read):
     text = "u,w\n" + "".join(f"{i},{'aaab'[i % 4]}\n" for i in range(100))
     made, other, none = read(text), read(text, seed=1), read(text, test_split=0)
@@ -76,13 +88,13 @@ def test_labels_are_read_as_they_are(read):
 
 
 @pytest.mark.parametrize("text, message", [
-    ("", "IT cannot be read (it is empty)"), ("\n\n", "IT cannot be read (it is empty)"),
+    ("", "IT cannot be read (it is empty: give a table"), ("\n\n", "IT cannot be read (it is empty: give a table"),
     ("u,v,w\n", "IT has no rows"), ("w\na\nb\n", "IT has only the column w"),
     (ROWS, "IT cannot be read (its first line is 0, 0.0, a: put a line with the names of the columns before it)"),
     (",v,w\n" + ROWS, "IT cannot be read (its column 1 has no name, as the index that pandas writes"),
     ("v,v,w\n" + ROWS, "IT cannot be read (two columns are called v"),
     ("u,v\x1b[2J,w\n" + ROWS, "IT cannot be read (its column 2 is called v\\x1b[2J, and it holds the control"),
-    ("u,v\n" + ROWS, "IT cannot be read (its first line has 2 names, and the others have more values)"),
+    ("u,v\n" + ROWS, "IT cannot be read (its first line has 2 names, and the others have more values: name"),
     ("u,v,w\n" + ROWS + "1,2,a,4\n", "IT cannot be read (Error tokenizing data. C error: Expected 3 fields in line 22"),
     ("u,v,w\n" + ROWS + "1,2\n", "IT: column w has no label in row 21 (1 of 21 rows are without)"),
     ("u,v,w\n" + ROWS + "1,2,NA\n", "IT: column w has no label in row 21"),
@@ -95,7 +107,7 @@ def test_labels_are_read_as_they_are(read):
     ("u,y,Class\n" + ROWS, "IT has the columns y, Class, each of which may be the label: name it with --label_column"),
     (b"u,v\xff,w\n" + ROWS.encode(), "IT cannot be read ('utf-8' codec can't decode byte 0xff"),
     (",".join(map(str, range(20_001))), "IT cannot be read (it has more than 20,000 columns"),
-    ("x" * 2**22 + ",y\n1,2\n", "IT cannot be read (its first line has more than 4,194,304 bytes)")])
+    ("x" * 2**22 + ",y\n1,2\n", "IT cannot be read (its first line has more than 4,194,304 bytes: put")])
 def test_others_are_refused_in_one_line_that_names_column_and_row(read, text, message):
     assert read(text).startswith(message)
 
