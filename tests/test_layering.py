@@ -125,7 +125,7 @@ def test_every_folder_says_in_a_sentence_what_lives_there(folder: pathlib.Path) 
 
 
 @pytest.mark.parametrize("modules", ["reglab, reglab.config", "reglab.data, reglab.console, reglab.engine.startup",
-                                     "reglab.convert.__main__"])
+                                     "reglab.convert.__main__", "reglab.sklearn"])
 def test_what_needs_no_tensorflow_does_not_import_it(modules: str) -> None:
     code = f"import sys, {modules}; print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
