@@ -12,16 +12,22 @@ from reglab.records.runs import running_note
 from reglab.records.told import count_at, list_at, mapping_at, number_at, value_at
 from reglab.storage.reading import Missing, Unreadable, parse_object, read_bytes
 
+PARTIAL: Final = ".partial"
+"""The folder in which a comparison at work prepares its files."""
 _MOST_BYTES: Final = 1 << 28
 
 
 def read_comparison(folder: pathlib.Path) -> Record:
-    """Returns the record of a comparison, whose only file is its result."""
-    changed = changed_at(folder / "compare.json")
+    """Returns the record of a comparison. It writes all of its files at the end, so before that nothing is told."""
+    changed = changed_at(folder / "compare.json", folder / PARTIAL)
     try:
         content = _object_in(folder / "compare.json")
         if not list_at(content, "arms"):
             raise Unreadable("tells no arms")
+    except Missing:
+        running = running_note(folder)
+        return Record(folder, "compare", "unfinished" if running is None else "running",
+                      "nothing is written before the end" if running is None else running, changed=changed)
     except Unreadable as error:
         line = f"compare.json {error}"
         return Record(folder, "compare", "broken", line, changed=changed, problems=[line])

@@ -11,7 +11,7 @@ from typing import Final
 from reglab.config import ConfigError
 from reglab.inputs.paths import Unusable, place_of
 from reglab.inputs.texts import shown
-from reglab.records.experiments import read_comparison, read_sweep
+from reglab.records.experiments import PARTIAL, read_comparison, read_sweep
 from reglab.records.record import Record, size_of
 from reglab.records.runs import read_run
 from reglab.storage.locks import LOCK_NAMES
@@ -19,7 +19,7 @@ from reglab.storage.locks import LOCK_NAMES
 _DEEPEST: Final = 4
 _SIGNS: Final[Mapping[str, Callable[[pathlib.Path], Record]]] = {
     "compare.json": read_comparison, "plan.json": read_sweep, "sweep.json": read_sweep, "path.json": read_sweep,
-    "config.json": read_run, "run.json": read_run}
+    "config.json": read_run, "run.json": read_run, PARTIAL: read_comparison}
 """Files by which a folder is known for what it holds, the first that is there."""
 
 

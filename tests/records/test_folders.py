@@ -116,6 +116,13 @@ def test_a_comparison(tmp_path: pathlib.Path) -> None:
     assert (read(tmp_path / "c").state, read(tmp_path / "c").note) == ("broken", "compare.json tells no arms")
 
 
+def test_a_comparison_at_work_has_nothing_but_a_folder_to_prepare_in(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "c" / ".partial").mkdir(parents=True)
+    with owning(tmp_path / "c"):
+        assert (read(tmp_path / "c").kind, read(tmp_path / "c").state) == ("compare", "running")
+    assert (read(tmp_path / "c").state, read(tmp_path / "c").settings) == ("unfinished", {})
+
+
 def test_what_is_no_run_is_passed_over_and_what_is_within_one_is_its_own(
         tmp_path: pathlib.Path, tree: Callable[[pathlib.Path], dict[str, Any]]) -> None:
     make_run(tmp_path / "group" / "a")
