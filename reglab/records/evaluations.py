@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from reglab.records.told import list_at, number_at
+from reglab.records.told import list_at, number_at, told_in
 from reglab.storage.reading import Missing, Unreadable, read_object, read_sealed
 
 _FOLDER: Final = "evaluation"  # As in `run.restart` and `evaluate.looks`, whose commands write it.
@@ -34,7 +34,7 @@ def read_evaluations(folder: pathlib.Path) -> Evaluations:
     problems: list[str] = []
     for path in sorted((folder / _FOLDER).glob("*/evaluation.json"))[:_MOST]:
         try:
-            result = read_object(path)
+            result = told_in(read_object, path)
             if any(number_at(result, "accuracy", name) is None for name in ("value", "low", "high")):
                 raise Unreadable("tells no accuracy with its interval")
             results[path.parent.name] = result
@@ -42,7 +42,7 @@ def read_evaluations(folder: pathlib.Path) -> Evaluations:
             problems.append(f"{_FOLDER}/{path.parent.name}/evaluation.json {error}")
     looks: list[Any] = []
     try:
-        looks = list(list_at(read_sealed(folder / _FOLDER / "looks.json"), "looks"))
+        looks = list(list_at(told_in(read_sealed, folder / _FOLDER / "looks.json"), "looks"))
     except Missing:
         pass
     except Unreadable as error:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from reglab.config import HANDLING_FIELDS
 from reglab.records.record import Record, changed_at
 from reglab.records.runs import running_note
-from reglab.records.told import count_at, list_at, mapping_at, number_at, value_at
+from reglab.records.told import count_at, list_at, mapping_at, number_at, told_in, value_at
 from reglab.storage.reading import Missing, Unreadable, parse_object, read_bytes
 
 PARTIAL: Final = ".partial"
@@ -21,7 +21,7 @@ def read_comparison(folder: pathlib.Path) -> Record:
     """Returns the record of a comparison. It writes all of its files at the end, so before that nothing is told."""
     changed = changed_at(folder / "compare.json", folder / PARTIAL)
     try:
-        content = _object_in(folder / "compare.json")
+        content = told_in(_object_in, folder / "compare.json")
         if not list_at(content, "arms"):
             raise Unreadable("tells no arms")
     except Missing:
@@ -42,14 +42,14 @@ def read_sweep(folder: pathlib.Path) -> Record:
     """Returns the record of a sweep or a path."""
     problems: list[str] = []
     try:
-        plan = _object_in(folder / "plan.json")
+        plan = told_in(_object_in, folder / "plan.json")
     except Unreadable as error:
         plan = {}
         problems.append(f"plan.json {error}")
     kind = value_at(plan, "kind")
     kind = kind if kind in ("sweep", "path") else "path" if (folder / "path.json").exists() else "sweep"
     try:
-        content = _object_in(folder / f"{kind}.json")
+        content = told_in(_object_in, folder / f"{kind}.json")
         if not list_at(content, "points"):
             raise Unreadable("tells no points")
     except Missing:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from reglab.config import HANDLING_FIELDS
 from reglab.inputs.texts import one_line
 from reglab.records.record import Record, changed_at
-from reglab.records.told import count_at, mapping_at, number_at, value_at
+from reglab.records.told import count_at, mapping_at, number_at, told_in, value_at
 from reglab.run.checkpoints.files import parse_best
 from reglab.run.patience import ENDING, trained_steps
 from reglab.run.result_file import parse_result, wrong_field
@@ -56,7 +56,7 @@ def _run_file(folder: pathlib.Path, problems: list[str]) -> RunFile | None:
 def _object(path: pathlib.Path, problems: list[str], copy: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """Returns the object in a file or, if that cannot be read, the copy in `run.json`."""
     try:
-        return read_object(path)
+        return told_in(read_object, path)
     except Unreadable as error:
         problems.append(f"{path.name} {error}" + (": read from run.json" if copy else ""))
         return copy
@@ -66,7 +66,7 @@ def _result(folder: pathlib.Path, run_file: RunFile | None, problems: list[str])
     """Returns the contents of `result.json` if it is whole and the run has not gone on since then, else nothing."""
     path = folder / "result.json"
     try:
-        result = parse_result(path)
+        result = told_in(parse_result, path)
         wrong = wrong_field(result)
         if wrong is not None:
             raise Unreadable(f"does not tell {wrong!r} as a result does")
@@ -134,7 +134,7 @@ def _best(folder: pathlib.Path, result: Mapping[str, Any]) -> Mapping[str, float
     best: Any = value_at(result, "best")
     if not best:
         try:
-            best = parse_best(folder / "checkpoints" / "best" / "best.json")
+            best = told_in(parse_best, folder / "checkpoints" / "best" / "best.json")
         except Unreadable:
             best = None
     return {name: number_at(best, name) for name in ("data_loss", "accuracy")} if best else {}

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from reglab.inputs.texts import shown
-from reglab.storage.reading import is_count, is_number
+from reglab.storage.reading import Unreadable, is_count, is_number
 
 _MOST_TEXT: Final = 4000
+_DEEPEST: Final = 30
+Told = TypeVar("Told", bound=Mapping[str, Any])
+
+
+def told_in(read: Callable[[pathlib.Path], Told], path: pathlib.Path) -> Told:
+    """Returns the object that `read` finds in a file, if it is not nested so deeply that it could not be told again.
+
+    Raises:
+      Missing, Unreadable: as `read`, or it is.
+    """
+    told = read(path)
+    level: list[Any] = [told]
+    for _ in range(_DEEPEST):
+        level = [each for value in level if isinstance(value, list | Mapping)
+                 for each in (value.values() if isinstance(value, Mapping) else value)]
+        if not level:
+            return told
+    raise Unreadable("is nested too deeply")
 
 
 def value_at(value: Any, *places: str | int) -> Any:

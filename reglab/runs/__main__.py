@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from typing import Final
@@ -11,6 +10,7 @@ from reglab.cli.commands import Command, run_process
 from reglab.cli.flags import CommandLine, ExtraFlags
 from reglab.config import ConfigError
 from reglab.inputs import exit_codes
+from reglab.storage.json_values import strict_json
 
 PURPOSE: Final = ("List the runs, comparisons and sweeps in FOLDER (by default runs) with their state, best validation "
                   "data loss and accuracy, steps, age and size, and the settings in which they differ.")
@@ -27,7 +27,7 @@ def _list(given: CommandLine) -> int:
         raise ConfigError(f"{given.operands[1]} is one folder too many: name one, in which there may be others")
     found = runs(*given.operands, sort=given.values["sort"])
     if given.json:
-        print(json.dumps(found.to_dict(), allow_nan=False))
+        print(strict_json(found.to_dict()))
         return exit_codes.SUCCESS
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     print("\n".join(line[:width] for line in str(found).splitlines()))

@@ -69,7 +69,8 @@ def test_a_run_that_has_gone_on_is_not_done(tmp_path: pathlib.Path) -> None:
     assert (read(folder).state, read(folder).step) == ("unfinished", 20)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"\xff", b"[]", b'{"steps": NaN}', b'{"a": 1}', None])
+@pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"\xff", b"[]", b'{"steps": NaN}', b'{"a": 1}',
+                                     b'{"a": ' + b"[" * 300 + b"]" * 300 + b"}", None])
 @pytest.mark.parametrize("name", ["config.json", "run.json", "data.json", "result.json", "metrics.jsonl"])
 def test_a_damaged_file_of_a_run_is_a_line(name: str, content: bytes | None, tmp_path: pathlib.Path) -> None:
     folder = make_run(tmp_path / "a")

@@ -72,7 +72,7 @@ def test_a_browser_shows_all_of_it(folder: pathlib.Path, tmp_path: pathlib.Path)
     done = subprocess.run([str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
                            "--disable-background-networking", "--disable-component-update", "--disable-sync",
                            f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
-                           f"file://{tmp_path / 'r.html'}"], capture_output=True, text=True, check=True, timeout=120)
+                           f"file://{tmp_path / 'r.html'}"], capture_output=True, text=True, check=True, timeout=300)
     text = html.unescape(done.stdout)
     assert "The validation data loss is lowest in b" in text and "Comparison c" in text and "Sweep s" in text
     assert text.count("<svg viewBox") == 5 + 3 + 3 and text.rstrip().endswith("</html>")

@@ -85,6 +85,13 @@ def test_bad_input_is_code_2_and_one_line(argv: list[str], said: str, folder: pa
     assert out == "" and said in err and err.startswith("reglab: ") and err.count("\n") == 1
 
 
+def test_numbers_beyond_all_bounds_are_told_as_json(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_run(tmp_path / "a")
+    (folder / "config.json").write_text('{"dataset": "digits", "l1": 1e999, "epochs": ' + "9" * 4000 + "}")
+    assert main([str(tmp_path), "--json"]) == main([str(tmp_path)]) == exit_codes.SUCCESS
+    assert json.loads(capsys.readouterr().out.splitlines()[0])["runs"][0]["settings"]["l1"] is None
+
+
 def test_an_empty_folder_is_no_error(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path)]) == exit_codes.SUCCESS
     assert capsys.readouterr().out == f"There is no run, comparison or sweep in {tmp_path}.\n"
