@@ -21,11 +21,14 @@ from reglab.engine.assembly import arrays_of, total_steps
 from reglab.engine.placement import LanePlacement
 from reglab.engine.startup import start_devices
 from reglab.inputs.texts import one_line
+from reglab.lab.courses import curves_of
 from reglab.lab.lane_sets import interleaved
-from reglab.lab.lanes import Lane, LaneCurves, LaneTrainer
+from reglab.lab.lanes import Lane, LaneCurves, LaneTrainer, Waiting
 from reglab.lab.refused import BY_COMPARE, check_refused
+from reglab.lab.savings import savings
 from reglab.lab.seeds import check_vary, counted, order_seed
 from reglab.run.loop import Interrupted
+from reglab.run.patience import ENDING, rule
 from reglab.signals.stop import StopRequest, stop_request
 
 SEEDS: Final = 5
@@ -105,7 +108,7 @@ def compare(config: Config, seeds: int = SEEDS, data: Dataset | None = None, *, 
               "nonfinite": [{**as_dict(lanes[blowup.lane]), "step": blowup.step,
                              "left_out": blowup.left_out} for blowup in curves.blowups],
               **tabulate([arm.described(config) for arm in arms], [lane.seed for lane in lanes[:seeds]], curves.epochs,
-                         measure(curves))}
+                         measure(curves), curves.ends), **trainer.early_stopping(curves, steps_per_epoch)}
     return Comparison(config, arms, lanes, curves, steps_per_epoch, {**result, "findings": findings_of(result)},
                       about)
 
@@ -121,7 +124,7 @@ class _Trainer:
     def __init__(self, config: Config, arms: tuple[Arm, ...], seeds: int, vary: str, dataset: Dataset,
                  console: Console) -> None:
         self.lanes = lanes_of(arms, config, seeds)
-        self._config, self._vary, self._console = config, vary, console
+        self._config, self._vary, self._console, self._arms = config, vary, console, len(arms)
         self._sets = [self.lanes] if vary == "weights" else [self.lanes[i::seeds] for i in range(seeds)]
         self._steps = total_steps(config, dataset)
         self._trainer = LaneTrainer(config, dataset, len(self._sets[0]), [config.penalize],
@@ -132,11 +135,36 @@ class _Trainer:
         """Trains all lanes; returns their curves."""
         with stop_request() as stop:
             try:
+                if self._config.patience is not None:
+                    return self._train_waiting(stop)
                 self._console.start(0, self._steps * len(self._sets), self._config.epochs)
                 curves = [self._train_set(at, stop) for at in range(len(self._sets))]
             finally:
                 self._console.finish()
         return curves[0] if self._vary == "weights" else interleaved(curves)
+
+    def early_stopping(self, curves: LaneCurves, steps_per_epoch: int) -> dict[str, Any]:
+        """Returns what early stopping did, for the result; empty without it."""
+        if curves.trained is None:
+            return {}
+        return {ENDING: {**savings(self._config, curves.trained, steps_per_epoch),
+                         "place_steps": self._trainer.place_steps,
+                         "trained_epochs": curves.trained.reshape(-1, len(self.lanes) // self._arms).tolist()}}
+
+    def _train_waiting(self, stop: StopRequest) -> LaneCurves:
+        """Trains with early stopping: where seeds differ in the order of the data, the next one takes free places."""
+        def on_step(step: int) -> None:
+            if stop.signal is not None:
+                raise Interrupted(stop.signal.name, step // len(self.lanes), saved=False)
+            self._console.progress(step, 1 + (step - 1) // len(self.lanes) * self._config.epochs // self._steps, {})
+
+        self._console.start(0, self._steps * len(self.lanes), self._config.epochs)
+        places = [self.lanes.index(lane) for lanes in self._sets for lane in lanes]
+        waiting = [Waiting(lane, order_seed(self._vary, self._config, lane.seed)) for lanes in self._sets
+                   for lane in lanes]
+        ended = {places[at]: course for at, course in self._trainer.train_waiting(
+            waiting, on_step=on_step, warn=self._console.warning)}
+        return curves_of([ended[at] for at in range(len(self.lanes))], self._trainer.kernel_entries)
 
     def _train_set(self, at: int, stop: StopRequest) -> LaneCurves:
         def on_step(step: int) -> None:
@@ -173,6 +201,7 @@ def describe(config: Config, dataset: Dataset, arms: tuple[Arm, ...], seeds: int
                     f"of {config.batch_size}, {config.epochs} epochs",
         **wording.proximal(config),
         **wording.loss_and_average(config),
+        **rule(config),
         "Device": f"{environment.device_name()}, {config.precision}{placement.describe()}",
         "Writing to": config.model_dir or "nothing (no model_dir)",
     }

@@ -13,7 +13,7 @@ from reglab.storage.json_values import for_json
 
 
 def tabulate(arms: Sequence[Mapping[str, Any]], seeds: list[int], epochs: np.ndarray,
-             measured: Mapping[str, np.ndarray]) -> dict[str, Any]:
+             measured: Mapping[str, np.ndarray], ends: np.ndarray | None = None) -> dict[str, Any]:
     """Makes the arms of `compare.json`: intervals over seeds, differences to the first arm paired by seed.
 
     Lanes that diverged are left out of every mean and difference, and counted; their values are null.
@@ -21,20 +21,23 @@ def tabulate(arms: Sequence[Mapping[str, Any]], seeds: list[int], epochs: np.nda
     Args:
       arms: each as `Arm.described`.
       measured: name to [evaluations, lanes], lanes arm by arm.
+      ends: [lanes] the evaluation of the state with which each lane ends; by default the last.
     """
     values = {name: numbers.astype(np.float64).reshape(len(epochs), len(arms), len(seeds))
               for name, numbers in measured.items()}
-    alive = np.isfinite(values["train_data_loss"][-1] + values["validation_data_loss"][-1])
+    at_end = np.full([len(arms), len(seeds)], len(epochs) - 1) if ends is None else ends.reshape(len(arms), -1)
+    last = {name: np.take_along_axis(numbers, at_end[None], 0)[0] for name, numbers in values.items()}
+    alive = np.isfinite(last["train_data_loss"] + last["validation_data_loss"])
     entries = []
     for at, arm in enumerate(arms):
         own, pairs = alive[at], alive[at] & alive[0]
         entries.append({
             **arm, "diverged": int((~own).sum()),
-            "final": {name: {**_interval(name, numbers[-1, at, own]),
-                             "values": for_json(np.where(own, numbers[-1, at], np.nan))}
-                      for name, numbers in values.items()},
-            "difference": {name: _interval(name, (numbers[-1, at] - numbers[-1, 0])[pairs], is_difference=True)
-                           for name, numbers in values.items()} if at else None,
+            "final": {name: {**_interval(name, numbers[at, own]),
+                             "values": for_json(np.where(own, numbers[at], np.nan))}
+                      for name, numbers in last.items()},
+            "difference": {name: _interval(name, (numbers[at] - numbers[0])[pairs], is_difference=True)
+                           for name, numbers in last.items()} if at else None,
             "curves": {name: _interval(name, numbers[:, at, own]) for name, numbers in values.items()}})
     return {"seeds": seeds, "confidence": CONFIDENCE, "epochs": epochs.tolist(), "arms": entries}
 

@@ -10,6 +10,7 @@ from reglab.compare.arms import Metric, metrics_of
 from reglab.config.strengths import in_words
 from reglab.console.format import number
 from reglab.core import penalties
+from reglab.lab import savings
 from reglab.lab.lane_blowups import describe
 from reglab.lab.seeds import over
 
@@ -34,6 +35,8 @@ def table(result: Mapping[str, Any]) -> str:
         lines.append(_line(_label(metric).replace(", %", ", points"), ["", *cells]))
     if result["config"]["label_noise"]:
         lines.append("Training loss and accuracy are on the noisy labels; the validation labels are clean.")
+    if (ended := result.get("early_stopping")) is not None:
+        lines.append(savings.sentence(ended, ended["place_steps"]))
     return "\n".join(lines + [f"{arm['title']}: {arm['diverged']} of {seeds} seeds diverged, left out of its means"
                               for arm in arms if arm["diverged"]]
                      + describe(result.get("nonfinite", []), len(arms) * seeds))

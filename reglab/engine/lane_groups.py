@@ -7,14 +7,14 @@ it runs, is decided by `placement`.
 from __future__ import annotations
 
 import concurrent.futures
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import tensorflow as tf
 
 from reglab.core.parameters import Weights, map_arrays
-from reglab.core.step import Hyperparameters
+from reglab.core.step import Hyperparameters, State
 from reglab.engine.placement import LanePlacement, lane_bytes
 from reglab.engine.program import Program
 from reglab.engine.sources.base import Source
@@ -73,7 +73,11 @@ class LaneGroups:
 
     def each(self, function: Callable[[Training], Given]) -> list[Given]:
         """Calls `function` for every group, each in its own thread; returns the results in order."""
-        return list(self._pool.map(function, self.trainings))
+        return self.side_by_side(function, self.trainings)
+
+    def side_by_side(self, function: Callable[..., Given], *arguments: Iterable[Any]) -> list[Given]:
+        """Calls `function` as `map` does, at the same time for as many groups as run at the same time."""
+        return list(self._pool.map(function, *arguments))
 
     def joined(self, function: Callable[[Training], Given], axis: int = -1) -> Given:
         """Like `each`, for a `function` that returns arrays with a lane axis: joins them along it, for all lanes."""
@@ -89,3 +93,16 @@ class LaneGroups:
         starts = range(0, self._lanes, size)
         return [map_arrays(lambda array, at=at: tf.gather(array, np.minimum(np.arange(at, at + size),
                                                                             self._lanes - 1)), lanes) for at in starts]
+
+
+def gather_lanes(places: Sequence[tuple[Training, int]]) -> tuple[State, Hyperparameters]:
+    """Returns the state and hyper-parameters of a group of the lanes at some places, each of them (group, place in it).
+
+    All groups have taken equally many steps.
+    """
+    def picked(*arrays: Any) -> tf.Tensor:
+        return tf.stack([array[place] for array, (_, place) in zip(arrays, places, strict=True)])
+
+    states = [{part: arrays for part, arrays in training.state.items() if part != "step"} for training, _ in places]
+    state = {**map_arrays(picked, *states), "step": places[0][0].state["step"].read_value()}
+    return cast(State, state), map_arrays(picked, *(training.hyper for training, _ in places))

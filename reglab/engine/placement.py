@@ -22,6 +22,9 @@ from reglab.signals.stop import StopRequest
 
 CACHE_BYTES: Final = 8 * 2**20
 """Upper bound for the states of all active lane groups on a CPU: parameters, slots and gradients."""
+EARLY_LANES: Final = 4
+"""The most lanes in a group on a CPU if lanes may stop early: a group runs as long as one of its lanes does. Groups of
+this size take 5-15 % longer for a step of a lane than those of 8, and waste fewer places."""
 
 
 def place_run(config: Config, cluster: Cluster | None, stop: StopRequest | None = None) -> Replicas:
@@ -59,11 +62,13 @@ class LanePlacement:
       devices: devices of this machine, all of one kind; successive groups go to successive devices, in rotation.
       groups_each: how many groups run on a device at the same time.
       state_bytes: upper bound for the states of these groups, all together; None for no bound.
+      most_lanes: upper bound for the lanes of a group; None for no bound.
     """
 
     devices: tuple[str, ...]
     groups_each: int = 1
     state_bytes: int | None = None
+    most_lanes: int | None = None
 
     @property
     def at_work(self) -> int:
@@ -78,6 +83,7 @@ class LanePlacement:
           bytes_each: the size of one lane's state.
         """
         largest = lanes if self.state_bytes is None else max(1, self.state_bytes // (self.at_work * bytes_each))
+        largest = min(largest, self.most_lanes or largest)
         rounds = -(-lanes // (self.at_work * largest))
         return min(largest, -(-lanes // (self.at_work * rounds)))
 
@@ -101,7 +107,8 @@ def place_lanes(config: Config) -> LanePlacement:
     devices = _devices(config.num_devices)
     if devices[0].startswith("GPU"):
         return LanePlacement(devices)
-    return LanePlacement(devices, max(1, usable_cores() // len(devices)), CACHE_BYTES)
+    return LanePlacement(devices, max(1, usable_cores() // len(devices)), CACHE_BYTES,
+                         None if config.patience is None else EARLY_LANES)
 
 
 def lane_bytes(weights: Weights) -> int:

@@ -84,9 +84,12 @@ class Training:
 
     def restart(self, weights: Weights, hyper: Hyperparameters) -> None:
         """Starts again from other weights and hyper-parameters of the same shapes, without recompiling."""
+        self.go_on_from(initial_state(self.program.step, weights), hyper)
+
+    def go_on_from(self, state: State, hyper: Hyperparameters) -> None:
+        """Goes on from another state, with other hyper-parameters of the same shapes, without recompiling."""
         self.hyper = hyper
-        map_arrays(lambda variable, value: variable.assign(value), self.state,
-                   initial_state(self.program.step, weights))
+        map_arrays(lambda variable, value: variable.assign(value), self.state, state)
 
     def prepare(self) -> None:
         """Traces all functions while XLA compiles the loop in a thread, which the first `run` waits for.

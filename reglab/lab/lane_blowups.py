@@ -43,42 +43,61 @@ class LaneWatch:
         self._names, self._skips, self._warn = names, skips, warn
         self._first_steps = np.full(len(names), -1, np.int64)
         self._left_out = np.zeros(len(names), np.int64)
-        self._rewinds: list[Rewind] = []
+        self._rewinds: dict[int, Rewind] = {}  # By the id of the training.
 
     @property
     def blowups(self) -> tuple[Blowup, ...]:
         """The blowups of all calls so far, by lane."""
-        return tuple(Blowup(int(lane), int(self._first_steps[lane]), int(self._left_out[lane]))
-                     for lane in np.flatnonzero(self._first_steps >= 0))
+        return tuple(filter(None, map(self.of, range(len(self._names)))))
+
+    def of(self, lane: int) -> Blowup | None:
+        """Returns the blowup of a lane so far, if it has one."""
+        first = int(self._first_steps[lane])
+        return None if first < 0 else Blowup(lane, first, int(self._left_out[lane]))
 
     def before_call(self, trainings: Sequence[Training]) -> None:
         """To be called before each call of the trainings, the groups of lanes in order."""
-        self._rewinds = self._rewinds or [Rewind(most_bytes=MOST_BYTES // len(trainings)) for _ in trainings]
-        for rewind, training in zip(self._rewinds, trainings, strict=True):
-            rewind.note(training)
+        for training in trainings:
+            self._rewinds.setdefault(id(training), Rewind(most_bytes=MOST_BYTES // len(trainings))).note(training)
 
-    def after_call(self, trainings: Sequence[Training], data_losses: np.ndarray) -> None:
-        """To be called after each call, with the [steps, lanes] data losses that it returned."""
-        bad = ~np.isfinite(data_losses)
+    def after_call(self, trainings: Sequence[Training], data_losses: np.ndarray,
+                   lanes: np.ndarray | None = None) -> None:
+        """To be called after each call, with the [steps, places] data losses that it returned.
+
+        Args:
+          lanes: [places] the lane at each place of the groups, −1 for none; by default the lanes in order.
+        """
+        lanes = np.arange(data_losses.shape[1]) if lanes is None else lanes
+        bad = ~np.isfinite(data_losses) & (lanes >= 0)
         if not bad.any():
             return
-        start = trainings[0].steps_taken - len(data_losses)
-        new = np.flatnonzero(bad.any(0) & (self._first_steps < 0))
-        self._first_steps[new] = start + bad[:, new].argmax(0)
+        size = _size(trainings[0])
+        places = [place for place in np.flatnonzero(bad.any(0)) if self._first_steps[lanes[place]] < 0]
+        for place in places:
+            start = trainings[place // size].steps_taken - len(data_losses)
+            self._first_steps[lanes[place]] = start + bad[:, place].argmax()
         if self._skips:
-            self._left_out += bad.sum(0)
-        told = int((self._first_steps >= 0).sum()) - len(new)
-        for lane in new[np.argsort(self._first_steps[new], kind="stable")][:max(MOST_TOLD - told, 0)]:
-            self._tell(int(lane), trainings)
+            np.add.at(self._left_out, lanes[lanes >= 0], bad.sum(0)[lanes >= 0])
+        told = int((self._first_steps >= 0).sum()) - len(places)
+        places.sort(key=lambda place: self._first_steps[lanes[place]])
+        for place in places[:max(MOST_TOLD - told, 0)]:
+            self._tell(int(lanes[place]), trainings[place // size], int(place % size))
 
-    def _tell(self, lane: int, trainings: Sequence[Training]) -> None:
-        size = trainings[0].program.lanes
-        assert size is not None, "these are trainings of lanes"
+    def forget(self, training: Training) -> None:
+        """To be called when a training goes on with other lanes."""
+        self._rewinds.pop(id(training), None)
+
+    def _tell(self, lane: int, training: Training, place: int) -> None:
         step = int(self._first_steps[lane])
-        cause = self._rewinds[lane // size].find_cause(trainings[lane // size], step, lane % size)
+        cause = self._rewinds[id(training)].find_cause(training, step, place)
         self._warn(f"lane {lane} ({self._names[lane]}): step {step} is not finite"
                    + (", its update is left out" if self._skips else "") + (f" ({cause})" if cause else "")
                    + "; the other lanes go on")
+
+
+def _size(training: Training) -> int:
+    assert training.program.lanes is not None, "these are trainings of lanes"
+    return training.program.lanes
 
 
 def describe(entries: Sequence[Mapping[str, Any]], lanes: int) -> list[str]:

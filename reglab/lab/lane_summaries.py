@@ -111,12 +111,16 @@ def _write_curves(writer: RunWriter, split: Mapping[str, np.ndarray], curves: La
 
 
 def _mean_of(curves: LaneCurves, places: list[int]) -> LaneCurves:
-    """Returns the mean over some lanes, without lane axis or parameters. Diverged lanes count only if all diverged."""
-    final = curves.train["data_loss"][-1] + curves.validation["data_loss"][-1]
+    """Returns the mean over some lanes, without lane axis or parameters. Diverged lanes count only if all diverged.
+
+    The last point is of the states with which the lanes end, as the columns of the HParams page show the last one.
+    """
+    final = curves.final(curves.train["data_loss"] + curves.validation["data_loss"])
     places = [place for place in places if np.isfinite(final[place])] or places
 
     def mean(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         with np.errstate(invalid="ignore"):  # In a diverged lane.
-            return {name: array[:, places].mean(-1) for name, array in values.items()}
+            return {name: np.append(array[:-1, places].mean(-1), curves.final(array)[places].mean())
+                    for name, array in values.items()}
 
     return LaneCurves(curves.epochs, mean(curves.train), mean(curves.validation), mean(curves.weights), {})

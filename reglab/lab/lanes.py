@@ -8,8 +8,8 @@ the penalties, learning rate, seed of the initial weights and penalized layers. 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -27,9 +27,14 @@ from reglab.engine.pace import Pace
 from reglab.engine.placement import place_lanes
 from reglab.engine.sources.base import Source
 from reglab.engine.training import Training
-from reglab.lab.lane_blowups import Blowup, LaneWatch
+from reglab.lab.courses import Course
+from reglab.lab.lane_blowups import LaneWatch
+from reglab.lab.lane_curves import LaneCurves
+from reglab.lab.lane_pool import LanePool, evaluate_lanes
 from reglab.run.logs.tags import trained_loss
 from reglab.run.plateau import PLATEAU, Decay
+
+__all__ = ["LANE_FIELDS", "Lane", "LaneCurves", "LaneTrainer", "Waiting"]
 
 LANE_FIELDS: Final = ("learning_rate", "seed", "penalize")
 """The fields that may differ, besides the strengths of the penalties."""
@@ -58,39 +63,17 @@ class Lane:
         return dataclasses.replace(shared, **vars(self), data_seed=shared.resolved_data_seed)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
-class LaneCurves:
-    """The values of a set of lanes at each evaluation.
+class Waiting(NamedTuple):
+    """A lane that waits for a place.
 
     Attributes:
-      epochs: [evaluations] the epochs done.
-      train: maps "data_loss", "accuracy" and, with label smoothing, "smoothed_data_loss" to [evaluations, lanes] over
-        the whole training split.
-      validation: the same over the validation split.
-      weights: maps TensorBoard tags to [evaluations, lanes]: penalties, norms, sparsity.
-      parameters: the final weights, by layer and name, with a leading lane axis.
-      blowups: the lanes with steps that are not finite.
-      buffers: the buffers that belong to the parameters.
-      kernel_entries: the number of entries of all kernels of a lane.
+      order_seed: the data seed that orders its data.
+      fold: the fold that is held out of its data; None without cross-validation.
     """
 
-    epochs: np.ndarray
-    train: dict[str, np.ndarray]
-    validation: dict[str, np.ndarray]
-    weights: dict[str, np.ndarray]
-    parameters: dict[str, dict[str, np.ndarray]]
-    blowups: tuple[Blowup, ...] = ()
-    buffers: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
-    kernel_entries: int = 0
-
-    def __repr__(self) -> str:
-        evaluations, lanes = self.train["data_loss"].shape
-        return f"<LaneCurves of {lanes:,} lanes at {evaluations:,} evaluations>"
-
-    @property
-    def diverged(self) -> np.ndarray:
-        """[lanes] whether the final data loss of a lane is not finite."""
-        return ~np.isfinite(self.train["data_loss"][-1])
+    lane: Lane
+    order_seed: int
+    fold: int | None = None
 
 
 class LaneTrainer:
@@ -106,6 +89,8 @@ class LaneTrainer:
 
     Attributes:
       placement: where the lanes run.
+      kernel_entries: the number of entries of all kernels of a lane.
+      place_steps: the steps that `train_waiting` took, each counted once for each place, with a lane in it or not.
 
     Raises:
       ConfigError: the devices asked for do not exist, the batch is larger than the training data, the lanes do not fit
@@ -117,8 +102,6 @@ class LaneTrainer:
         check_batch_size(shared, dataset)
         if shared.on_nonfinite == "restore":
             raise ConfigError("--on_nonfinite=restore goes back to checkpoints, and lanes have none: give skip or stop")
-        if shared.patience is not None:
-            raise ConfigError(f"--patience={shared.patience}: lanes cannot stop early yet: leave it out")
         self.placement = place_lanes(shared)
         check_memory(shared, input_shape=dataset.input_shape, classes=dataset.classes, lanes=count)
         self._shared, self._dataset, self._count = shared, dataset, count
@@ -126,6 +109,8 @@ class LaneTrainer:
         self._step = dataclasses.replace(step, terms=make_terms(step.model, penalize, strengths, shared))
         self._groups: LaneGroups | None = None
         self._pace = Pace()
+        self.kernel_entries = sum(step.model.kernel_sizes.values())
+        self.place_steps = 0
         self._order_seed = shared.resolved_data_seed
 
     def train(self, lanes: Sequence[Lane], *, weights: Weights | None = None, order_seed: int | None = None,
@@ -145,6 +130,7 @@ class LaneTrainer:
           warn: gets a line about each of the first lanes whose steps are not finite.
         """
         assert len(lanes) == self._count, "a set of lanes has the size the trainer was made for"
+        assert self._shared.patience is None, "lanes that may stop early are trained by `train_waiting`"
         self._order_by(self._shared.resolved_data_seed if order_seed is None else order_seed)
         groups = self._restart(lanes, weights)
         watch = LaneWatch([_name(lane) for lane in lanes], self._step.skip_nonfinite, warn)
@@ -154,7 +140,7 @@ class LaneTrainer:
             self._run_epoch(groups, epoch, on_step, watch)
             if epoch + 1 == self._shared.epochs or (epoch + 1) % self._shared.evaluate_every == 0:
                 epochs.append(epoch + 1)
-                evaluations.append(groups.joined(_evaluate))
+                evaluations.append(groups.joined(evaluate_lanes))
                 if self._shared.schedule == PLATEAU:
                     self._lower_rates(groups, lanes, decays, evaluations[-1][1]["data_loss"])
             on_epoch(epoch + 1)
@@ -165,7 +151,40 @@ class LaneTrainer:
                                       for splits in zip(*evaluations, strict=True))
         parameters, buffers = groups.joined(Training.weights, axis=0)
         return LaneCurves(np.array(epochs), train, validation, of_weights, parameters, watch.blowups, buffers,
-                          sum(self._step.model.kernel_sizes.values()))
+                          self.kernel_entries)
+
+    def train_waiting(self, waiting: Sequence[Waiting], *, dataset_of: Callable[[int | None], Dataset] | None = None,
+                      on_step: Callable[[int], object] = lambda step: None,
+                      warn: Callable[[str], None] = lambda text: None) -> Iterator[tuple[int, Course]]:
+        """Trains any number of lanes, of which `count` have a place at a time, with early stopping.
+
+        Args:
+          waiting: the lanes, in the order in which they start.
+          dataset_of: maps the fold of a lane to its data; by default all have those of the trainer.
+          on_step: called with the steps of all lanes together, see `LanePool.train`.
+          warn: gets a line about each of the first lanes whose steps are not finite.
+
+        Yields:
+          The place of a lane in `waiting` and its course, as soon as it has ended.
+        """
+        def source_of_key(key: tuple[int, int | None]) -> Source:
+            order_seed, fold = key
+            return source_of(dataclasses.replace(self._shared, data_seed=order_seed),
+                             self._dataset if dataset_of is None else dataset_of(fold))
+
+        def start(numbers: Sequence[int]) -> tuple[Weights, Hyperparameters]:
+            lanes = [waiting[number].lane for number in numbers]
+            return self._weights(lanes), self._hyperparameters(lanes)
+
+        filled = [one.lane for one in waiting][:self._count]
+        groups = self._restart([*filled, *filled[-1:] * (self._count - len(filled))], None)
+        pool = LanePool(self._shared, groups, start, source_of_key)
+        courses = {at: Course(self._shared, one.lane.learning_rate) for at, one in enumerate(waiting)}
+        watch = LaneWatch([_name(one.lane) for one in waiting], self._step.skip_nonfinite, warn)
+        try:
+            yield from pool.train([(one.order_seed, one.fold) for one in waiting], courses, watch, on_step)
+        finally:
+            self.place_steps += pool.place_steps
 
     def use_data(self, dataset: Dataset) -> None:
         """Changes the data to others with splits of the same sizes; nothing is compiled anew."""
@@ -205,10 +224,10 @@ class LaneTrainer:
 
     def _restart(self, lanes: Sequence[Lane], weights: Weights | None) -> LaneGroups:
         if weights is None:
-            weights = stack_lanes([self._step.model.initialize(lane.seed) for lane in lanes])
+            weights = self._weights(lanes)
         else:
             weights = map_arrays(lambda array: tf.constant(array, parameter_dtype(self._shared)), weights)
-        hyper = stack_lanes([self._hyperparameters(lane) for lane in lanes])
+        hyper = self._hyperparameters(lanes)
         if self._groups is None:
             self._groups = make_lanes(self._shared, self._step, weights, hyper,
                                       self._source, self.placement)
@@ -217,13 +236,14 @@ class LaneTrainer:
             self._groups.restart(weights, hyper)
         return self._groups
 
-    def _hyperparameters(self, lane: Lane) -> Hyperparameters:
-        return make_hyperparameters(lane.config(self._shared), self._step)
+    def _weights(self, lanes: Sequence[Lane]) -> Weights:
+        weights: Weights = stack_lanes([self._step.model.initialize(lane.seed) for lane in lanes])
+        return weights
 
-
-def _evaluate(training: Training) -> tuple[dict[str, np.ndarray], ...]:
-    """Evaluates both splits, and measures the weights."""
-    return training.evaluate("train"), training.evaluate("validation"), training.measure_weights()
+    def _hyperparameters(self, lanes: Sequence[Lane]) -> Hyperparameters:
+        hyper: Hyperparameters = stack_lanes([make_hyperparameters(lane.config(self._shared), self._step)
+                                              for lane in lanes])
+        return hyper
 
 
 def _name(lane: Lane) -> str:

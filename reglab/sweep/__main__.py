@@ -33,6 +33,7 @@ from reglab.sweep.options import (
 
 if TYPE_CHECKING:
     from reglab.data import Dataset
+    from reglab.sweep.experiment import Sweep
 
 PURPOSE: Final = ("Train a grid of penalties, from several seeds each, in one compiled program, and choose by what the "
                   "validation data say. Killed, the same command with the same --model_dir goes on.")
@@ -72,7 +73,8 @@ def _sweep_in_folder(given: CommandLine) -> int:
     check_size(config, grid, values["seeds"], values["folds"], values["lanes_per_call"])
     check_vary(values["vary"], config, values["seeds"])
     if values["path"]:
-        check_path(grid, values["folds"], values["lanes_per_call"], values["vary"], config.schedule)
+        check_path(grid, values["folds"], values["lanes_per_call"], values["vary"], config.schedule,
+                   config.patience)
     else:
         check_sweep(grid)
     kind = "path" if values["path"] else "sweep"
@@ -128,7 +130,7 @@ def _show_sweep(config: Config, grid: Grid, values: Mapping[str, Any], dataset: 
                  lanes_per_call=values["lanes_per_call"], vary=values["vary"], data=dataset, console=console)
     console.message(f"\n{table(done.result)}\n")
     console.message("\n".join(done.result["findings"]["sentences"]))
-    console.message("\n".join([done.result["findings"]["standard_error"], *_tested(done.result)]) + "\n")
+    console.message("\n".join([done.result["findings"]["standard_error"], *_saved(done), *_tested(done.result)]) + "\n")
     path = done.folder.path
     console.message(f"Written to {path}: sweep.json, sweep.csv, pictures (.png, .svg){_winners_in(path)}")
     console.message(f"tensorboard --logdir {path / 'tensorboard'}")
@@ -151,6 +153,15 @@ def _show_path(config: Config, grid: Grid, values: Mapping[str, Any], dataset: D
 
 def _winners_in(folder: pathlib.Path) -> str:
     return "".join(f", {name}/" for name in ("winner", "winner_1se") if (folder / name).exists())
+
+
+def _saved(done: Sweep) -> list[str]:
+    from reglab.lab.savings import sentence
+
+    if (saved := done.result.get("early_stopping")) is None:
+        return []
+    timing = done.folder.read_json("timing.json")
+    return [sentence(saved, timing["place_steps"] if timing["lanes_trained"] == saved["lanes"] else None)]
 
 
 def _tested(result: Mapping[str, Any]) -> list[str]:

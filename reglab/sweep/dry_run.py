@@ -58,7 +58,8 @@ def _told(plan: Plan, dataset: Dataset, folder: SweepFolder, kind: str) -> tuple
             "calls_finished": finished, "lane_steps": lanes * steps,
             "penalized": {term.name: list(term.layers) for term in terms},
             "devices": list(place_lanes(config).devices)}
-    in_calls = f"{steps:,} of each lane, in {counted(len(plan.chunks), 'call')}{already}; then the winners alone"
+    most = "" if config.patience is None else "at most "
+    in_calls = f"{most}{steps:,} of each lane, in {counted(len(plan.chunks), 'call')}{already}; then the winners alone"
     along = (f"at most {steps:,} of each lane along the path, then as many as that took of each from the start; then "
              "the winners alone")
     return {**describe(plan, dataset, str(folder.path)), "Steps": in_calls if kind == "sweep" else along,

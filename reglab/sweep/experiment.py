@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reglab.config import Config, ConfigError
 from reglab.console import Console, console_for
 from reglab.data import Dataset
-from reglab.engine.assembly import arrays_of, total_steps
+from reglab.engine.assembly import arrays_of
 from reglab.engine.sharing import shared_programs
 from reglab.engine.startup import start_devices
 from reglab.lab.grid import Grid
-from reglab.lab.lanes import LaneTrainer
 from reglab.lab.refused import BY_SWEEP, check_refused
-from reglab.lab.seeds import check_vary, order_seed
-from reglab.signals.stop import StopRequest, stop_request
+from reglab.lab.seeds import check_vary
+from reglab.signals.stop import stop_request
 from reglab.storage.files import writing
 from reglab.storage.ownership import owning
 from reglab.sweep.capacity import choose_lanes_per_call
+from reglab.sweep.chunk_runner import ChunkRunner
 from reglab.sweep.files import SweepFolder
 from reglab.sweep.findings import in_short
-from reglab.sweep.folds import fold_dataset, fold_sizes
+from reglab.sweep.folds import fold_sizes
 from reglab.sweep.options import check_options, check_size, check_sweep, check_untested
 from reglab.sweep.outputs import write_outputs
-from reglab.sweep.parts import identity
-from reglab.sweep.plan import Chunk, Plan, shared_config
-from reglab.sweep.progress import Progress, Stopped, describe, goes_on
-from reglab.sweep.results import chunk_dict, sweep_dict
+from reglab.sweep.plan import Plan, shared_config
+from reglab.sweep.progress import Stopped, describe, goes_on
+from reglab.sweep.results import sweep_dict
 from reglab.sweep.winners import tested_winner, train_winners
 
 
@@ -123,7 +120,7 @@ def _sweep(plan: Plan, dataset: Dataset, data: Dataset | None, folder: SweepFold
         began = time.perf_counter()
         chunks = runner.run(stop)
         result = sweep_dict(plan, chunks, None if plan.folds is None else fold_sizes(
-            len(dataset.train) + len(dataset.validation), plan.folds))
+            len(dataset.train) + len(dataset.validation), plan.folds), runner.steps_per_epoch)
         folder.write_json("timing.json", {"seconds": time.perf_counter() - began, **runner.timing})
         done = len(chunks)
         with stop.interruptible(lambda name: Stopped(name, done, done, "chunks"), goes_on(folder.path)):
@@ -134,82 +131,6 @@ def _sweep(plan: Plan, dataset: Dataset, data: Dataset | None, folder: SweepFold
         folder.write_json("sweep.json", result)
     folder.check_results()
     return Sweep(plan, result, folder, winners)
-
-
-class ChunkRunner:
-    """Trains the chunks of a plan that are not finished.
-
-    Attributes:
-      steps_per_epoch: the number of updates in an epoch.
-      timing: how many chunks and lanes were trained.
-    """
-
-    def __init__(self, plan: Plan, dataset: Dataset, folder: SweepFolder, console: Console) -> None:
-        self._plan, self._dataset, self._folder, self._console = plan, dataset, folder, console
-        self.timing: dict[str, Any] = {"chunks_trained": 0, "lanes_trained": 0}
-        # Made now, so that anything unusable is reported before anything is written.
-        self._current = self._data_of(plan.chunks[0])
-        self._fold = plan.chunks[0].fold
-        self._trainer = self._make_trainer()
-        self.steps_per_epoch = total_steps(plan.shared, self._current) // plan.shared.epochs
-
-    def run(self, stop: StopRequest) -> list[dict[str, Any]]:
-        """Returns the evaluations of all chunks as read back from their files, so that it does not matter when each was
-        trained."""
-        chunks: list[dict[str, Any]] = []
-        steps = self.steps_per_epoch * self._plan.shared.epochs
-        parts = [identity(self._folder.digest, chunk.number, chunk.fold, chunk.lanes, steps)
-                 for chunk in self._plan.chunks]
-        names = [f"chunks/chunk-{chunk.number:03}.json" for chunk in self._plan.chunks]
-        found = [self._folder.read_part(name, part, self._console.warning)
-                 for name, part in zip(names, parts, strict=True)]
-        progress = Progress(self._plan, self.steps_per_epoch, self._console, stop)
-        with _finished(self._console):
-            for chunk, name, part, evaluations in zip(self._plan.chunks, names, parts, found, strict=True):
-                if evaluations is not None:
-                    chunks.append(evaluations)
-                    progress.found(chunk)
-                    continue
-                chunks.append(self._folder.write_part(name, self._train(chunk, progress), part))
-                progress.trained(chunks)
-        return chunks
-
-    def _train(self, chunk: Chunk, progress: Progress) -> Mapping[str, Any]:
-        plan = self._plan
-        curves = self._trainer_for(chunk).train(chunk.padded(plan.lanes_per_call), on_step=progress.on_step,
-                                                order_seed=order_seed(plan.vary, plan.shared, chunk.lanes[0].seed),
-                                                warn=self._console.warning)
-        self.timing["chunks_trained"] += 1
-        self.timing["lanes_trained"] += len(chunk.lanes)
-        return chunk_dict(curves, len(chunk.lanes))
-
-    def _trainer_for(self, chunk: Chunk) -> LaneTrainer:
-        """Returns the trainer for a chunk. All folds of one size share a trainer, and so a compilation; there are at
-        most two sizes."""
-        if chunk.fold != self._fold:
-            size, self._fold, self._current = len(self._current.train), chunk.fold, self._data_of(chunk)
-            if len(self._current.train) == size:
-                self._trainer.use_data(self._current)
-            else:
-                self._trainer = self._make_trainer()
-        return self._trainer
-
-    def _make_trainer(self) -> LaneTrainer:
-        plan = self._plan
-        return LaneTrainer(plan.shared, self._current, plan.lanes_per_call, plan.grid.penalize, plan.grid.strengths)
-
-    def _data_of(self, chunk: Chunk) -> Dataset:
-        if chunk.fold is None or self._plan.folds is None:
-            return self._dataset
-        return fold_dataset(self._dataset, self._plan.folds, chunk.fold, seed=self._plan.shared.resolved_data_seed)
-
-
-@contextlib.contextmanager
-def _finished(console: Console) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        console.finish()
 
 
 __all__ = ["Stopped", "Sweep", "sweep"]

@@ -50,7 +50,7 @@ def check_sweep(grid: Grid) -> None:
 
 
 def check_path(grid: Grid, folds: int | None, lanes_per_call: int | None, vary: str = "weights",
-               schedule: str = "constant") -> None:
+               schedule: str = "constant", patience: int | None = None) -> None:
     """Checks that the options describe a path: several strengths of one penalty, one value of everything else.
 
     Raises:
@@ -62,6 +62,9 @@ def check_path(grid: Grid, folds: int | None, lanes_per_call: int | None, vary: 
     if schedule != "constant":
         raise ConfigError(f"--schedule={schedule}: --path trains until the objective has settled, and a falling rate "
                           "would settle it wherever it is: leave it out")
+    if patience is not None:
+        raise ConfigError(f"--patience={patience}: --path stays at each strength until its objective has settled, and "
+                          "then trains all points for as many steps as that took: leave it out")
     varying = [name for name, values in grid.values.items() if len(values) > 1]
     if len(varying) != 1 or varying[0] not in grid.strengths:
         raise ConfigError(f"--path: {', '.join(f'--{name}' for name in varying) or 'nothing'} has several values; "

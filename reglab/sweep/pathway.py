@@ -25,7 +25,7 @@ from reglab.signals.stop import stop_request
 from reglab.storage.files import writing
 from reglab.storage.ownership import owning
 from reglab.sweep.capacity import choose_lanes_per_call
-from reglab.sweep.experiment import ChunkRunner
+from reglab.sweep.chunk_runner import ChunkRunner
 from reglab.sweep.files import SweepFolder
 from reglab.sweep.findings import in_short
 from reglab.sweep.options import check_options, check_path, check_size, check_untested
@@ -65,7 +65,7 @@ def path(config: Config, grid: Grid, *, seeds: int = 1, selection: str = "data_l
     check_refused(config, BY_SWEEP)
     check_options(seeds, None, selection, None)
     check_size(config, grid, seeds, None, seeds)
-    check_path(grid, None, None, schedule=config.schedule)
+    check_path(grid, None, None, schedule=config.schedule, patience=config.patience)
     shared = dataclasses.replace(shared_config(config, grid.checked(config)), evaluate_every=1)
     with owning(config.model_dir), writing(config.model_dir, tensorflow=False):
         folder, console = SweepFolder(config.model_dir, config.resume, "path"), console_for(console, progress)

@@ -22,11 +22,13 @@ class Chunk:
       number: its place in the sweep.
       fold: the fold that is held out; None without cross-validation.
       lanes: its lanes; the last chunk of a fold may have fewer than `Plan.lanes_per_call`.
+      first: the place of its first lane among those of all folds.
     """
 
     number: int
     fold: int | None
     lanes: tuple[Lane, ...]
+    first: int
 
     def padded(self, size: int) -> list[Lane]:
         """Returns exactly `size` lanes, repeating the last one, since a compilation serves one size only."""
@@ -86,7 +88,8 @@ class Plan:
         on_same = len(self.grid.points) if self.vary == "order" else len(lanes)
         parts = [(fold, tuple(lanes[start:min(start + size, first + on_same)])) for fold in self.fold_numbers
                  for first in range(0, len(lanes), on_same) for start in range(first, first + on_same, size)]
-        return [Chunk(number, fold, part) for number, (fold, part) in enumerate(parts)]
+        firsts = np.cumsum([0, *(len(part) for _, part in parts[:-1])]).tolist()
+        return [Chunk(number, fold, part, firsts[number]) for number, (fold, part) in enumerate(parts)]
 
     @property
     def fold_numbers(self) -> list[int | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +18,7 @@ from reglab.engine import environment
 from reglab.engine.placement import place_lanes
 from reglab.inputs import exit_codes
 from reglab.lab.seeds import counted
+from reglab.run.patience import rule
 from reglab.signals.stop import StopRequest
 from reglab.sweep.plan import Chunk, Plan
 from reglab.sweep.results import join_chunks
@@ -47,74 +48,97 @@ class Progress:
                  clock: Callable[[], float] = time.monotonic) -> None:
         self._plan, self._steps_per_epoch, self._console, self._stop = plan, steps_per_epoch, console, stop
         self._clock, self._began, self._last_message = clock, clock(), -MESSAGE_SECONDS
-        self._chunks = plan.chunks
         self._lane_steps = steps_per_epoch * plan.shared.epochs
-        self._done = 0  # Chunks.
+        lanes = len(plan.lanes) * len(plan.fold_numbers)
+        self._is_done = np.zeros(lanes, bool)
+        self._final = {name: np.full(lanes, np.nan) for name in ("data_loss", "accuracy")}  # On validation data.
+        self._chunks_done = 0
         self._trained = 0  # Chunks, by this process.
         self._found = 0  # Lanes that were finished by an earlier process.
         self._losses: dict[str, float] = {}
-        console.start(0, self._lane_steps * self._lanes)
+        console.start(0, self._lane_steps * lanes)
 
-    def on_step(self, step: int) -> None:
-        """To be called when `step` steps of the current chunk are done.
+    def on_step(self, lanes: int, step: int) -> None:
+        """To be called when `step` steps of a chunk of `lanes` lanes are done.
 
         Raises:
           Stopped: a stop signal has arrived.
         """
-        if self._stop and step < self._lane_steps:  # The last step is as good as a finished chunk.
-            raise Stopped(self._stop.name, self._done, len(self._chunks), "chunks",
-                          in_vain=self._stop.signal is None and self._trained == 0)
-        lanes = len(self._chunks[self._done].lanes)
-        self._console.progress(self._lane_steps * self._lanes_done + step * lanes,
+        if step < self._lane_steps:  # The last step is as good as a finished chunk.
+            self._check_stop()
+        self._console.progress(self._lane_steps * int(self._is_done.sum()) + step * lanes,
                                1 + (step - 1) // self._steps_per_epoch, self._losses)
 
-    def found(self, chunk: Chunk) -> None:
+    def on_lane_steps(self, before: int, lanes: int, steps: int) -> None:
+        """To be called when `steps` steps of lanes that may stop early are done or saved.
+
+        Args:
+          before: the number of lanes that were finished before these began.
+          lanes: the number of these.
+          steps: the steps of all of them together.
+
+        Raises:
+          Stopped: a stop signal has arrived.
+        """
+        self._check_stop()
+        self._console.progress(self._lane_steps * before + steps, 1 + (steps - 1) // (self._steps_per_epoch * lanes),
+                               self._losses)
+
+    def found(self, chunk: Chunk, evaluations: Mapping[str, Any]) -> None:
         """To be called for each chunk that was finished by an earlier process."""
-        self._done += 1
+        self._note(chunk, evaluations)
         self._found += len(chunk.lanes)
 
-    def trained(self, chunks: Sequence[Mapping[str, Any]]) -> None:
-        """To be called when a chunk is finished; `chunks` are the evaluations of all finished chunks."""
-        self._done += 1
+    def trained(self, chunk: Chunk, evaluations: Mapping[str, Any]) -> None:
+        """To be called when a chunk is finished."""
+        self._note(chunk, evaluations)
         self._trained += 1
-        is_last = self._done == len(self._chunks)
+        is_last = bool(self._is_done.all())
         if is_last or self._clock() - self._last_message >= MESSAGE_SECONDS:
-            text, self._losses = best_so_far(self._plan, chunks)
+            text, self._losses = best_of(self._plan, np.flatnonzero(self._is_done), {
+                name: values[self._is_done] for name, values in self._final.items()})
             self._last_message = self._clock()
             left = "" if is_last else f", {duration(self._seconds_left)} left"
             self._console.message(f"{self._counts}, {text}{left}")
 
-    @property
-    def _lanes_done(self) -> int:
-        return sum(len(chunk.lanes) for chunk in self._chunks[:self._done])
+    def _note(self, chunk: Chunk, evaluations: Mapping[str, Any]) -> None:
+        curves = join_chunks([evaluations])
+        places = slice(chunk.first, chunk.first + len(chunk.lanes))
+        self._is_done[places] = True
+        for name, values in self._final.items():
+            values[places] = curves.final(curves.validation[name])
+        self._chunks_done += 1
 
-    @property
-    def _lanes(self) -> int:
-        return sum(len(chunk.lanes) for chunk in self._chunks)
+    def _check_stop(self) -> None:
+        if self._stop:
+            raise Stopped(self._stop.name, self._chunks_done, len(self._plan.chunks), "chunks",
+                          in_vain=self._stop.signal is None and self._trained == 0)
 
     @property
     def _counts(self) -> str:
-        plan = self._plan
-        # Folds follow one another, so a point is done when its lanes of the last fold are.
-        in_last_fold = self._lanes_done - (len(plan.fold_numbers) - 1) * len(plan.lanes)
-        points = int((plan.places.max(1) < in_last_fold).sum())
-        return (f"{points} of {len(plan.grid.points)} points done "
-                f"({self._lanes_done} of {self._lanes} lanes)")
+        plan, lanes = self._plan, len(self._is_done)
+        points = int(self._is_done.reshape(len(plan.fold_numbers), -1)[:, plan.places].all((0, 2)).sum())
+        return f"{points} of {len(plan.grid.points)} points done ({self._is_done.sum()} of {lanes} lanes)"
 
     @property
     def _seconds_left(self) -> float:
-        seconds = self._clock() - self._began
-        return seconds * (self._lanes - self._lanes_done) / (self._lanes_done - self._found)
+        done = int(self._is_done.sum())
+        return (self._clock() - self._began) * (len(self._is_done) - done) / (done - self._found)
 
 
-def best_so_far(plan: Plan, chunks: Sequence[Mapping[str, Any]]) -> tuple[str, dict[str, float]]:
-    """Returns the best point so far, by the mean over its finished lanes, in words and as values for the console."""
-    validation = {name: values[-1] for name, values in join_chunks(chunks).validation.items()}
-    # Lanes come fold by fold; a point counts as diverged if any of its lanes did.
+def best_of(plan: Plan, lanes: np.ndarray, validation: Mapping[str, np.ndarray]) -> tuple[str, dict[str, float]]:
+    """Returns the best point so far, by the mean over its finished lanes, in words and as values for the console.
+
+    Args:
+      lanes: [finished] their numbers, fold by fold.
+      validation: maps names to [finished] values.
+    """
+    # A point counts as diverged if any of its lanes did.
     point_of_lane = np.empty(plan.places.size, np.int64)
     point_of_lane[plan.places] = np.arange(len(plan.grid.points))[:, None]
-    points = point_of_lane[np.arange(len(validation["data_loss"])) % plan.places.size]
-    means = {name: np.bincount(points, values) / np.bincount(points) for name, values in validation.items()}
+    points = point_of_lane[lanes % plan.places.size]
+    with np.errstate(invalid="ignore"):  # Of points without a finished lane.
+        means = {name: np.bincount(points, values) / np.bincount(points) for name, values in validation.items()}
     scores = means["data_loss"] if plan.selection == "data_loss" else np.where(np.isnan(means["data_loss"]), np.nan,
                                                                     -means["accuracy"])
     if np.isnan(scores).all():
@@ -147,6 +171,7 @@ def describe(plan: Plan, dataset: Dataset, path: str) -> dict[str, str]:
                  f"{counted(lanes, 'lane')}, {plan.lanes_per_call} together"
                  + ("" if plan.vary == "weights" else "; each seed has its own order of the data"),
         "Training": f"batches of {config.batch_size}, {config.epochs} epochs",
+        **rule(config),
         "Choice": "lowest validation data loss" if plan.selection == "data_loss" else "highest validation accuracy",
         "Device": f"{environment.device_name()}, {config.precision}{place_lanes(config).describe()}",
         **wording.time_limit(config),

@@ -14,6 +14,8 @@ from reglab.core.terms import SPARSITY_THRESHOLD
 from reglab.lab import intervals
 from reglab.lab.lane_blowups import Blowup
 from reglab.lab.lanes import LaneCurves
+from reglab.lab.savings import savings
+from reglab.run.patience import ENDING
 from reglab.storage.json_values import for_json
 from reglab.sweep.choice import choose
 from reglab.sweep.findings import findings_of
@@ -25,26 +27,43 @@ def chunk_dict(curves: LaneCurves, lanes: int) -> dict[str, Any]:
     parts = {"train": curves.train, "validation": curves.validation, "weights": curves.weights}
     evaluations = {part: {name: for_json(values[:, :lanes]) for name, values in curve.items()}
                    for part, curve in parts.items()}
-    return {"epochs": curves.epochs.tolist(), **evaluations, "kernel_entries": curves.kernel_entries,
+    early = {} if curves.ends is None or curves.trained is None else {
+        "ends": curves.ends[:lanes].tolist(), "trained": curves.trained[:lanes].tolist()}
+    return {"epochs": curves.epochs.tolist(), **evaluations, **early, "kernel_entries": curves.kernel_entries,
             "blowups": [dataclasses.asdict(blowup) for blowup in curves.blowups if blowup.lane < lanes]}
 
 
 def join_chunks(chunks: Sequence[Mapping[str, Any]]) -> LaneCurves:
-    """Returns the curves of all lanes, fold by fold, without final weights; null becomes NaN."""
+    """Returns the curves of all lanes, fold by fold, without final weights; null becomes NaN.
+
+    With early stopping, a chunk is as long as the longest of its lanes. After that they stay in their final states.
+    """
+    longest = max((chunk["epochs"] for chunk in chunks), key=len)
+
+    def whole(chunk: Mapping[str, Any], values: Any) -> np.ndarray:
+        array = np.array(values, np.float64)
+        missing = len(longest) - len(array)
+        if not missing:
+            return array
+        return np.concatenate([array, np.tile(array[chunk["ends"], np.arange(array.shape[1])], (missing, 1))])
+
     def joined(part: str) -> dict[str, np.ndarray]:
-        return {name: np.concatenate([np.array(chunk[part][name], np.float64) for chunk in chunks], axis=1)
+        return {name: np.concatenate([whole(chunk, chunk[part][name]) for chunk in chunks], axis=1)
                 for name in chunks[0][part]}
+
+    def of_lanes(name: str) -> np.ndarray | None:
+        return np.concatenate([chunk[name] for chunk in chunks]) if name in chunks[0] else None
 
     counts = [len(chunk["train"]["data_loss"][-1]) for chunk in chunks]
     blowups = [Blowup(before + blowup["lane"], blowup["step"], blowup["left_out"])
                for chunk, before in zip(chunks, np.cumsum([0, *counts[:-1]]).tolist(), strict=True)
                for blowup in chunk.get("blowups", [])]
-    return LaneCurves(np.array(chunks[0]["epochs"]), joined("train"), joined("validation"), joined("weights"), {},
-                      tuple(blowups))
+    return LaneCurves(np.array(longest), joined("train"), joined("validation"), joined("weights"), {}, tuple(blowups),
+                      ends=of_lanes("ends"), trained=of_lanes("trained"))
 
 
-def sweep_dict(plan: Plan, chunks: Sequence[Mapping[str, Any]], fold_sizes: Sequence[int] | None = None
-               ) -> dict[str, Any]:
+def sweep_dict(plan: Plan, chunks: Sequence[Mapping[str, Any]], fold_sizes: Sequence[int] | None = None,
+               steps_per_epoch: int = 1) -> dict[str, Any]:
     """Returns the contents of `sweep.json`, which depend on the evaluations alone, not on times or folders.
 
     Every value of a point is {"mean", "se"} over its folds (each the mean over the seeds), weighted by their size, or
@@ -53,6 +72,7 @@ def sweep_dict(plan: Plan, chunks: Sequence[Mapping[str, Any]], fold_sizes: Sequ
 
     Args:
       fold_sizes: how many examples each fold holds out; without them all folds count alike.
+      steps_per_epoch: the number of updates in an epoch, to tell what early stopping saved.
     """
     curves = join_chunks(chunks)
     evaluated = last_evaluation(curves, chunks[0]["kernel_entries"])
@@ -75,7 +95,8 @@ def sweep_dict(plan: Plan, chunks: Sequence[Mapping[str, Any]], fold_sizes: Sequ
     best, one_standard_error = choose(points, plan.selection)
     result = {**plan.to_dict(), "vary": plan.vary, "sparsity_threshold": SPARSITY_THRESHOLD, "points": points,
               "best": best, "one_standard_error": one_standard_error,
-              "nonfinite": list_blowups(curves.blowups, plan)}
+              "nonfinite": list_blowups(curves.blowups, plan),
+              **({} if curves.trained is None else {ENDING: savings(plan.shared, curves.trained, steps_per_epoch)})}
     of_validation = {name: by_point(evaluated["validation"][name]) for name in ("data_loss", "accuracy")}
     return {**result, "findings": findings_of(result, of_validation, weights)}
 
@@ -93,7 +114,7 @@ def last_evaluation(curves: LaneCurves, kernel_entries: int) -> dict[str, Any]:
 
     With proximal operators, "nonzero" counts the entries that are not exactly 0, else those that are not small.
     """
-    last = [{name: values[-1] for name, values in part.items()}
+    last = [{name: curves.final(values) for name, values in part.items()}
             for part in (curves.train, curves.validation, curves.weights)]
     train, validation, weights = last
     sparsity, zeros = weights["sparsity/total"], weights.get("zeros/total")
@@ -102,7 +123,8 @@ def last_evaluation(curves: LaneCurves, kernel_entries: int) -> dict[str, Any]:
                     "accuracy": train["accuracy"] - validation["accuracy"]},
             "sparsity": sparsity, **({} if zeros is None else {"zeros": zeros}),
             "nonzero": np.round(kernel_entries * (1 - (sparsity if zeros is None else zeros))),
-            **joined_norms(weights)}
+            **joined_norms(weights),
+            **({} if curves.trained is None else {"trained_epochs": curves.trained.astype(np.float64)})}
 
 
 def mean_and_error(values: np.ndarray, alive: np.ndarray, weights: np.ndarray | None = None

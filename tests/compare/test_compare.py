@@ -217,3 +217,19 @@ def test_a_stop_signal_ends_it_with_nothing_half_written(tmp_path: pathlib.Path)
     assert "stopped by SIGINT" in err
     assert "Traceback" not in err
     assert not list(tmp_path.iterdir())
+
+
+def test_arms_that_stop_early_end_with_the_best_state_of_each_lane(dataset: Dataset) -> None:
+    config = dataclasses.replace(CONFIG, epochs=9, patience=2, learning_rate=0.2, l1=0.05)
+    result = compare(config, 2, dataset, vary="order").result
+    saved, arms = result["early_stopping"], result["arms"]
+    assert saved["lane_steps"] == 7 * sum(map(sum, saved["trained_epochs"])) <= saved["place_steps"]
+    assert len({epochs for arm in saved["trained_epochs"] for epochs in arm}) > 1
+    for arm, seed in ((arms[0], 3), (arms[3], 4)):
+        of_seed = dataclasses.replace(config, l1=arm["l1"], l2=arm["l2"], seed=seed, data_seed=seed)
+        alone = fit(of_seed, dataset).result
+        place = seed - 3
+        assert saved["trained_epochs"][arms.index(arm)][place] == alone["early_stopping"]["epochs"]
+        for name in ("data_loss", "accuracy"):
+            np.testing.assert_allclose(arm["final"][f"validation_{name}"]["values"][place], alone["validation"][name],
+                                       rtol=1e-10)

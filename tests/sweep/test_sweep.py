@@ -35,11 +35,11 @@ SMALL = Grid(l1=(0.0, 0.01, 0.1), l2=(0.0, 0.02))
 @pytest.fixture
 def trainers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """Every `LaneTrainer` that sweeps make."""
-    from reglab.sweep import experiment
+    from reglab.sweep import chunk_runner
 
     made: list[Any] = []
 
-    class Recorded(experiment.LaneTrainer):
+    class Recorded(chunk_runner.LaneTrainer):
         def __init__(self, *arguments: Any) -> None:
             super().__init__(*arguments)
             self.sets: list[Any] = []
@@ -49,7 +49,7 @@ def trainers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
             self.sets.append(lanes)
             return super().train(lanes, **options)
 
-    monkeypatch.setattr(experiment, "LaneTrainer", Recorded)
+    monkeypatch.setattr(chunk_runner, "LaneTrainer", Recorded)
     yield made
 
 
@@ -184,18 +184,18 @@ class Killed(BaseException):
 def test_a_killed_sweep_goes_on_and_ends_with_the_same_bytes(tmp_path: pathlib.Path, dataset: Dataset, chunk: int,
                                                              step: int, trainers: list[Any],
                                                              monkeypatch: pytest.MonkeyPatch) -> None:
-    from reglab.sweep import experiment
+    from reglab.sweep.progress import Progress
 
     run(tmp_path / "whole", dataset, seeds=2, lanes_per_call=5)
-    original: Callable[..., None] = experiment.Progress.on_step
+    original: Callable[..., None] = Progress.on_step
 
-    def deadly(self: Any, at: int) -> None:
-        original(self, at)
-        if self._done == chunk and at >= step:
+    def deadly(self: Any, lanes: int, at: int) -> None:
+        original(self, lanes, at)
+        if self._chunks_done == chunk and at >= step:
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(experiment.Progress, "on_step", deadly)
+        patch.setattr(Progress, "on_step", deadly)
         with pytest.raises(Killed):
             run(tmp_path / "killed", dataset, seeds=2, lanes_per_call=5)
     assert len(list((tmp_path / "killed" / "chunks").iterdir())) == chunk
@@ -334,16 +334,16 @@ def test_a_refusal_of_the_file_system_is_one_line_and_the_same_call_goes_on(tmp_
 
 def test_a_stop_signal_ends_it_soon_and_keeps_finished_chunks(tmp_path: pathlib.Path, dataset: Dataset,
                                                               monkeypatch: pytest.MonkeyPatch) -> None:
-    from reglab.sweep import experiment
+    from reglab.sweep.progress import Progress, Stopped
 
-    original: Callable[..., None] = experiment.Progress.trained
+    original: Callable[..., None] = Progress.trained
 
-    def then_stop(self: Any, chunks: Any) -> None:
-        original(self, chunks)
+    def then_stop(self: Any, *of_chunk: Any) -> None:
+        original(self, *of_chunk)
         signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(experiment.Progress, "trained", then_stop)
-    with pytest.raises(experiment.Stopped, match="stopped by SIGTERM, 1 of 3 chunks finished"):
+    monkeypatch.setattr(Progress, "trained", then_stop)
+    with pytest.raises(Stopped, match="stopped by SIGTERM, 1 of 3 chunks finished"):
         run(tmp_path, dataset, seeds=2, lanes_per_call=5)
     assert [path.name for path in (tmp_path / "chunks").iterdir()] == ["chunk-000.json"]
 

@@ -7,13 +7,23 @@ the true labels disagree with them; a negative gap is shaded differently.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from reglab.core import penalties
-from reglab.lab.plots.style import GAP_FILL, HUES, NEGATIVE_GAP_FILL, curve_style, figure, finding, numbers, strength
+from reglab.lab.plots.style import (
+    GAP_FILL,
+    HUES,
+    NEGATIVE_GAP_FILL,
+    STOP,
+    curve_style,
+    figure,
+    finding,
+    numbers,
+    strength,
+)
 
 
 class _Row(NamedTuple):
@@ -42,12 +52,19 @@ def compare_picture(result: Mapping[str, Any], directory: str | os.PathLike[str]
             strengths = ", ".join(f"{name} = {strength(arm[name])}" for name in penalties.names() if name in arm)
             axes[0, column].set_title(f"{arm['title']}\n{strengths}")
             for at, row in enumerate(_ROWS):
-                _draw_arm(axes[at, column], np.array(result["epochs"]), arm["curves"], row, HUES[column % len(HUES)])
+                gap = _draw_arm(axes[at, column], np.array(result["epochs"]), arm["curves"], row,
+                                HUES[column % len(HUES)])
+                if "early_stopping" in result:
+                    _draw_stops(axes[at, column], result["early_stopping"]["trained_epochs"][column],
+                                HUES[column % len(HUES)])
+                    gap = _final_gap(arm["final"], row)
+                _tell(axes[at, column], "diverged" if np.isnan(gap) else row.gap_text.format(gap))
                 axes[at, 0].set_ylabel(row.label)
             axes[1, column].set_xlabel("epoch")
         axes[1, 0].set_ylim(bottom=0)
         drawing.align_ylabels()
-        drawing.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        drawing.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center",
+                       ncols=4 + ("early_stopping" in result))
         drawing.suptitle(f"{finding(result, width)}\n{_circumstances(result)}", fontsize=11)
 
 
@@ -58,7 +75,24 @@ def _circumstances(result: Mapping[str, Any]) -> str:
                           "intervals" if seeds > 1 else "one seed")
 
 
-def _draw_arm(axis: Any, epochs: np.ndarray, curves: Mapping[str, Any], row: _Row, color: str) -> None:
+def _draw_stops(axis: Any, trained: Sequence[int], color: str) -> None:
+    """Marks, on the axis of epochs, for how long each seed of an arm was trained."""
+    axis.plot(trained, [0] * len(trained), transform=axis.get_xaxis_transform(), clip_on=False, zorder=5,
+              label="a seed stopped, frozen in its best state", **{**STOP, "markeredgecolor": color})
+
+
+def _final_gap(final: Mapping[str, Any], row: _Row) -> float:
+    """Returns the gap of the states with which the lanes of an arm end, which may be earlier ones than the last."""
+    train, validation = (numbers([final[f"{split}_{row.metric}"]["mean"]])[0] for split in ("train", "validation"))
+    return float(row.gap_sign * row.scale * (validation - train))
+
+
+def _tell(axis: Any, end: str) -> None:
+    axis.set_title("\n".join([axis.get_title(), end]).lstrip())
+
+
+def _draw_arm(axis: Any, epochs: np.ndarray, curves: Mapping[str, Any], row: _Row, color: str) -> float:
+    """Draws the curves of an arm and the gap between them; returns the last gap, NaN if the arm diverged."""
     means = {}
     for split in ("train", "validation"):
         style = curve_style(split, color)
@@ -69,5 +103,4 @@ def _draw_arm(axis: Any, epochs: np.ndarray, curves: Mapping[str, Any], row: _Ro
     gap = row.gap_sign * (means["validation"] - means["train"])
     for where, style in ((gap >= 0, GAP_FILL), (gap <= 0, NEGATIVE_GAP_FILL)):
         axis.fill_between(epochs, means["train"], means["validation"], where=where, interpolate=True, zorder=0, **style)
-    end = "diverged" if np.isnan(gap[-1]) else row.gap_text.format(gap[-1])
-    axis.set_title("\n".join([axis.get_title(), end]).lstrip())
+    return float(gap[-1])

@@ -30,6 +30,7 @@ NEGATIVE_GAP_FILL: Final[dict[str, Any]] = {"facecolor": "none", "edgecolor": "0
 BEST: Final[dict[str, Any]] = {"marker": "*", "markersize": 19, "markerfacecolor": ORANGE, "markeredgecolor": "black"}
 ONE_SE: Final[dict[str, Any]] = {"marker": "D", "markersize": 7, "markerfacecolor": "white",
                                  "markeredgecolor": "black", "markeredgewidth": 1.5}
+STOP: Final[dict[str, Any]] = {"marker": "^", "markersize": 8, "markerfacecolor": "white", "linestyle": "none"}
 
 _SETTINGS: Final = {
     "font.size": 11, "axes.titlesize": 11, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
