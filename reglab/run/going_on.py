@@ -66,9 +66,12 @@ def check_done(mine: Config, theirs: Config, flag: str, *, step: int, steps_per_
     differing = expected[0].points ^ expected[1].points
     if any(key.kind != "evaluation" or key.step != end for key in differing):
         refuse(mine, theirs, flag, "epochs", f"with --max_points={mine.max_points} that would have written other steps")
-    if best == end and not is_evaluated(mine, theirs.epochs):
-        refuse(mine, theirs, flag, "epochs", f"its best state is that of epoch {theirs.epochs:,}, which that would not "
-                                             f"have evaluated (--evaluate_every={mine.evaluate_every})")
+    if not is_evaluated(mine, theirs.epochs):
+        where = f"epoch {theirs.epochs:,}, which that would not have evaluated (--evaluate_every={mine.evaluate_every})"
+        if best == end:
+            refuse(mine, theirs, flag, "epochs", f"its best state is that of {where}")
+        if step == end and mine.patience is not None:  # Killed before it was back in its best state.
+            refuse(mine, theirs, flag, "epochs", f"--patience has counted {where}")
     return end if differing else None
 
 

@@ -48,9 +48,11 @@ class History:
 
     Attributes:
       config: its configuration.
-      evaluations: the evaluations of both splits that this process made, in order.
+      evaluations: the evaluations of both splits that this process made, in order; with `patience`, the last one is
+        that of the best state, once more.
       result: the contents of `result.json`.
-      parameters: the final weights, by layer and name (kernel, bias, …), as NumPy arrays.
+      parameters: the final weights, with `patience` those of the best state, by layer and name (kernel, bias, …), as
+        NumPy arrays.
       is_chief: whether this process wrote the files; True if it ran alone.
       buffers: the model's final buffers, such as moving averages.
       data: what is known of the data: the contents of `data.json`.

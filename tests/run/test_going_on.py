@@ -16,6 +16,7 @@ import tensorflow as tf
 from reglab.config import Config, ConfigError
 from reglab.data import Dataset
 from reglab.run import opening
+from reglab.run.early_stopping import EarlyStopping
 from reglab.run.loop import Interrupted, fit
 from reglab.run.run_directory import RunDirectory
 from reglab.run.run_file import RunFile
@@ -125,6 +126,20 @@ def test_a_run_that_depends_on_its_epochs_is_refused(fields: dict[str, Any], mes
     fit(_at(tmp_path / "run", **fields), dataset)
     with pytest.raises(ConfigError, match=message):
         fit(_at(tmp_path / "run", epochs=LONG, **fields), dataset)
+
+
+def test_an_evaluation_that_patience_has_counted_is_not_taken_back(dataset: Dataset, tmp_path: pathlib.Path,
+                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    config = _at(tmp_path / "run", epochs=9, evaluate_every=2, patience=20)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(EarlyStopping, "restore_best", killed)
+        fit(config, dataset)
+    with pytest.raises(ConfigError, match=r"since --patience has counted epoch 9, .*--evaluate_every=2"):
+        fit(dataclasses.replace(config, epochs=12), dataset)
+    assert fit(config, dataset).result["early_stopping"]["epochs"] == 9
 
 
 def _at(folder: pathlib.Path, **fields: Any) -> Config:
