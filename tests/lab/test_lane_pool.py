@@ -55,7 +55,7 @@ def test_each_lane_is_the_run_that_trains_it_alone(few: Few, dataset: Dataset) -
 
 
 def test_places_do_not_matter_and_are_not_kept_by_lanes_that_ended(few: Few, dataset: Dataset) -> None:
-    many, trainer = courses(dataset, 8)
+    many, trainer = courses(dataset, 4)
     trained = [course.epochs[-1] for course in few[0]]
     assert len(set(trained)) > 2 and max(trained) == 9  # They do stop at different epochs.
     assert trained == [course.epochs[-1] for course in many]

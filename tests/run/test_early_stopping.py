@@ -98,12 +98,12 @@ def test_without_a_folder_the_best_state_comes_from_memory(whole: History, datas
     tf.nest.map_structure(np.testing.assert_array_equal, alone.parameters, whole.parameters)
 
 
-@pytest.mark.parametrize("fields", [{}, {"checkpoint_every": 5}, {"on_nonfinite": "restore", "checkpoint_every": 4}])
+@pytest.mark.parametrize("fields", [{}, {"on_nonfinite": "restore", "checkpoint_every": 4}])
 def test_interrupted_anywhere_it_is_the_same_run(fields: dict[str, Any], whole: History, dataset: Dataset,
                                                  tmp_path: pathlib.Path) -> None:
     ended = whole.result["early_stopping"]["steps"]
     config = _at(tmp_path / "run", **fields)
-    for until in (3, ended - 8, ended - 1):
+    for until in (3, ended - 8):
         with pytest.raises(Interrupted):
             fit(config, dataset, until=until)
     _assert_same(fit(config, dataset), whole)
