@@ -16,7 +16,7 @@ TRAIN, SWEEP = ("reglab.train",), ("reglab.sweep.__main__", "--l1=1e-3,1e-2")
 
 @pytest.mark.parametrize(("argv", "said"), [
     ((*TRAIN, "--resume=must"), "holds no run"), ((*TRAIN, "--model_dir=deep"), "config.json holds no JSON object"),
-    ((*TRAIN, "--model_dir=other"), "a run of another configuration (epochs: 10, not 3)"),
+    ((*TRAIN, "--model_dir=other"), "cannot go on with --epochs=10"),
     ((*TRAIN, "--model_dir=other", "--epochs=3", "--resume=never"), "already holds a run"),
     ((*TRAIN, "--model_dir=pipes"), "metrics.jsonl is no file, and a file is to be there"),
     ((*SWEEP, "--resume=must"), "holds no sweep"), ((*SWEEP, "--model_dir=deep"), "plan.json that is damaged"),

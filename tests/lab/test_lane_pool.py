@@ -84,7 +84,8 @@ def test_curves_go_on_with_the_state_in_which_a_lane_is_frozen(few: Few) -> None
 
 def test_a_lane_that_diverged_ends_there_and_does_not_count_as_stopped(dataset: Dataset) -> None:
     told: list[str] = []
-    trainer = LaneTrainer(dataclasses.replace(CONFIG, optimizer="sgd", schedule="constant"), dataset, 2)
+    trainer = LaneTrainer(dataclasses.replace(CONFIG, optimizer="sgd", schedule="constant", decay_patience=None),
+                          dataset, 2)
     lanes = [Waiting(Lane(learning_rate=rate), 5) for rate in (1e200, 0.1, 0.2)]
     ended = dict(trainer.train_waiting(lanes, warn=told.append))
     curves = curves_of([ended[at] for at in range(3)], 1)
