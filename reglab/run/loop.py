@@ -311,15 +311,16 @@ class _Run:
 
     def _save_and_stop(self) -> None:
         """Ends the run once the state is on disk; the other workers learn that from the chief."""
-        saved, written = self._save(), False
+        saves = saved = self._save()  # What only the chief does.
+        written = False
         while not written:  # In short waits, as a collective operation does not wait for a slow disk.
             mine = self._journal.wait(SECONDS_PER_WORD)
             try:
-                written, saved = map(bool, self._replicas.gather_numbers(mine, saved)[0])
+                written, saved = map(bool, self._replicas.gather_numbers(mine, saves)[0])
             except tf.errors.OpError:  # A worker is gone; it may just have left early.
-                if not (mine and saved):
+                if not (mine and saves):
                     raise
-                written = True
+                written = saved = True
         at_request = self._stop.signal is None and self._training.steps_taken == self._until
         raise Interrupted("request" if at_request else self._stop.name, self._training.steps_taken, saved)
 

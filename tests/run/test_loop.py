@@ -390,6 +390,8 @@ def test_a_chief_that_has_saved_says_so_whoever_is_lost_and_nobody_else_does() -
     for saves, written in ((True, [False]), (False, [True])):
         with pytest.raises(tf.errors.UnavailableError):
             loop._Run._save_and_stop(stopping(Workers(LOST), saves, written))
+    with pytest.raises(tf.errors.UnavailableError):  # The chief is lost while it saves.
+        loop._Run._save_and_stop(stopping(Workers((0, 1), LOST), False, [True] * 2))
 
 
 def test_the_signal_handlers_come_back(dataset: Dataset) -> None:

@@ -27,6 +27,7 @@ CPUS: Final = 8  # Of each node, as Slurm is told: more than there are, since wh
 _PATIENCE: Final = 120.0  # Seconds for what takes two where nothing else runs.
 _PR_SET_PDEATHSIG: Final = 1  # So that no daemon outlives a test that is killed.
 _SYSTEM: Final = "/usr/sbin:/sbin"  # Where the daemons are, which the PATH of a user may not name.
+# cred_expire is also how long a job that was requeued waits before it starts again; two minutes where it is not set.
 _CONFIGURATION: Final = """\
 ClusterName=reglab
 SlurmctldHost={host}(127.0.0.1)
@@ -34,7 +35,7 @@ SlurmctldPort={port}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire=10
 CredType=cred/munge
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool-%n
@@ -49,7 +50,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 ReturnToService=2
 SlurmdParameters=config_overrides
-SchedulerParameters=sched_interval=1,batch_sched_delay=0,requeue_delay=1
+SchedulerParameters=sched_interval=1,batch_sched_delay=0
 MessageTimeout=60
 KillWait=60
 {nodes}
