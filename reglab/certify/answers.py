@@ -8,10 +8,10 @@ from typing import Final
 
 from reglab.certify.certificate import Certificate
 from reglab.certify.stationarity import NEAR, Distance, over_all
+from reglab.config.strengths import is_zero
 from reglab.console.format import number, percent, trained_loss
 from reglab.core import penalties
 from reglab.core.terms import SPARSITY_THRESHOLD
-from reglab.inputs.texts import shown
 
 _MOST_MOVING: Final = 0.05
 """Training counts as settled if at most this part of the penalized entries is not within `NEAR` of the strength."""
@@ -75,9 +75,9 @@ def cautions(found: Certificate) -> list[str]:
     if config.resolved_weight_decay:
         told.append(f"Decoupled weight decay of {config.resolved_weight_decay:g} is no part of the objective, and "
                     "keeps the weights away from its stationary points.")
-    if config.class_weights is not None:
-        told.append(f"Training weighs classes (--class_weights={shown(config.class_weights, 60)}), and so do "
-                    "distances; evaluations weigh all examples alike.")
+    if config.debias_epochs and found.evaluation.epoch > config.epochs - config.debias_epochs:
+        told.append(f"In the last {config.debias_epochs:,} epochs zeros are held and penalties with a kink are off "
+                    "(--debias_epochs); distances are those of what is minimized then.")
     if found.network.model.draws:
         told.append(f"Training minimizes the mean over --dropout={config.dropout:g}; distances are those without it.")
     if found.network.model.couples_examples:
@@ -113,8 +113,8 @@ def answer(found: Certificate) -> str:
 
 
 def _has_kink(found: Certificate) -> bool:
-    return any(name in found.evaluation.train and not penalties.get(name).is_smooth
-               and found.evaluation.train[name] > 0 for name in penalties.names())
+    return any(not penalties.get(name).is_smooth and not is_zero(strength)
+               for name, strength in found.network.config.strengths.items())
 
 
 def _of(one: Distance) -> float:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import tensorflow as tf
 
 from reglab.certify.identities import Expectation, gaps, identities
-from reglab.certify.recomputed import Recomputed
+from reglab.certify.recomputed import Recomputed, in_force
 from reglab.core.step import Hyperparameters, Step
 from reglab.run.checkpoints.reading import read_best
 from reglab.run.evaluation import Evaluation
@@ -156,7 +156,8 @@ class Holder:
         rates = dict(zip(steps, self._rates(steps), strict=True))
         for key, point in points.items():
             values = point.values
-            expected = [*identities(values, self.step, self.hyper)]
+            then = in_force(self.step, self.hyper, key.step - (key.kind == "evaluation"))
+            expected = [*identities(values, self.step, then)]
             if key.kind == "measured":
                 expected.append(Expectation("learning_rate", rates[key.step], float(self.hyper.learning_rate)))
             elif key.split == "validation" and (train := points.get(key._replace(split="train"))):
@@ -174,16 +175,16 @@ class Holder:
     def _of_state(self, key: Key) -> list[Expectation]:
         """What the point of the recomputed state should say."""
         told = self.recomputed.evaluation
-        of_weights = [_exact(tag, value) for tag, value in told.weights.items()]
         if key.kind == "measured":
-            return of_weights
+            return [_exact(tag, value) for tag, value in self.recomputed.measured.items()]
         split = told.train if key.split == "train" else told.validation
         scores = [self._of_score(tag, key.split, name, split[name])
                   for tag, name in split_tags({name: name for name in split}).items()]
         if key.split == "train":
             return scores
-        return [*scores, *of_weights, *(self._of_gap(tag, name) for tag, name in
-                                        gap_tags({name: name for name in told.gap}).items())]
+        gaps_of = gap_tags({name: name for name in told.gap})
+        return [*scores, *(_exact(tag, value) for tag, value in told.weights.items()),
+                *(self._of_gap(tag, name) for tag, name in gaps_of.items())]
 
     def _of_score(self, place: str, split: str, name: str, value: float) -> Expectation:
         leeway = {"accuracy": self.recomputed.accuracy_rounding}.get(name, self.recomputed.loss_rounding)[split]

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from reglab.config.selection import make_model
+from reglab.core.debiasing import strengths_then
 from reglab.core.parameters import Parameters, map_arrays
 from reglab.core.penalties import value
 from reglab.core.step import Hyperparameters, Step
@@ -36,11 +37,13 @@ class Recomputed:
 
     Attributes:
       evaluation: the figures, as a run evaluates them.
+      measured: those of the weights, as a run measures them before the next update.
       loss_rounding: maps each split to what rounding may move its mean losses by.
       accuracy_rounding: maps each split to the part of its examples whose two largest logits are within rounding.
     """
 
     evaluation: Evaluation
+    measured: Mapping[str, float]
     loss_rounding: Mapping[str, float]
     accuracy_rounding: Mapping[str, float]
 
@@ -51,6 +54,14 @@ def in_float64(network: Network) -> Network:
     weights = map_arrays(lambda array: tf.cast(array, tf.float64), network.weights)
     model = make_model(config, network.input_shape, network.classes)
     return dataclasses.replace(network, config=config, model=model, weights=weights)
+
+
+def in_force(step: Step, hyper: Hyperparameters, before: int) -> Hyperparameters:
+    """Returns the hyper-parameters of the update that follows `before` updates; debiasing has strengths of 0."""
+    if step.debias_from is None:
+        return hyper
+    off = tf.constant(bool(step.is_debiasing(before)))
+    return hyper._replace(strengths=strengths_then(hyper.strengths, step.terms, off))
 
 
 def chunk(network: Network) -> int:
@@ -75,9 +86,10 @@ def recompute(network: Network, step: Step, hyper: Hyperparameters, dataset: Dat
         top = np.sort(logits, axis=1)[:, -2:]
         loss_rounding[split] = rounding
         accuracy_rounding[split] = float(np.mean(top[:, 1] - top[:, 0] <= 2 * rounding))
-    weights = {**of_weights(exact.parameters, step, hyper), **_counts(network, step)}
+    measured, weights = ({**of_weights(exact.parameters, step, in_force(step, hyper, before)), **_counts(network, step)}
+                         for before in (network.step, network.step - 1))
     epoch = -(-network.step // steps_an_epoch(network, dataset))
-    return Recomputed(Evaluation.of(network.step, epoch, scores["train"], scores["validation"], weights),
+    return Recomputed(Evaluation.of(network.step, epoch, scores["train"], scores["validation"], weights), measured,
                       loss_rounding, accuracy_rounding)
 
 
@@ -124,11 +136,11 @@ def _logits(network: Network, examples: Examples) -> npt.NDArray[np.float64]:
 
 
 def _scores(logits: npt.NDArray[np.float64], y: npt.NDArray[np.int32], step: Step,
-            of_classes: npt.NDArray[np.float64] | None) -> dict[str, float]:
+            weights: npt.NDArray[np.float64] | None) -> dict[str, float]:
     log_p = log_probabilities(logits)
     losses = -log_p[np.arange(len(y)), y]
     found: dict[str, Any] = {"data_loss": losses.mean(), "accuracy": np.mean(logits.argmax(axis=1) == y)}
     if step.trained_loss != "data_loss":
         smoothed = (1 - step.label_smoothing) * losses - step.label_smoothing * log_p.mean(axis=1)
-        found[step.trained_loss] = np.average(smoothed, weights=None if of_classes is None else of_classes[y])
+        found[step.trained_loss] = np.average(smoothed, weights=None if weights is None else weights[y])
     return {name: float(number) for name, number in found.items()}

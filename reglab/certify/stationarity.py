@@ -77,12 +77,12 @@ def distances(network: Network, step: Step, hyper: Hyperparameters, gradient: Pa
       network: in float64.
       gradient: that of the data loss.
     """
-    found = {}
+    found, holds = {}, step.debias_from is not None and bool(step.is_debiasing(network.step - 1))
     for array in step.model.arrays:
         terms = [term for term in step.terms if array.layer in term.layers
                  and (array.role == "kernel" or (array.role == "bias" and term.penalty.covers_bias))]
         if array.role != "buffer":
-            found[array.path] = _of_array(step, hyper, array, terms, network.parameters, gradient)
+            found[array.path] = _of_array(step, hyper, array, terms, network.parameters, gradient, holds)
     return found
 
 
@@ -103,10 +103,10 @@ def clipped_share(network: Network, step: Step, hyper: Hyperparameters, dataset:
 
 
 def _of_array(step: Step, hyper: Hyperparameters, array: ArrayInfo, terms: Sequence[Term], parameters: Parameters,
-              of_data: Parameters) -> Distance:
-    """Returns the distance of an array that these terms are of."""
+              of_data: Parameters, holds: bool) -> Distance:
+    """Returns the distance of an array that these terms are of; `holds`: whether zeros are held, by debiasing."""
     w = parameters[array.layer][array.name].numpy()
-    here = _least(step, hyper, array, parameters, of_data)
+    here = _least(step, hyper, array, parameters, of_data, holds)
     given = {term: float(hyper.strengths[term.name][term.layers.index(array.layer)]) for term in terms}
     given = {term: strength for term, strength in given.items() if strength}
     kinked = [strength for term, strength in given.items() if not term.penalty.is_smooth]
@@ -114,10 +114,10 @@ def _of_array(step: Step, hyper: Hyperparameters, array: ArrayInfo, terms: Seque
         return Distance(None, *_largest_and_mean(here))
     strength = max(kinked or given.values())
     near, is_zero, is_small = here <= NEAR * strength, w == 0, np.abs(w) <= SPARSITY_THRESHOLD
-    if kinked:
+    if kinked and not holds:
         with_zeros = map_arrays(lambda part: tf.where(tf.abs(part) <= SPARSITY_THRESHOLD, tf.zeros_like(part), part),
                                 {array.layer: parameters[array.layer]})
-        at_zero = _least(step, hyper, array, replaced(parameters, with_zeros), of_data)
+        at_zero = _least(step, hyper, array, replaced(parameters, with_zeros), of_data, holds)
         would_be_zero = is_small & ~is_zero & (at_zero <= NEAR * strength)
     else:
         would_be_zero = np.zeros_like(near)
@@ -125,7 +125,8 @@ def _of_array(step: Step, hyper: Hyperparameters, array: ArrayInfo, terms: Seque
                     float((would_be_zero & ~near).mean()), float((~near & ~would_be_zero).mean()))
 
 
-def _least(step: Step, hyper: Hyperparameters, array: ArrayInfo, parameters: Parameters, of_data: Parameters) -> Floats:
+def _least(step: Step, hyper: Hyperparameters, array: ArrayInfo, parameters: Parameters, of_data: Parameters,
+           holds: bool) -> Floats:
     """Returns the sizes of the entries of the least subgradient of the total in an array."""
     found = of_data
     # Smooth penalties first: then the least subgradients of the others may be taken one after the other.
@@ -133,7 +134,10 @@ def _least(step: Step, hyper: Hyperparameters, array: ArrayInfo, parameters: Par
         if array.layer in term.layers:
             strength = hyper.strengths[term.name][term.layers.index(array.layer)]
             w, gradient = (step.covered(term, array.layer, arrays) for arrays in (parameters, found))
-            least = term.penalty.least_subgradient(w, gradient, strength)
+            if holds and not term.penalty.is_smooth:  # They are off, and their zeros cannot move.
+                least = tf.where(w == 0, tf.zeros_like(gradient), gradient)
+            else:
+                least = term.penalty.least_subgradient(w, gradient, strength)
             found = replaced(found, {array.layer: step.uncovered(term, array.layer, least, parameters)})
     sizes: Floats = np.abs(found[array.layer][array.name].numpy())
     return sizes

@@ -88,6 +88,12 @@ class Config(Fields):
 
         require(self.ema is None or not self.proximal, "ema", self.ema, "an average of weights is not 0 where only "
                 "some of them are, so the exact zeros of --proximal would be lost: leave one of the two out")
+        require(not self.debias_epochs or self.proximal, "debias_epochs", self.debias_epochs,
+                "it holds what is exactly 0, and only --proximal makes exact zeros: give --proximal too")
+        require(self.debias_epochs < self.epochs, "debias_epochs", self.debias_epochs,
+                f"they are the last of all epochs, and there are {self.epochs}: give fewer, or more --epochs")
+        require(not self.debias_epochs or self.patience is None, "debias_epochs", self.debias_epochs,
+                "with --patience the last epochs are not known beforehand: leave one of the two out")
         decaying = {"decay_factor": ("step", "plateau"), "decay_every": ("step",), "decay_patience": ("plateau",)}
         for name, schedules in decaying.items():
             require(getattr(self, name) is None or self.schedule in schedules, name, getattr(self, name),

@@ -109,6 +109,11 @@ class Fields:
         "outgoing", "Of penalties on groups of weights: outgoing (what leaves a unit or an input) or incoming (what "
         "reaches a unit, with its bias).", one_of(*allowed.GROUPS), later=True)
 
+    debias_epochs: int = _OBJECTIVE.flag(
+        0, "Of --proximal: the last epochs of the run, in which what is exactly 0 is held there and penalties with a "
+        "kink are off, so that they no longer shrink what they left (the relaxed lasso).",
+        between(0, allowed.MOST_COUNT, "give a number of epochs, fewer than --epochs"), later=True)
+
     label_smoothing: float = _OBJECTIVE.flag(
         0.0, "Part of each label that training spreads evenly over all classes: it then minimizes the smoothed data "
         "loss plus the penalties. Evaluations show both losses; what is chosen by stays the plain data loss.",

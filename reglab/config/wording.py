@@ -53,7 +53,11 @@ def proximal(config: Config) -> dict[str, str]:
     acting = [name for name in config.strengths.told if not penalties.get(name).is_smooth]
     if not config.proximal or not acting:
         return {}
-    return {"Proximal": f"{', '.join(acting)}, at the rates of {config.optimizer}: what is held at 0 is exactly 0"}
+    lines = {"Proximal": f"{', '.join(acting)}, at the rates of {config.optimizer}: what is held at 0 is exactly 0"}
+    if config.debias_epochs:
+        lines["Debiasing"] = (f"in the last {_counted(config.debias_epochs, 'epoch')} of {config.epochs:,}, zeros are "
+                              f"held and {' and '.join(acting)} {'is' if len(acting) == 1 else 'are'} off")
+    return lines
 
 
 def _counted(count: int, noun: str) -> str:

@@ -31,6 +31,7 @@ import tensorflow as tf
 
 from reglab.core.averaging import first_average, next_average
 from reglab.core.covering import apart, joined
+from reglab.core.debiasing import strengths_then
 from reglab.core.losses import SMOOTHED, WEIGHTED, correct, cross_entropy, smoothed_cross_entropy
 from reglab.core.models import EVALUATION, Mode, Model
 from reglab.core.models.random import threefry
@@ -102,6 +103,7 @@ class Step:
       label_smoothing: ε, from 0 to less than 1.
       average_decay: the decay of an average of the weights (`core/averaging.py`), or None for no average.
       weighted: whether the examples of a batch have `loss_weights`.
+      debias_from: the number of updates after which all others debias (`core/debiasing.py`), or None if none do.
     """
 
     model: Model
@@ -113,6 +115,7 @@ class Step:
     label_smoothing: float = 0.0
     average_decay: float | None = None
     weighted: bool = False
+    debias_from: int | None = None
 
     @property
     def penalized_layers(self) -> tuple[str, ...]:
@@ -195,6 +198,7 @@ class Step:
           gradients: the gradient of the data loss over the whole global batch.
           buffers: the buffers after this step; None keeps those of the state.
         """
+        hyper = self._then(hyper, state["step"])
         total = self._total_gradient(state["parameters"], gradients, hyper)
         return self._descend(state, total, hyper, buffers)
 
@@ -209,6 +213,7 @@ class Step:
         Returns:
           The new state, and the data loss, or NaN in its place if the update was skipped.
         """
+        hyper = self._then(hyper, state["step"])
         total = self._total_gradient(state["parameters"], gradients, hyper)
         finite = tf.math.is_finite(data_loss) & tf.math.is_finite(global_norm(total))
         new = self._descend(state, total, hyper, buffers)
@@ -216,6 +221,15 @@ class Step:
                 for name in ("parameters", "buffers", "slots")}
         return ({"parameters": kept["parameters"], "buffers": kept["buffers"], "slots": kept["slots"],
                  "step": new["step"]}, tf.where(finite, data_loss, tf.constant(math.nan, data_loss.dtype)))
+
+    def is_debiasing(self, step: Any) -> Any:
+        """Whether the update that follows `step` updates debiases: a truth value for each."""
+        return step >= self.debias_from
+
+    def _then(self, hyper: Hyperparameters, step: tf.Tensor) -> Hyperparameters:
+        if self.debias_from is None:
+            return hyper
+        return hyper._replace(strengths=strengths_then(hyper.strengths, self.terms, self.is_debiasing(step)))
 
     def _total_gradient(self, parameters: Parameters, gradients: Parameters, hyper: Hyperparameters) -> Parameters:
         return replaced(gradients, {
@@ -228,7 +242,9 @@ class Step:
         update = self.optimizer.update(gradients, state["slots"], state["parameters"], state["step"],
                                        self.schedule(hyper.learning_rate, state["step"]))
         if any(term.proximal for term in self.terms):
-            update = self._apply_proximal(update, hyper)
+            plain, update = update, self._apply_proximal(update, hyper)
+            if self.debias_from is not None:
+                update = self._debiased(state, plain, update)
         parameters, slots, _ = update
         buffers = state["buffers"] if buffers is None else buffers
         if self.average_decay is not None:
@@ -245,6 +261,17 @@ class Step:
         moves = {layer: {name: array - before[layer][name] for name, array in arrays.items()
                          if array is not before[layer][name]} for layer, arrays in after.items()}
         return update._replace(parameters=after, slots=self.optimizer.displaced(update.slots, moves))
+
+    def _debiased(self, state: State, plain: Update, shrunk: Update) -> Update:
+        """Returns the update before the proximal operators, with zeros held, while debiasing; else the one after."""
+        is_debiasing = self.is_debiasing(state["step"])
+        after, slots = map_arrays(lambda off, on: tf.where(is_debiasing, off, on), plain[:2], shrunk[:2])
+        for term in self.terms:
+            for layer in term.layers if term.proximal else ():
+                before, w = (self.covered(term, layer, arrays) for arrays in (state["parameters"], after))
+                held = tf.where(is_debiasing & (before == 0), tf.zeros_like(w), w)
+                after = replaced(after, {layer: self.uncovered(term, layer, held, after)})
+        return Update(after, slots, shrunk.rates)
 
     def _rates(self, term: Term, layer: str, update: Update) -> tf.Tensor:
         """The rates of the array that a term is of in a layer, as one array like it, or as a scalar."""

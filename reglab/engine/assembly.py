@@ -112,7 +112,13 @@ def make_step(config: Config, data: DataFacts) -> Step:
                        {name: [strength] for name, strength in config.strengths.items()}, config)
     return Step(model, terms, optimizer, schedule, config.clip_norm, skip_nonfinite=config.on_nonfinite != "stop",
                 label_smoothing=config.label_smoothing, average_decay=config.ema,
-                weighted=data.is_weighted)
+                weighted=data.is_weighted, debias_from=_debias_from(config, data))
+
+
+def _debias_from(config: Config, data: HasSizes) -> int | None:
+    if not config.debias_epochs:
+        return None
+    return (config.epochs - config.debias_epochs) * steps_per_epoch(data.sizes["train"], config.batch_size)
 
 
 def _decay(config: Config, data: HasSizes) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import tensorflow as tf
 
+from reglab.core.debiasing import strengths_of_reports
 from reglab.core.measurement import Reporter
 from reglab.core.parameters import Parameters, map_arrays
 from reglab.core.step import Hyperparameters, Step, over_lanes
@@ -69,11 +70,18 @@ class Program:
         steps = np.array([measured[k] for k in kept], np.int64)
         if not kept:
             return steps, {}
-        return steps, self.reporter(hyper).of_step(self._pieces.packing.unpack(packed[kept]))
+        return steps, self.reporter(hyper, steps).of_step(self._pieces.packing.unpack(packed[kept]))
 
-    def reporter(self, hyper: Hyperparameters) -> Reporter:
-        """Returns the reporter for trainings with these hyper-parameters."""
-        return Reporter.of(self.step, {name: strength.numpy() for name, strength in hyper.strengths.items()})
+    def reporter(self, hyper: Hyperparameters, steps: np.ndarray) -> Reporter:
+        """Returns the reporter for trainings with these hyper-parameters.
+
+        Args:
+          steps: the number of updates before each of those whose objective is reported, an array of any shape.
+        """
+        strengths = {name: strength.numpy() for name, strength in hyper.strengths.items()}
+        if self.step.debias_from is not None:
+            strengths = strengths_of_reports(strengths, self.step.terms, self.step.is_debiasing(steps))
+        return Reporter.of(self.step, strengths)
 
     def _kernel_sums(self, parameters: Parameters) -> tuple[tf.Tensor, ...]:
         measure = over_lanes(self.step.measure_kernels, self.lanes)

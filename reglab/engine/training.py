@@ -151,7 +151,8 @@ class Training:
     def measure_weights(self) -> dict[str, np.ndarray]:
         """Returns penalties, norms and sparsity of the evaluated weights, by TensorBoard tag."""
         sums = map_arrays(lambda sums: sums.numpy(), self._kernel_sums())
-        return self.program.reporter(self.hyper).of_weights(sums)
+        # The objective is that of the update that made the weights.
+        return self.program.reporter(self.hyper, np.array(max(self.steps_taken - 1, 0))).of_weights(sums)
 
     def weights(self) -> Weights:
         """Returns the weights that are evaluated as NumPy arrays: the current ones or, if it is kept, their average."""

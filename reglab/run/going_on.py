@@ -35,6 +35,8 @@ def check_config(mine: Config, theirs: Config, flag: str) -> None:
     if mine.schedule == "plateau" and mine.epochs != theirs.epochs and theirs.epochs % theirs.evaluate_every:
         refuse(mine, theirs, flag, "epochs", "its last evaluation, which that would not have made, counted for the "
                                              "learning rate")
+    if mine.epochs != theirs.epochs and mine.debias_epochs:
+        refuse(mine, theirs, flag, "epochs", "with --debias_epochs the number of epochs decides when penalties end")
     if mine.patience is None:
         return
     if theirs.patience is None:

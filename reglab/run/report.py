@@ -23,7 +23,7 @@ from reglab.run.patience import rule
 from reglab.storage.json_values import for_json
 
 LATER: Final = ("label_smoothing", "ema", "decay_factor", "decay_every", "decay_patience", "proximal", "groups",
-                "standardize", "class_weights")
+                "debias_epochs", "standardize", "class_weights")
 """Columns that the HParams page has only for runs that were given them."""
 LEAST_SHOWN: Final = 1e-8
 """The place of a strength of 0 on a log axis."""

@@ -74,7 +74,7 @@ def _sweep_in_folder(given: CommandLine) -> int:
     check_vary(values["vary"], config, values["seeds"])
     if values["path"]:
         check_path(grid, values["folds"], values["lanes_per_call"], values["vary"], config.schedule,
-                   config.patience)
+                   config.patience, config.debias_epochs)
     else:
         check_sweep(grid)
     kind = "path" if values["path"] else "sweep"

@@ -50,7 +50,7 @@ def check_sweep(grid: Grid) -> None:
 
 
 def check_path(grid: Grid, folds: int | None, lanes_per_call: int | None, vary: str = "weights",
-               schedule: str = "constant", patience: int | None = None) -> None:
+               schedule: str = "constant", patience: int | None = None, debias_epochs: int = 0) -> None:
     """Checks that the options describe a path: several strengths of one penalty, one value of everything else.
 
     Raises:
@@ -59,6 +59,9 @@ def check_path(grid: Grid, folds: int | None, lanes_per_call: int | None, vary: 
     if folds is not None or lanes_per_call is not None or vary != "weights":
         raise ConfigError("--path trains the seeds of one point at a time, on the same batches: leave out --folds, "
                           "--lanes_per_call and --vary")
+    if debias_epochs:
+        raise ConfigError(f"--debias_epochs={debias_epochs}: --path trains until the objective has settled, so no "
+                          "epochs are known to be the last: leave it out, or sweep without --path")
     if schedule != "constant":
         raise ConfigError(f"--schedule={schedule}: --path trains until the objective has settled, and a falling rate "
                           "would settle it wherever it is: leave it out")

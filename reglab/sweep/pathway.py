@@ -65,7 +65,8 @@ def path(config: Config, grid: Grid, *, seeds: int = 1, selection: str = "data_l
     check_refused(config, BY_SWEEP)
     check_options(seeds, None, selection, None)
     check_size(config, grid, seeds, None, seeds)
-    check_path(grid, None, None, schedule=config.schedule, patience=config.patience)
+    check_path(grid, None, None, schedule=config.schedule, patience=config.patience,
+               debias_epochs=config.debias_epochs)
     shared = dataclasses.replace(shared_config(config, grid.checked(config)), evaluate_every=1)
     with owning(config.model_dir), writing(config.model_dir, tensorflow=False):
         folder, console = SweepFolder(config.model_dir, config.resume, "path"), console_for(console, progress)
