@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from reglab.certify.figures import Holder, Mismatch
-from reglab.certify.recomputed import in_float64, recompute, steps_an_epoch
+from reglab.certify.recomputed import in_float64, loss_weights, recompute, steps_an_epoch
 from reglab.certify.stationarity import Distance, clipped_share, data_gradient, distances
 from reglab.config import ConfigError
 from reglab.data import Dataset
@@ -83,7 +83,7 @@ def certify(directory: str | pathlib.Path, state: str = "last", *, data: Dataset
     kernels = [array.numpy() for array in network.model.kernels(network.parameters).values()]
     return Certificate(
         network, told.evaluation, sum(int(np.sum(w == 0)) for w in kernels) / sum(w.size for w in kernels),
-        distances(exact, step, hyper, data_gradient(exact, step, dataset.train, dataset.weights_of_classes)),
+        distances(exact, step, hyper, data_gradient(exact, step, dataset.train, loss_weights(step, dataset, "train"))),
         {f"{layer}/{name}": int(np.prod(array.shape)) for layer, arrays in network.parameters.items()
          for name, array in arrays.items()},
         clipped_share(exact, step, hyper, dataset), findings.compared, findings.mismatches)

@@ -64,6 +64,11 @@ def in_force(step: Step, hyper: Hyperparameters, before: int) -> Hyperparameters
     return hyper._replace(strengths=strengths_then(hyper.strengths, step.terms, off))
 
 
+def loss_weights(step: Step, dataset: Dataset, split: str) -> npt.NDArray[np.float64]:
+    """Returns how much each example of a split counts in the loss that is trained on: [n]."""
+    return dataset.loss_weights(split) if step.weighted else np.ones(len(dataset.splits[split]))
+
+
 def chunk(network: Network) -> int:
     """Returns how many examples are taken at once, so that what the network computes of them fits into memory."""
     return max(1, min(1000, _MOST_VALUES // max(network.model.activations, 1)))
@@ -81,7 +86,7 @@ def recompute(network: Network, step: Step, hyper: Hyperparameters, dataset: Dat
     scores, loss_rounding, accuracy_rounding = {}, {}, {}
     for split in SPLITS:
         logits, y = _logits(of_logits, dataset.splits[split]), dataset.splits[split].y
-        scores[split] = _scores(logits, y, step, dataset.weights_of_classes)
+        scores[split] = _scores(logits, y, step, loss_weights(step, dataset, split))
         rounding = _ROUNDING[network.config.precision] * max(1.0, float(np.abs(logits).max()))
         top = np.sort(logits, axis=1)[:, -2:]
         loss_rounding[split] = rounding
@@ -136,11 +141,11 @@ def _logits(network: Network, examples: Examples) -> npt.NDArray[np.float64]:
 
 
 def _scores(logits: npt.NDArray[np.float64], y: npt.NDArray[np.int32], step: Step,
-            weights: npt.NDArray[np.float64] | None) -> dict[str, float]:
+            weights: npt.NDArray[np.float64]) -> dict[str, float]:
     log_p = log_probabilities(logits)
     losses = -log_p[np.arange(len(y)), y]
     found: dict[str, Any] = {"data_loss": losses.mean(), "accuracy": np.mean(logits.argmax(axis=1) == y)}
     if step.trained_loss != "data_loss":
         smoothed = (1 - step.label_smoothing) * losses - step.label_smoothing * log_p.mean(axis=1)
-        found[step.trained_loss] = np.average(smoothed, weights=None if weights is None else weights[y])
+        found[step.trained_loss] = np.average(smoothed, weights=weights)
     return {name: float(number) for name, number in found.items()}

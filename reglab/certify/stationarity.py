@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from reglab.certify.recomputed import chunk, steps_an_epoch
+from reglab.certify.recomputed import chunk, loss_weights, steps_an_epoch
 from reglab.core.models import EVALUATION
 from reglab.core.models.base import ArrayInfo
 from reglab.core.parameters import Parameters, map_arrays, replaced
@@ -47,23 +47,22 @@ class Distance:
     moving: float | None = None
 
 
-def data_gradient(network: Network, step: Step, examples: Examples, weights: Floats | None,
+def data_gradient(network: Network, step: Step, examples: Examples, weights: Floats,
                   size: int | None = None) -> Parameters:
     """Computes the gradient of the data loss of all examples, as evaluated: without dropout, with kept averages.
 
     Args:
       network: in float64.
-      weights: those of the classes in training, [classes], or None.
+      weights: how much each counts, [n].
       size: how many examples are taken at once.
     """
     size = size or chunk(network)
-    of_examples = np.ones(len(examples)) if weights is None else weights[examples.y]
     total: Parameters | None = None
     for first in range(0, len(examples), size):
         part = slice(first, first + size)
         y, count = examples.y[part], tf.constant(float(len(examples)), tf.float64)
         batch = Batch(network.prepared(examples.x[part]), tf.constant(y), tf.ones([len(y)], tf.float64), count,
-                      tf.range(len(y)), tf.constant(of_examples[part]), tf.constant(of_examples.sum()))
+                      tf.range(len(y)), tf.constant(weights[part]), tf.constant(weights.sum()))
         more = step.data_gradient(network.parameters, batch, network.weights.buffers, EVALUATION)[1]
         total = more if total is None else map_arrays(tf.add, total, more)
     assert total is not None, "a split has examples"
@@ -92,10 +91,11 @@ def clipped_share(network: Network, step: Step, hyper: Hyperparameters, dataset:
         return None
     config, steps = network.config, steps_an_epoch(network, dataset)
     order = epoch_order(config.resolved_data_seed, max(network.step - 1, 0) // steps, len(dataset.train))
+    weights = loss_weights(step, dataset, "train")
     of_penalties, norms = step.penalty_gradient(network.parameters, hyper), []
     for first in range(0, min(steps, _MOST_BATCHES) * config.batch_size, config.batch_size):
-        batch = dataset.train.take(order[first:first + config.batch_size])
-        gradient = data_gradient(network, step, batch, dataset.weights_of_classes, len(batch))
+        ids = order[first:first + config.batch_size]
+        gradient = data_gradient(network, step, dataset.train.take(ids), weights[ids], len(ids))
         total = replaced(gradient, {layer: {name: gradient[layer][name] + added for name, added in arrays.items()}
                                     for layer, arrays in of_penalties.items()})
         norms.append(float(tf.linalg.global_norm(tf.nest.flatten(total))))

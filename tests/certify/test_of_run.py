@@ -161,7 +161,7 @@ def by_hand(config: Config, dataset: Dataset, w: np.ndarray, b: np.ndarray) -> C
                       dataset.divisor, dataset.classes, 0, None)
     step = make_step(config, dataset)
     found = distances(network, step, make_hyperparameters(config, step),
-                      data_gradient(network, step, dataset.train, None, 20))
+                      data_gradient(network, step, dataset.train, np.ones(len(dataset.train)), 20))
     told = dataclasses.make_dataclass("Told", ["train", "weights"])(
         {name: config.strengths[name] for name in config.strengths}, {})
     return Certificate(network, told, float(np.mean(w == 0)), found,
