@@ -78,7 +78,7 @@ def certify(directory: str | pathlib.Path, state: str = "last", *, data: Dataset
     # A run that --patience ended with an earlier state has told of more steps than its newest checkpoint has.
     last = max(last_step(folder), trained_steps(kept_result(folder)))
     holder = Holder(folder, _run_file(folder), last, told, step, hyper, network.config.precision,
-                    _keys(network, dataset, last))
+                    _keys(network, dataset, last), network.config.schedule != "plateau")
     findings = holder.findings()
     kernels = [array.numpy() for array in network.model.kernels(network.parameters).values()]
     return Certificate(

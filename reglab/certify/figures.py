@@ -91,6 +91,7 @@ class Holder:
       step, hyper: the objective in float64.
       precision: that of the run.
       keys: the points that must be there.
+      rates_follow: whether the learning rate follows from the step; with --schedule=plateau it does not.
     """
 
     folder: pathlib.Path
@@ -101,6 +102,7 @@ class Holder:
     hyper: Hyperparameters
     precision: str
     keys: frozenset[Key]
+    rates_follow: bool = True
 
     def findings(self) -> Findings:
         """Compares everything."""
@@ -158,9 +160,10 @@ class Holder:
             values = point.values
             then = in_force(self.step, self.hyper, key.step - (key.kind == "evaluation"))
             expected = [*identities(values, self.step, then)]
-            if key.kind == "measured":
+            if key.kind == "measured" and self.rates_follow:
                 expected.append(Expectation("learning_rate", rates[key.step], float(self.hyper.learning_rate)))
-            elif key.split == "validation" and (train := points.get(key._replace(split="train"))):
+            train = points.get(key._replace(split="train")) if key.split == "validation" else None
+            if train is not None:
                 expected += gaps(train.values, values)
             if key.step == self.recomputed.evaluation.step:
                 expected += self._of_state(key)

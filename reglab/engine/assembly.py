@@ -214,7 +214,8 @@ def _compiled_with(config: Config) -> Config:
     """Returns the configuration with every field reset that may differ between runs of one compiled program."""
     default = Config()
     inputs = ["strengths", "learning_rate", "seed", "data_seed", "validation_split", *HANDLING_FIELDS]
-    if config.schedule != "cosine" and config.max_points is None:  # Nothing compiled depends on the number of steps.
+    if config.schedule != "cosine" and config.max_points is None and not config.debias_epochs:
+        # Nothing compiled depends on the number of steps.
         inputs.append("epochs")
     return dataclasses.replace(config, **{name: getattr(default, name) for name in inputs})
 
