@@ -6,8 +6,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from reglab.config import HANDLING_FIELDS
-from reglab.records.record import Record, changed_at
+from reglab.records.record import LEFT_OUT, Record, changed_at
 from reglab.records.runs import running_note
 from reglab.records.told import count_at, list_at, mapping_at, number_at, told_in, value_at
 from reglab.storage.reading import Missing, Unreadable, parse_object, read_bytes
@@ -79,7 +78,7 @@ def _state(folder: pathlib.Path, content: Mapping[str, Any], plan: Mapping[str, 
 
 
 def _settings(content: Mapping[str, Any]) -> dict[str, Any]:
-    settings = {name: value for name, value in mapping_at(content, "config").items() if name not in HANDLING_FIELDS}
+    settings = {name: value for name, value in mapping_at(content, "config").items() if name not in LEFT_OUT}
     for name, values in mapping_at(content, "grid").items():
         if isinstance(values, list) and values:
             settings[name] = values[0] if len(values) == 1 else {"values": values}

@@ -8,6 +8,10 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from reglab.config import HANDLING_FIELDS
+
+LEFT_OUT: Final = HANDLING_FIELDS - {"name"}
+"""The fields that are no settings: they say where something is kept and what it runs on."""
 KINDS: Final = ("run", "compare", "sweep", "path")
 STATES: Final = ("done", "running", "stopped", "diverged", "unfinished", "broken")
 """running: a process owns the folder. stopped: a signal ended it, and it can go on. unfinished: it ended before it was

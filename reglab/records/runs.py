@@ -8,9 +8,8 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from reglab.config import HANDLING_FIELDS
 from reglab.inputs.texts import one_line
-from reglab.records.record import Record, changed_at
+from reglab.records.record import LEFT_OUT, Record, changed_at
 from reglab.records.told import count_at, mapping_at, number_at, told_in, value_at
 from reglab.run.checkpoints.files import parse_best
 from reglab.run.patience import ENDING, trained_steps
@@ -38,7 +37,7 @@ def read_run(folder: pathlib.Path) -> Record:
     step = count_at(result, "steps") if result else max(
         (count for count in (saved, count_at(last, "step")) if count is not None), default=None)
     state, note = _state(folder, result, run_file, last)
-    settings = {name: value for name, value in config.items() if name not in HANDLING_FIELDS}
+    settings = {name: value for name, value in config.items() if name not in LEFT_OUT}
     return Record(folder, "run", state, note, settings, result, facts or {}, step, _steps(config, facts or {}),
                   _best(folder, result), changed, None, problems)
 

@@ -11,8 +11,8 @@ import contextlib
 import math
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
+from time import monotonic
 from types import FrameType
 from typing import Final
 
@@ -46,7 +46,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
-        self._began, self._seconds = time.monotonic(), math.inf
+        self._began, self._seconds = monotonic(), math.inf
 
     def __bool__(self) -> bool:
         return self.signal is not None or self._is_late
@@ -69,7 +69,7 @@ class StopRequest:
 
     @property
     def _is_late(self) -> bool:
-        return time.monotonic() - self._began >= self._seconds
+        return monotonic() - self._began >= self._seconds
 
     def receive(self, number: int, frame: FrameType | None = None) -> None:
         """Handles a signal: notes the first; a second Ctrl-C interrupts at once, saved or not."""

@@ -48,7 +48,8 @@ def path_dict(plan: Plan, cold_plan: Plan, warm: Sequence[Mapping[str, Any]], co
         entries.append({**point, "total_steps": steps_per_epoch * epochs, **of_point.described()})
         totals.append(of_point.totals)
         saved.append(of_point.saved)
-    config = {**plan.to_dict()["config"], "learning_rate": plan.shared.learning_rate, "penalize": plan.shared.penalize}
+    config = {**plan.described()["config"], "learning_rate": plan.shared.learning_rate,
+              "penalize": plan.shared.penalize}
     result = {**swept, "config": config, "points": entries, "steps_per_epoch": steps_per_epoch, "settled_rule": RULE,
               "along": next(name for name, values in plan.grid.strengths.items() if len(values) > 1),
               "epochs": {"most": plan.shared.epochs, "total": epochs}}

@@ -108,6 +108,12 @@ class Plan:
                 **({} if self.vary == "weights" else {"vary": self.vary})}
 
 
+    def described(self) -> dict[str, Any]:
+        """Returns `to_dict` with the name of the sweep, if it has one, for those who read its results."""
+        plan = self.to_dict()
+        return plan if self.shared.name is None else {**plan, "config": {**plan["config"], "name": self.shared.name}}
+
+
 def lane_of(point: Point, seed: int) -> Lane:
     """Returns a point's lane of a seed."""
     return Lane(point.strengths, point.learning_rate, seed, point.penalize)

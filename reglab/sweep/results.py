@@ -93,7 +93,7 @@ def sweep_dict(plan: Plan, chunks: Sequence[Mapping[str, Any]], fold_sizes: Sequ
         points.append({**plan.grid.described(point), "lanes": int(alive[:, at].size),
                        "diverged": int((~alive[:, at]).sum()), **summaries})
     best, one_standard_error = choose(points, plan.selection)
-    result = {**plan.to_dict(), "vary": plan.vary, "sparsity_threshold": SPARSITY_THRESHOLD, "points": points,
+    result = {**plan.described(), "vary": plan.vary, "sparsity_threshold": SPARSITY_THRESHOLD, "points": points,
               "best": best, "one_standard_error": one_standard_error,
               "nonfinite": list_blowups(curves.blowups, plan),
               **({} if curves.trained is None else {ENDING: savings(plan.shared, curves.trained, steps_per_epoch)})}
