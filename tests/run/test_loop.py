@@ -21,10 +21,11 @@ from reglab.config import Config, ConfigError
 from reglab.console import Console, EpochRow
 from reglab.data import Dataset, from_arrays
 from reglab.engine import pace
-from reglab.run import loop
+from reglab.run.agreement import Agreement
 from reglab.run.folder_journal import FolderJournal
 from reglab.run.logs.pages import HPARAMS_METRICS, layout
 from reglab.run.loop import Diverged, History, Interrupted, fit
+from reglab.run.one_run import OneRun
 from reglab.signals.stop import StopRequest
 
 pytestmark = pytest.mark.usefixtures("shared_compilation")
@@ -367,7 +368,7 @@ def stopping(replicas: Any, saves: bool, written: list[bool]) -> Any:
     """As much of a run as stopping needs."""
     return types.SimpleNamespace(
         _save=lambda: saves, _journal=types.SimpleNamespace(wait=lambda seconds: written.pop(0)), _until=None,
-        _training=types.SimpleNamespace(steps_taken=7), _replicas=replicas, _stop=StopRequest())
+        _training=types.SimpleNamespace(steps_taken=7), _workers=Agreement(replicas), _stop=StopRequest())
 
 
 LOST = tf.errors.UnavailableError(None, None, "")
@@ -376,22 +377,22 @@ LOST = tf.errors.UnavailableError(None, None, "")
 def test_the_others_say_saved_when_the_chief_has_saved() -> None:
     others = Workers((0, 1), (0, 1), (1, 1))
     with pytest.raises(Interrupted, match="stopped by a signal to another worker after step 7, saved"):
-        loop._Run._save_and_stop(stopping(others, False, [True] * 3))
+        OneRun._save_and_stop(stopping(others, False, [True] * 3))
     assert not others.words
     chief = Workers((0, 1), (1, 1))
     with pytest.raises(Interrupted, match="after step 7, saved"):
-        loop._Run._save_and_stop(stopping(chief, True, [False, True]))
+        OneRun._save_and_stop(stopping(chief, True, [False, True]))
     assert chief.brought == [(False, True), (True, True)]
 
 
 def test_a_chief_that_has_saved_says_so_whoever_is_lost_and_nobody_else_does() -> None:
     with pytest.raises(Interrupted, match="after step 7, saved"):
-        loop._Run._save_and_stop(stopping(Workers(LOST), True, [True]))
+        OneRun._save_and_stop(stopping(Workers(LOST), True, [True]))
     for saves, written in ((True, [False]), (False, [True])):
         with pytest.raises(tf.errors.UnavailableError):
-            loop._Run._save_and_stop(stopping(Workers(LOST), saves, written))
+            OneRun._save_and_stop(stopping(Workers(LOST), saves, written))
     with pytest.raises(tf.errors.UnavailableError):  # The chief is lost while it saves.
-        loop._Run._save_and_stop(stopping(Workers((0, 1), LOST), False, [True] * 2))
+        OneRun._save_and_stop(stopping(Workers((0, 1), LOST), False, [True] * 2))
 
 
 def test_the_signal_handlers_come_back(dataset: Dataset) -> None:

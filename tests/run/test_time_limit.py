@@ -1,4 +1,4 @@
-"""`--time_limit`: what a run and a sweep do and say when their time is up; the same command goes on to the same bits."""
+"""`--time_limit`: what a run and a sweep do when their time is up; the same command goes on to the same bits."""
 
 from __future__ import annotations
 
