@@ -43,9 +43,9 @@ class Config(Fields):
     one, `checkpoint_every` once an epoch, `max_points` no bound, `model_dir` no files (the commands choose
     `runs/<time>-<name>`), `compile_cache` what `REGLAB_COMPILE_CACHE` says or else `reglab` in the user's cache folder,
     `test_split` 0.2 of a table and 0 of other files, `label_column` the column of the usual name or the last,
-    `drop_columns` none, `class_weights` (also a mapping from classes to weights) the same weight for all examples, `ema`
-    no average, `decay_factor`, `decay_every` and `decay_patience` what their flags tell, `time_limit`, `name` and
-    `profile` none. `checkpoint_every` and `summary_every` count steps, `evaluate_every` and `decay_every` epochs,
+    `drop_columns` none, `class_weights` (also a mapping from classes to weights) the same weight for all examples,
+    `ema` no average, `decay_factor`, `decay_every` and `decay_patience` what their flags tell, `time_limit`, `name`
+    and `profile` none. `checkpoint_every` and `summary_every` count steps, `evaluate_every` and `decay_every` epochs,
     `patience` and `decay_patience` evaluations, `rendezvous_timeout` and `time_limit` (also a text such as `10m`)
     seconds.
 
