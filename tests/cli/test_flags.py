@@ -30,7 +30,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "decay_patience": ("4", 4), "patience": ("3", 3), "min_delta": ("0.01", 0.01), "name": ("first try", "first try"),
     "time_limit": ("1h30m", 5400.0), "profile": ("100:20", "100:20"), "proximal": ("true", True),
     "standardize": ("true", True), "class_weights": ("balanced", "balanced"), "label_column": ("class", "class"),
-    "drop_columns": ("id,name", "id,name"),
+    "drop_columns": ("id,name", "id,name"), "group_l1": ("0.1", 0.1), "groups": ("incoming", "incoming"),
     "test_split": ("0.25", 0.25),
 }
 NEEDED: dict[str, dict[str, Any]] = {"decay_factor": {"schedule": "step"}, "decay_every": {"schedule": "step"},
