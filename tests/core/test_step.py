@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable
 from typing import Any
@@ -11,10 +12,12 @@ import pytest
 import tensorflow as tf
 
 from reglab.core import penalties
+from reglab.core.measurement import Reporter
 from reglab.core.optimizers import SGD, Adam
 from reglab.core.parameters import Parameters, Weights, global_norm, map_arrays
+from reglab.core.penalties.group_l1 import GroupL1
 from reglab.core.step import Batch, Hyperparameters, Step, initial_state, over_lanes, stack_lanes
-from reglab.core.terms import SPARSITY_THRESHOLD, sums_of
+from reglab.core.terms import SPARSITY_THRESHOLD, Term, sums_of
 
 MakeStep = Callable[..., Step]
 ReportOf = Callable[..., dict[str, float]]
@@ -197,6 +200,26 @@ def test_each_penalty_alone_reaches_the_gradient(make_step: MakeStep, name: str)
     for k, layer in enumerate(LAYERS):
         expected = strengths[k] * penalties.get(name).gradient(parameters[layer]["kernel"])
         np.testing.assert_allclose(applied[layer]["kernel"] - data[layer]["kernel"], expected, atol=1e-14)
+
+
+def test_a_term_that_covers_biases_reaches_objective_gradient_and_report_with_them(make_step: MakeStep) -> None:
+    layers = ("dense_0", "logits")
+    step = make_step()
+    step = dataclasses.replace(step, terms=(*step.terms, Term(GroupL1("incoming"), layers)))
+    hyper = HYPER._replace(strengths={**HYPER.strengths, "group_l1": tf.constant([0.3, 0.2], tf.float64)})
+    parameters, batch = some_parameters(), some_batch()
+    expected = 0.0
+    for layer, strength in zip(layers, (0.3, 0.2), strict=True):
+        kernel, bias = parameters[layer]["kernel"].numpy(), parameters[layer]["bias"].numpy()
+        expected += strength * np.sqrt(len(kernel) + 1) * np.sqrt((kernel ** 2).sum(0) + bias ** 2).sum()
+    np.testing.assert_allclose(step.objective(parameters, batch, hyper).penalties["group_l1"], expected, rtol=1e-13)
+    assert_same(applied_gradient(step, parameters, batch, hyper), total_gradient(step, parameters, batch, hyper),
+                rtol=1e-12, atol=1e-13)
+    report = Reporter.of(step, {name: strength.numpy() for name, strength in hyper.strengths.items()}).of_weights(
+        [of_layers.numpy() for of_layers in step.measure_kernels(parameters)])
+    np.testing.assert_allclose(report["penalty/group_l1"], expected, rtol=1e-13)
+    pull = np.concatenate([part.numpy().ravel() for part in tf.nest.flatten(step.penalty_gradient(parameters, hyper))])
+    np.testing.assert_allclose(report["gradient_norm/penalty"], np.linalg.norm(pull), rtol=1e-12)
 
 
 def test_the_gradient_given_to_update_is_left_as_it_was(make_step: MakeStep) -> None:

@@ -37,13 +37,12 @@ def scale_of_prox(w: tf.Tensor, thresholds: tf.Tensor, axis: int) -> tf.Tensor:
     tiny = _tiny(w.dtype)
     square = w * w
     at_zero = w / (thresholds + _BARELY * tf.abs(w) + tiny)  # Bounded, so that its square is.
-    squares, weighted, at_zero = _sums([square, square * thresholds, at_zero * at_zero], axis)
+    squares, at_zero = _sums([square, at_zero * at_zero], axis)
     norm = tf.sqrt(squares)
     is_zero = at_zero <= 1
-    # By the inequality between means, r is from ‖w‖ − M₁ to ‖w‖ − M₋₂, the power means of t with weights w².
-    low = tf.maximum(norm - weighted / tf.maximum(squares, tiny), 0)
-    high = tf.maximum(norm - norm / tf.sqrt(tf.maximum(at_zero, 1)), low)
-    r = tf.where(low > high / 2, low, tf.sqrt(tf.maximum(low, high / 4) * high))
+    # The slope of φ^(−½) is at least 1 / ‖w‖, so r is at most this; where all t are equal it is the root.
+    low, high = tf.zeros_like(norm), norm - norm / tf.sqrt(tf.maximum(at_zero, 1))
+    r = high
     for _ in range(_STEPS[w.dtype.size]):
         low, high, r = _narrowed(square, thresholds, low, high, r, axis)
     r = tf.maximum(r, tiny)
