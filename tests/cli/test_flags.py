@@ -29,12 +29,14 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "label_smoothing": ("0.1", 0.1), "ema": ("0.99", 0.99), "decay_factor": ("0.5", 0.5), "decay_every": ("2", 2),
     "decay_patience": ("4", 4), "patience": ("3", 3), "min_delta": ("0.01", 0.01), "name": ("first try", "first try"),
     "time_limit": ("1h30m", 5400.0), "profile": ("100:20", "100:20"), "proximal": ("true", True),
+    "debias_epochs": ("2", 2),
     "standardize": ("true", True), "class_weights": ("balanced", "balanced"), "label_column": ("class", "class"),
     "drop_columns": ("id,name", "id,name"), "group_l1": ("0.1", 0.1), "groups": ("incoming", "incoming"),
     "test_split": ("0.25", 0.25),
 }
 NEEDED: dict[str, dict[str, Any]] = {"decay_factor": {"schedule": "step"}, "decay_every": {"schedule": "step"},
                                      "decay_patience": {"schedule": "plateau"}, "min_delta": {"patience": 3},
+                                     "debias_epochs": {"proximal": True},
                                      "label_column": {"dataset": "a.csv"}, "drop_columns": {"dataset": "a.csv"}}
 FIELDS = {*FLAGS}
 
@@ -103,7 +105,7 @@ def test_what_cannot_be_used_is_named(argv: list[str], said: str) -> None:
 
 def test_a_configuration_file_is_replayed(tmp_path: pathlib.Path) -> None:
     apart = {"weight_decay", "ema", "label_column", "drop_columns", "decay_factor", "decay_every",
-             "decay_patience"}  # Not with others.
+             "decay_patience", "debias_epochs"}  # Not with others.
     whole = Config(**{name: value for name, (_, value) in GIVEN.items() if name not in apart})
     path = tmp_path / "config.json"
     path.write_text(whole.to_json())

@@ -42,7 +42,7 @@ BAD_VALUES: list[tuple[str, Any, str]] = [
     ("label_smoothing", 1.0, "less than 1"), ("label_smoothing", -0.1, "from 0"), ("ema", 0.0, "above 0"),
     ("patience", 0, "at least 1"), ("min_delta", -0.1, "at least 0"), ("min_delta", math.nan, "finite"),
     ("ema", 1.0, "below 1"), ("decay_factor", 1.0, "below 1"), ("decay_every", 0, "at least 1"),
-    ("decay_patience", 0, "at least 1"),
+    ("decay_patience", 0, "at least 1"), ("debias_epochs", -1, "fewer than --epochs"),
     ("class_weights", "1=-1", "1=-1: "), ("label_column", "label", "only tables have columns"),
     ("drop_columns", "id", "only tables have columns"),
     ("test_split", 1.0, "less than 1"),
