@@ -42,8 +42,9 @@ class History(outcome.History):
         weights, such as `sparsity/total` and `norm/dense_0/l1`.
 
         Raises:
-          ConfigError: pandas is not installed.
+          ConfigError: pandas is not installed, or the run was complete already.
         """
+        self._check_evaluated()
         try:
             import pandas as pd
         except ImportError:
@@ -53,7 +54,12 @@ class History(outcome.History):
         return pd.DataFrame(rows).set_index("epoch")
 
     def plot(self) -> Any:
-        """Returns a matplotlib Figure of data loss and accuracy of both splits after each epoch."""
+        """Returns a matplotlib Figure of data loss and accuracy of both splits after each epoch.
+
+        Raises:
+          ConfigError: the run was complete already.
+        """
+        self._check_evaluated()
         return history_picture(self.evaluations)
 
     def model(self) -> Any:
@@ -92,6 +98,11 @@ class History(outcome.History):
             return evaluate(folder, data, split=split)
         subject = find_subject(pathlib.Path(), source_of(self), data, split=split)
         return evaluated(self.network, subject)
+
+    def _check_evaluated(self) -> None:
+        if not self.evaluations:
+            raise ConfigError(f"the run in {self.config.model_dir} was complete already, and nothing was evaluated "
+                              "anew: its metrics.jsonl and TensorBoard have the evaluations")
 
 
 def _under(split: str, scores: dict[str, float]) -> dict[str, float]:

@@ -95,10 +95,11 @@ def _check_validation(config: Config, data: DataFacts) -> None:
     Raises:
       ConfigError: there are none.
     """
-    choices = {"model_dir": config.model_dir is not None, "patience": config.patience is not None}
+    choices = {"model_dir": config.model_dir is not None, "patience": config.patience is not None,
+               "schedule": config.schedule == "plateau"}
     for name, chooses in choices.items():
         require(not chooses or bool(data.sizes["validation"]), name, getattr(config, name),
-                f"{shown(data.name, 60)} has no validation examples to choose a state by: hold some out with "
+                f"{shown(data.name, 60)} has no validation examples to go by: hold some out with "
                 "--validation_split, or leave it out")
     require(config.schedule != PLATEAU or bool(data.sizes["validation"]), "schedule", config.schedule,
             f"{shown(data.name, 60)} has no validation examples, whose loss decides when the rate falls: hold some out "

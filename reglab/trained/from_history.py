@@ -34,11 +34,10 @@ def network_of(history: History, *, precision: str | None = None) -> Network:
     Args:
       precision: what it computes in, as `Config.precision`; None: as in training.
     """
-    source, last = source_of(history), history.evaluations[-1]
+    source, result = source_of(history), history.result
     config = history.config if precision is None else dataclasses.replace(history.config, precision=precision)
     model = make_model(config, source.input_shape, source.classes)
     weights = map_arrays(lambda array: tf.constant(array, parameter_dtype(config.precision)),
                          Weights(history.parameters, history.buffers))
-    validation = {name: last.validation[name] for name in ("data_loss", "accuracy")}
-    return Network(config, model, weights, source.input_shape, source.divisor, source.classes, last.step, validation,
-                   source.class_names, source.standardization)
+    return Network(config, model, weights, source.input_shape, source.divisor, source.classes, result["steps"],
+                   result["validation"], source.class_names, source.standardization)

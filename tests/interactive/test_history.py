@@ -82,6 +82,17 @@ def test_it_is_evaluated_in_memory_as_from_its_folder(history: reglab.History, f
     assert history.evaluate(data, split="train").result["examples"] == 53
 
 
+def test_a_run_that_was_complete_has_its_network_but_no_evaluations(history: reglab.History, folder: pathlib.Path,
+                                                                    data: Dataset) -> None:
+    again = reglab.fit(dataclasses.replace(CONFIG, model_dir=str(folder / "a")), data)
+    x = data.validation.x
+    np.testing.assert_array_equal(again.predict(x).probabilities, history.predict(x).probabilities)
+    assert repr(again) == repr(history)
+    for ask in (again.plot, again.to_frame):
+        with pytest.raises(reglab.ConfigError, match="complete already"):
+            ask()
+
+
 def test_a_history_is_a_line(history: reglab.History) -> None:
     assert repr(history).startswith("<History of 3 epochs, 21 steps: training data loss ")
     assert len(repr(history)) < 200

@@ -143,7 +143,8 @@ def test_a_table_keeps_the_names_of_its_features(trees: Trees, fitted: Penalized
     ({"class_weight": {"oak": 2.0}}, ValueError, "class_weight names the class 'oak', and y has 'ash', 'be"),
     ({"on_nonfinite": "restore"}, ValueError, "checkpoints"), ({"random_state": -1}, ValueError, "seed=-1"),
     ({"validation_split": 0.001}, ValueError, "validation_split"),
-    ({"patience": 2}, ValueError, "patience=2: X has no validation examples .*validation_split")])
+    ({"patience": 2}, ValueError, "patience=2: X has no validation examples .*validation_split"),
+    ({"schedule": "plateau"}, ValueError, "schedule=plateau: X has no validation examples")])
 def test_what_cannot_be_used_is_refused_by_fit(trees: Trees, parameters: dict[str, Any],
                                                error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
