@@ -95,8 +95,7 @@ def _check_validation(config: Config, data: DataFacts) -> None:
     Raises:
       ConfigError: there are none.
     """
-    choices = {"model_dir": config.model_dir is not None, "patience": config.patience is not None,
-               "schedule": config.schedule == "plateau"}
+    choices = {"model_dir": config.model_dir is not None, "patience": config.patience is not None}
     for name, chooses in choices.items():
         require(not chooses or bool(data.sizes["validation"]), name, getattr(config, name),
                 f"{shown(data.name, 60)} has no validation examples to go by: hold some out with "
