@@ -80,8 +80,9 @@ class Plateau:
         self._known.assign(self._training.program.replicas.from_chief([np.array(decay.known)])[0])
         self.use_rate()
         if self._decay.decays > before:
-            self._tell(f"Learning rate {self._decay.rate(self._config.learning_rate):.4g} from now on: "
-                       f"{self._config.resolved_decay_patience} evaluations without a better validation data loss")
+            count = self._config.resolved_decay_patience
+            self._tell(f"Learning rate {self._decay.rate(self._config.learning_rate):.4g} from now on: {count:,} "
+                       f"evaluation{'s' * (count > 1)} without a better validation data loss")
 
     def use_rate(self, *, from_the_beginning: bool = False) -> None:
         """Gives the training the rate that follows from the variable, for instance after that was restored."""
