@@ -22,7 +22,8 @@ PURPOSE: Final = (f"Train a published result anew; NAME is {' or '.join(NAMES)}.
                   "what reglab gets with intervals over seeds, and a verdict; exit code 4 if it falls short. Killed, "
                   "the same command with the same --model_dir goes on.")
 FLAGS: Final[ExtraFlags] = {
-    "seeds": (int, "How many seeds, from 0 on.", 5),
+    "seeds": (int, "How many seeds, from 0 on; else as many as the reproduction takes.", None),
+    "data_dir": (str, "Folder of MNIST's standard files, for what needs them; else Keras downloads them.", None),
     "model_dir": (str, "Folder for what is found; else runs/<time>-NAME-reproduction.", None),
     "resume": (str, "auto (go on with what the folder holds), never, or must.", "auto"),
 }
@@ -32,12 +33,14 @@ def _reproduce_in_folder(given: CommandLine) -> int:
     if len(given.operands) != 1:
         raise ConfigError(f"reproduce takes one NAME and found {len(given.operands)}: choose "
                           f"{' or '.join(NAMES)}")
-    reproduction, folder, resume = reproduction_of(given.operands[0]), given.values["model_dir"], given.values["resume"]
-    check_seeds(given.values["seeds"])
+    reproduction = reproduction_of(given.operands[0], given.values["data_dir"])
+    folder, resume = given.values["model_dir"], given.values["resume"]
+    seeds = reproduction.seeds if given.values["seeds"] is None else given.values["seeds"]
+    check_seeds(seeds)
     FLAGS_OF_RUNS["resume"].check(resume)
     with (owning_new(timed_names(f"{reproduction.name}-reproduction")) if folder is None else
           contextlib.nullcontext(folder)) as folder, owning(folder):
-        return _reproduce(reproduction, folder, given.values["seeds"], resume, given.json)
+        return _reproduce(reproduction, folder, seeds, resume, given.json)
 
 
 def _reproduce(reproduction: Reproduction, folder: str, seeds: int, resume: str, as_json: bool) -> int:

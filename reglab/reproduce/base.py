@@ -86,6 +86,8 @@ class Reproduction(abc.ABC):
       differently: what was done differently there, a sentence each.
       metric: what its figures are, with the unit.
       columns: maps the columns of the table to their titles, in order; `LABEL` first.
+      seeds: how many seeds it takes unless told otherwise.
+      takes_data_dir: whether it needs the files of a public data set, and has a field `data_dir`.
     """
 
     name: ClassVar[str]
@@ -94,6 +96,8 @@ class Reproduction(abc.ABC):
     differently: ClassVar[tuple[str, ...]]
     metric: ClassVar[str]
     columns: ClassVar[Mapping[str, str]]
+    seeds: ClassVar[int] = 5
+    takes_data_dir: ClassVar[bool] = False
 
     @property
     @abc.abstractmethod

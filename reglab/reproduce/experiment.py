@@ -22,14 +22,14 @@ from reglab.sweep.progress import Stopped
 
 KIND: Final = "reproduction"
 
-def reproduce(reproduction: Reproduction, model_dir: str, *, seeds: int = 5, resume: str = "auto",
+def reproduce(reproduction: Reproduction, model_dir: str, *, seeds: int | None = None, resume: str = "auto",
               console: Console | None = None) -> dict[str, Any]:
     """Trains what was published anew, in parts, and returns the contents of `reproduction.json`.
 
     Parts that the folder already holds are not trained again: if killed at any time, the same call goes on.
 
     Args:
-      seeds: how many seeds, from 0 on, each figure is a mean over.
+      seeds: how many seeds, from 0 on, each figure is a mean over; by default as many as the reproduction takes.
       resume: as `Config.resume`.
       console: shows the progress; by default nothing is shown.
 
@@ -38,6 +38,7 @@ def reproduce(reproduction: Reproduction, model_dir: str, *, seeds: int = 5, res
       Stopped: a stop signal arrived; finished parts are kept.
       StorageError: the file system refused.
     """
+    seeds = reproduction.seeds if seeds is None else seeds
     check_seeds(seeds)
     console = console or Console()
     with owning(model_dir), writing(model_dir, tensorflow=False):

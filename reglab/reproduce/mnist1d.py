@@ -78,18 +78,16 @@ class MNIST1D(Reproduction):
         return mnist1d(*self.examples, label_noise=NOISE)
 
     def train(self, part: str, data: Dataset, job: Job) -> dict[str, Any]:
-        """Trains every strength from every seed; keeps the errors, [strengths, seeds] as fractions."""
+        """Trains every strength from every seed; keeps the scores, [strengths, seeds] as fractions."""
         from reglab.lab.lanes import Lane
-        from reglab.reproduce.lane_runs import scores_of_lanes
+        from reglab.reproduce.lane_runs import kept, train_lanes
 
         width = int(part.removeprefix("width-"))
         config = Config(hidden=(width, width), optimizer="momentum", momentum=0.9, learning_rate=0.01, batch_size=100,
                         epochs=self.epochs, evaluate_every=self.epochs, summary_every=0)
         lanes = [Lane(ByPenalty(0.0, {"l2": strength}), learning_rate=config.learning_rate, seed=seed)
                  for strength in self.strengths for seed in job.seeds]
-        scores = scores_of_lanes(config, data, lanes, job)
-        return {name: np.reshape(errors, (len(self.strengths), len(job.seeds))).tolist()
-                for name, errors in scores._asdict().items()}
+        return kept(train_lanes(config, data, lanes, job).scores, (len(self.strengths), len(job.seeds)))
 
     def outcome(self, parts: Mapping[str, Mapping[str, Any]]) -> Outcome:
         """Judges the peak at the published widths, in differences paired by seed."""

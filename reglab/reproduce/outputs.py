@@ -30,7 +30,7 @@ def csv_text(reproduction: Reproduction, outcome: Outcome) -> str:
         (name, f"{name}_low", f"{name}_high") if name in intervals else (name,))])
     for row in outcome.rows:
         lines.writerow([each for name in reproduction.columns for each in (
-            tuple(row[name]) if name in intervals else (row[name],))])
+            (row[name] or (None,) * 3) if name in intervals else (row[name],))])
     return out.getvalue()
 
 

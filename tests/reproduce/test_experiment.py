@@ -42,14 +42,14 @@ class Tiny(Reproduction):
 
     def train(self, part: str, data: Dataset, job: Job) -> dict[str, Any]:
         from reglab.lab.lanes import Lane
-        from reglab.reproduce.lane_runs import scores_of_lanes
+        from reglab.reproduce.lane_runs import kept, train_lanes
 
         if self._stops and self.trained:
             raise RuntimeError("killed")
         config = Config(hidden=(4,), epochs=2, batch_size=8, jit=False, learning_rate=float(part), precision="float64")
-        scores = scores_of_lanes(config, data, [Lane(learning_rate=float(part), seed=seed) for seed in job.seeds], job)
         self.trained.append(part)
-        return {name: errors.tolist() for name, errors in scores._asdict().items()}
+        lanes = [Lane(learning_rate=float(part), seed=seed) for seed in job.seeds]
+        return kept(train_lanes(config, data, lanes, job).scores, (len(lanes),))
 
     def outcome(self, parts: Mapping[str, Mapping[str, Any]]) -> Outcome:
         rows = tuple({LABEL: part, "published": 12.5, "ours": mean_of(100 * np.array(parts[part]["test"]))}
