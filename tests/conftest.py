@@ -41,8 +41,8 @@ FEATURES, CLASSES = 6, 3
 # The files that take longest, longest first: begun last, one of them would have the other processes wait for it.
 BEGUN_FIRST = ("certify/test_exactness", "test_cluster_training", "slurm/test_slurm", "engine/test_training",
                "lab/test_devices", "sweep/test_sweep", "run/test_nonfinite", "test_train", "test_stranger_source",
-               "engine/test_replicas", "core/test_cnn", "lab/test_lane_blowups", "test_stranger_model", "benchmark/test_command",
-               "test_parity")
+               "engine/test_replicas", "core/test_cnn", "lab/test_lane_blowups", "test_stranger_model",
+               "benchmark/test_command", "test_parity")
 
 
 @pytest.hookimpl(optionalhook=True)
