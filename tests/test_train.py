@@ -82,7 +82,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     folder = tmp_path_factory.mktemp("files")
     npz(folder / "good.npz")
     npz(folder / "nan.npz", x_train=np.where(np.eye(20) == 1, np.nan, 0))
-    npz(folder / "negative.npz", y_train=np.arange(20) - 1)
     npz(folder / "short.npz", y_train=np.arange(19) % 2)
     npz(folder / "fractions.npz", y_train=np.linspace(0, 1, 20))
     (folder / "torn.npz").write_bytes((folder / "good.npz").read_bytes()[:200])
@@ -105,7 +104,7 @@ BAD_INPUT = {
     "--weight_decay=0.1": "--optimizer=adamw", "--num_devices=99": "--num_devices=99",
     "--strategy=multi_worker": "--strategy=multi_worker",
     "--dataset={files}/missing.npz": "missing.npz", "--dataset={files}/nan.npz": "x_train",
-    "--dataset={files}/negative.npz": "y_train", "--dataset={files}/short.npz": "y_train",
+    "--dataset={files}/short.npz": "y_train",
     "--dataset={files}/fractions.npz": "y_train", "--dataset={files}/torn.npz": "torn.npz",
     "--dataset={files}/text.npz": "text.npz", "--dataset={files}/good.npz --batch_size=17": "--batch_size=17",
     "--dataset=mnist --data_dir={files}": "data_dir", "--dataset=mnist --data_dir={files}/mnist": "mnist",
@@ -153,7 +152,7 @@ def test_help_and_a_bad_flag_import_no_tensorflow(tmp_path: pathlib.Path, argv: 
     assert found == code
     assert "reglab.cli.flags" in imported
     assert not {"tensorflow", "numpy", "keras", "tensorboard", "rich"} & imported
-    assert out == (flags.help_text("reglab.train", train.purpose()) + "\n" if code == 0 else "")
+    assert out == (flags.help_text("reglab.train", train.purpose(), train.DRY_RUN) + "\n" if code == 0 else "")
 
 
 # Streams.

@@ -187,7 +187,7 @@ def test_steps_of_pytorchs_adam_are_those_of_reglab() -> None:
         theirs = theirs - 0.01 * (m / (1 - 0.9**t)) / np.sqrt(v / (1 - 0.999**t))
         kernel = ours["logits"]["kernel"].numpy()
         total = {"logits": {"kernel": tf.constant(gradients(kernel, b, x, y)[0] + 2 * 0.2 * kernel)}}
-        ours, slots = adam.update(total, slots, ours, tf.constant(t - 1, tf.int64), tf.constant(0.01, tf.float64))
+        ours, slots, _ = adam.update(total, slots, ours, tf.constant(t - 1, tf.int64), tf.constant(0.01, tf.float64))
     np.testing.assert_allclose(ours["logits"]["kernel"].numpy(), theirs, rtol=0, atol=1e-12)
 
 
@@ -217,7 +217,7 @@ def test_decoupled_decay_is_a_penalty_beside_plain_sgd_alone() -> None:
     np.testing.assert_allclose(decoupled, step_of_reglab(w, b, x, y, Strengths(0, 0.4 / 2), 0.5)[0], rtol=0, atol=1e-14)
     kernel = {"logits": {"kernel": tf.constant(w)}}
     adam = Adam(weight_decay=0.4, decayed={"logits": "kernel"})
-    stepped, _ = adam.update({"logits": {"kernel": tf.zeros_like(w)}}, adam.slots(kernel), kernel,
+    stepped, _, _ = adam.update({"logits": {"kernel": tf.zeros_like(w)}}, adam.slots(kernel), kernel,
                              tf.constant(0, tf.int64), tf.constant(0.5, tf.float64))
     # What the note says: a factor of 1 − rate · decay beside Adam's step, which is 0 here.
     np.testing.assert_allclose(stepped["logits"]["kernel"].numpy(), w * (1 - 0.5 * 0.4), rtol=0, atol=1e-14)

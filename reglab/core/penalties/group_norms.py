@@ -22,7 +22,7 @@ from reglab.core.lazily import tf
 
 _STEPS: Final = {4: 3, 8: 8}
 """How many steps are taken, by the bytes of a float: to full precision, in float64 even if the thresholds of a group
-are eight decades apart; in float32, a group that all but becomes 0 may be off by 1e-5 of its strength."""
+are eight decades apart; in float32, a group that all but becomes 0 may be off by 1e-4 of its strength."""
 _BARELY: Final = 1e-17
 
 
