@@ -69,8 +69,8 @@ def result_of(reproduction: Reproduction, outcome: Outcome, seeds: int) -> dict[
     rows = [{name: cell._asdict() if isinstance(cell, Interval) else cell for name, cell in row.items()}
             for row in outcome.rows]
     missed = sum(not criterion.passed for criterion in outcome.criteria)
-    text = ("The published result holds here too." if not missed else
-            f"The published result does not hold here: {missed} of {len(outcome.criteria)} criteria "
+    text = ("The result holds here: no criterion is missed." if not missed else
+            f"The result does not hold here: {missed} of {len(outcome.criteria)} criteria "
             f"{'is' if missed == 1 else 'are'} missed.") + (
                 " It is on one seed, without intervals." if seeds == 1 else "")
     verdict = {"passed": outcome.passed, "text": text, "sentence": outcome.sentence,
