@@ -45,9 +45,8 @@ class Scardapane2017(Reproduction):
     source = ("Scardapane, Comminiello, Hussain and Uncini, Neurocomputing 241 (2017), Group sparse regularization for "
               "deep neural networks; its table was not at hand, so none of its figures are shown")
     differently = (
-        "By subgradient alone; weights below a threshold were set to 0.",
-        "Each of 25 repetitions had a split of its own into training and test data; here 25 seeds of the initial "
-        "weights share one.",
+        "By subgradient; the proximal operator beside it is reglab's.",
+        "How its data were divided was not at hand; here 25 seeds of the initial weights share one split.",
     )
     metric = "test accuracy (%)"
     columns = {LABEL: "penalty", "subgradient": "subgradient", "small": "|w| <= 0.001 (%)", "proximal": "proximal",
